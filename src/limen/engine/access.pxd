@@ -1,0 +1,95 @@
+# AccessTable: may this client reach this target? Immutable but for which time windows are open.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from limen.engine.keys cimport KeyIndex
+from limen.engine.types cimport Address
+
+
+cdef enum Decision:
+    DENY = 0
+    ALLOW = 1
+    NEED_ADDRESS = 2          # resolve the host, then ask again with `target`
+
+
+cdef struct AccessView:
+    # What decide() looks at; every pointer is borrowed from the caller for the call.
+    const Address* client     # family 1 (unix socket) is in no set of clients
+    const char* host          # canonical, as TargetHost.name
+    size_t host_length
+    uint16_t port
+    uint8_t method_id         # types.Method
+    const char* method
+    size_t method_length
+    const Address* target     # NULL while unresolved
+
+
+cdef enum WindowState:
+    WINDOW_CLOSED = 0
+    WINDOW_OPEN = 1
+    WINDOW_UNKNOWN = 2        # before the first set_windows(): open for rules that deny only
+
+
+cdef struct PortRange:
+    uint16_t low              # both included
+    uint16_t high
+
+
+cdef struct TextPiece:
+    uint32_t at               # offset into the table's text
+    uint32_t length
+
+
+cdef struct AccessRow:
+    # Conditions of one rule but its hashed hosts.
+    void* clients             # an AddressSet, borrowed from AccessTable.kept; NULL: any
+    void* addresses           # the same for the target's address
+    uint32_t methods          # set of (1 << Method); 0: any method
+    uint32_t names            # first TextPiece of a method's name (for METHOD_OTHER)
+    uint32_t name_count
+    uint32_t patterns         # first TextPiece of a host pattern
+    uint32_t pattern_count
+    uint32_t ports            # first PortRange; sorted and disjoint
+    uint32_t port_count
+    uint32_t windows          # first window number in `window_numbers`
+    uint32_t window_count
+    uint8_t allow
+    uint8_t any_host
+
+
+cdef struct HeadList:
+    # Rules that a host key leads to; walked while deciding.
+    const uint32_t* next      # borrowed from the index
+    const uint32_t* end
+
+
+cdef class AccessTable:
+    cdef readonly list names            # of the rules; "" where none was given
+    cdef readonly list windows          # distinct windows by number, as the specs gave them
+    cdef KeyIndex hosts
+    cdef AccessRow* rows                # owned
+    cdef uint32_t* scan                 # owned: rules whose hosts are not hashed, ascending
+    cdef PortRange* ports               # owned
+    cdef TextPiece* pieces              # owned
+    cdef uint32_t* window_numbers       # owned
+    cdef uint8_t* window_states         # owned: WindowState by window number
+    cdef uint32_t scan_count
+    cdef bytes text
+    cdef const char* texts              # borrowed from `text`
+    cdef list kept                      # AddressSets that rows point to
+    cdef uint64_t host_lengths          # sets of length_bit(), by kind of host key
+    cdef uint64_t suffix_lengths
+    cdef uint64_t domain_lengths
+    cdef uint64_t seed
+
+    # A Decision. The first rule that matches decides; *rule gets its number, -1 if none did (DENY),
+    # and with NEED_ADDRESS the number of the rule that asks.
+    cdef int decide(self, const AccessView* view, int* rule) noexcept
+
+    cdef int fill_rows(self, list specs) except -1
+    cdef int fill_hosts(self, dict keys) except -1
+    cdef int add_list(self, uint32_t kind, uint64_t h, const char* host, size_t n, HeadList* lists, int count) noexcept
+    cdef bint is_open(self, const AccessRow* row) noexcept
+    cdef bint holds_host(self, const AccessRow* row, const AccessView* view) noexcept
+    cdef bint holds_method(self, const AccessRow* row, const AccessView* view) noexcept
+    cdef int judge(self, uint32_t number, bint host_settled, const AccessView* view) noexcept

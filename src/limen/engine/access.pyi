@@ -1,0 +1,53 @@
+"""The access table; deciding is for compiled code (access.pxd)."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Protocol, Self, final, type_check_only
+
+from limen.engine.tables import METHODS as METHODS
+
+@type_check_only
+class Rule(Protocol):
+    """What the table reads of a rule; limen.policy.specs.AccessSpec is one."""
+
+    @property
+    def allow(self) -> bool: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def clients(self) -> tuple[str, ...]: ...
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+    @property
+    def addresses(self) -> tuple[str, ...]: ...
+    @property
+    def ports(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+    @property
+    def windows(self) -> Sequence[Hashable]: ...
+
+@final
+class AccessTable:
+    """Access rules of a listener, compiled from AccessSpecs. ValueError names what is malformed.
+
+    Host conditions: an exact name or address; `.suffix` (the name and all below); `*.suffix` (all below); any other
+    text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host.
+    """
+
+    def __new__(cls, rules: Iterable[Rule] = ()) -> Self: ...
+    def __len__(self) -> int:
+        """How many rules there are."""
+
+    @property
+    def names(self) -> list[str]:
+        """Of the rules, by number; "" where none was given."""
+
+    @property
+    def windows(self) -> list[Hashable]:
+        """The distinct windows of all rules, by number."""
+
+    def set_windows(self, flags: bytes) -> None:
+        """Open (non-zero) and close (zero) the time windows; one byte for each of `windows`, else ValueError.
+
+        Until the first call every window is open for rules that deny, and closed for rules that allow.
+        """

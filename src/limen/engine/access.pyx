@@ -1,0 +1,329 @@
+"""AccessTable: may this client reach this target?
+
+Rules are tried in order; the first that matches decides. Rules with plain host conditions (names and
+suffixes) are found through a hash, so that block lists of a million names cost what ten cost;
+the lists of rules that the request's host leads to are merged by rule number with those that must be
+scanned (no host condition, or patterns).
+"""
+
+import os
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memset
+
+from limen.engine.addresses cimport AddressSet
+from limen.engine.keys cimport (
+    ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit,
+)
+from limen.engine.paths cimport host_glob_match
+from limen.engine.types cimport METHOD_OTHER
+
+from limen.engine.addresses import canonical_host
+from limen.engine.tables import METHODS
+
+cimport cython
+
+
+cdef enum:
+    # Kinds of host keys, and so buckets of the index.
+    EXACT_HOST = 0
+    SUFFIX_HOST = 1           # "*.example.com": names below
+    DOMAIN_HOST = 2           # ".example.com": the name and names below
+    # In `scan` and in lists: the entry was reached through a matching host key.
+    HOST_SETTLED = ENTRY_CONDITIONS
+    LONGEST_HOST = 255
+    # One exact list, two for each of at most 128 suffixes, one to scan.
+    MOST_LISTS = 260
+    # What judge() says beside a Decision.
+    NO_MATCH = -1
+
+
+cdef tuple host_key(str host):
+    """(kind, canonical name), or None for a glob."""
+    cdef uint32_t kind = EXACT_HOST
+    name = host
+    if host.startswith("*."):
+        kind, name = SUFFIX_HOST, host[2:]
+    elif host.startswith("."):
+        kind, name = DOMAIN_HOST, host[1:]
+    if "*" in name or "?" in name:
+        return None
+    canonical, literal = canonical_host(name)
+    if kind != EXACT_HOST and literal:
+        raise ValueError(f"no names lie below an address: {host!r}")
+    return (kind, (<str>canonical).encode())
+
+
+cdef tuple put(bytearray text, bytes piece):
+    at = len(text)
+    text += piece
+    return at, len(piece)
+
+
+cdef list merge_ports(object ranges):
+    """Sorted and disjoint."""
+    cdef list merged = []
+    for low, high in sorted(ranges):
+        if not 1 <= low <= high <= 65535:
+            raise ValueError(f"not a range of ports: {low}-{high}")
+        if merged and low <= merged[len(merged) - 1][1] + 1:
+            merged[len(merged) - 1] = (merged[len(merged) - 1][0], max(high, merged[len(merged) - 1][1]))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+@cython.final
+cdef class AccessTable:
+    """Access rules of a listener, compiled from AccessSpecs. ValueError names what is malformed.
+
+    Host conditions: an exact name or address; `.suffix` (the name and all below); `*.suffix` (all below);
+    any other text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host.
+    """
+
+    def __cinit__(self, rules=()):
+        cdef list specs = list(rules)
+        self.seed = int.from_bytes(os.urandom(8), "little")
+        self.hosts = KeyIndex()
+        self.names = [spec.name or "" for spec in specs]
+        self.windows = list(dict.fromkeys(window for spec in specs for window in spec.windows))
+        self.kept = []
+        self.fill_rows(specs)
+
+    def __dealloc__(self):
+        free(self.rows)
+        free(self.scan)
+        free(self.ports)
+        free(self.pieces)
+        free(self.window_numbers)
+        free(self.window_states)
+
+    def __len__(self):
+        """How many rules there are."""
+        return len(self.names)
+
+    def set_windows(self, bytes flags not None):
+        """Open (non-zero) and close (zero) the time windows; one byte for each of `windows`, else ValueError.
+
+        Until the first call every window is open for rules that deny, and closed for rules that allow.
+        """
+        cdef size_t i
+        if len(flags) != len(self.windows):
+            raise ValueError(f"{len(flags)} flags for {len(self.windows)} windows")
+        for i in range(<size_t>len(flags)):
+            self.window_states[i] = WINDOW_OPEN if flags[i] else WINDOW_CLOSED
+
+    cdef int fill_rows(self, list specs) except -1:
+        cdef bytearray text = bytearray()
+        cdef list pieces = [], ports = [], numbers = [], scan = []
+        cdef dict keys = {}
+        cdef dict window_of = {window: i for i, window in enumerate(self.windows)}
+        cdef AccessRow* row
+        cdef uint32_t number
+        cdef size_t i
+        self.rows = <AccessRow*>calloc(len(specs) + 1, sizeof(AccessRow))
+        self.window_states = <uint8_t*>malloc(len(self.windows) + 1)
+        if self.rows == NULL or self.window_states == NULL:
+            raise MemoryError
+        memset(self.window_states, WINDOW_UNKNOWN, len(self.windows))
+        for number, spec in enumerate(specs):
+            row = &self.rows[number]
+            row.allow = bool(spec.allow)
+            if spec.clients:
+                clients = AddressSet(spec.clients)
+                self.kept.append(clients)
+                row.clients = <void*>clients
+            if spec.addresses:
+                addresses = AddressSet(spec.addresses)
+                self.kept.append(addresses)
+                row.addresses = <void*>addresses
+            row.names = <uint32_t>len(pieces)
+            for method in dict.fromkeys(spec.methods):
+                row.methods |= <uint32_t>1 << <int>METHODS.get(method, METHOD_OTHER)
+                if method not in METHODS:
+                    pieces.append(put(text, method.encode()))
+            row.name_count = <uint32_t>len(pieces) - row.names
+            row.ports = <uint32_t>len(ports)
+            ports += merge_ports(spec.ports)
+            row.port_count = <uint32_t>len(ports) - row.ports
+            row.windows = <uint32_t>len(numbers)
+            numbers += [window_of[window] for window in spec.windows]
+            row.window_count = <uint32_t>len(numbers) - row.windows
+            row.any_host = not spec.hosts or "*" in spec.hosts
+            row.patterns = <uint32_t>len(pieces)
+            if not row.any_host:
+                for host in spec.hosts:
+                    key = host_key(host)
+                    if key is None:
+                        pieces.append(put(text, host.lower().encode()))
+                    else:
+                        file_key(keys, key, number << 1 | HOST_SETTLED)
+            row.pattern_count = <uint32_t>len(pieces) - row.patterns
+            if row.any_host or row.pattern_count:
+                scan.append(number << 1)
+        self.text = bytes(text)
+        self.texts = self.text
+        self.ports = <PortRange*>malloc((len(ports) + 1) * sizeof(PortRange))
+        self.pieces = <TextPiece*>malloc((len(pieces) + 1) * sizeof(TextPiece))
+        self.window_numbers = <uint32_t*>malloc((len(numbers) + 1) * sizeof(uint32_t))
+        self.scan = <uint32_t*>malloc((len(scan) + 1) * sizeof(uint32_t))
+        if self.ports == NULL or self.pieces == NULL or self.window_numbers == NULL or self.scan == NULL:
+            raise MemoryError
+        for i, (low, high) in enumerate(ports):
+            self.ports[i].low = low
+            self.ports[i].high = high
+        for i, (at, length) in enumerate(pieces):
+            self.pieces[i].at = at
+            self.pieces[i].length = length
+        for i, window in enumerate(numbers):
+            self.window_numbers[i] = window
+        for i, entry in enumerate(scan):
+            self.scan[i] = entry
+        self.scan_count = <uint32_t>len(scan)
+        return self.fill_hosts(keys)
+
+    cdef int fill_hosts(self, dict keys) except -1:
+        cdef bytes name
+        cdef uint64_t h
+        cdef uint32_t kind
+        cdef size_t listed = sum(len(entries) for entries in keys.values() if isinstance(entries, list))
+        self.hosts.begin(<size_t>len(keys), sum(len(key[1]) for key in keys), listed)
+        for (kind, name), entries in keys.items():
+            h = in_bucket(hash_bytes(self.seed, name, <size_t>len(name)), kind)
+            self.hosts.add(kind, name, h, entries if isinstance(entries, list) else [entries])
+            if kind == EXACT_HOST:
+                self.host_lengths |= length_bit(<size_t>len(name))
+            elif kind == SUFFIX_HOST:
+                self.suffix_lengths |= length_bit(<size_t>len(name))
+            else:
+                self.domain_lengths |= length_bit(<size_t>len(name))
+        return 0
+
+    cdef int add_list(self, uint32_t kind, uint64_t h, const char* host, size_t n, HeadList* lists, int count) noexcept:
+        """Add what the key leads to; returns the new count."""
+        cdef const KeyRecord* record = find_key(&self.hosts.table, in_bucket(h, kind), kind, host, n)
+        if record == NULL:
+            return count
+        lists[count].next = entries_of(&self.hosts.table, record)
+        lists[count].end = lists[count].next + record.count
+        return count + 1
+
+    cdef int decide(self, const AccessView* view, int* rule) noexcept:
+        cdef HeadList lists[MOST_LISTS]
+        cdef HeadList* least
+        cdef const char* host = view.host
+        cdef size_t n = view.host_length, i
+        cdef int count = 0, k, verdict
+        cdef uint32_t entry
+        cdef uint64_t below = self.suffix_lengths | self.domain_lengths, h, bit
+        rule[0] = -1
+        if n > LONGEST_HOST:
+            return DENY
+        if (self.host_lengths | self.domain_lengths) & length_bit(n):
+            h = hash_bytes(self.seed, host, n)
+            if self.host_lengths & length_bit(n):
+                count = self.add_list(EXACT_HOST, h, host, n, lists, count)
+            if self.domain_lengths & length_bit(n):
+                count = self.add_list(DOMAIN_HOST, h, host, n, lists, count)
+        if below:
+            for i in range(1, n):
+                bit = length_bit(n - i)
+                if host[i - 1] != c"." or not below & bit:
+                    continue
+                h = hash_bytes(self.seed, host + i, n - i)
+                if self.suffix_lengths & bit:
+                    count = self.add_list(SUFFIX_HOST, h, host + i, n - i, lists, count)
+                if self.domain_lengths & bit:
+                    count = self.add_list(DOMAIN_HOST, h, host + i, n - i, lists, count)
+        if self.scan_count:
+            lists[count].next = self.scan
+            lists[count].end = self.scan + self.scan_count
+            count += 1
+        while count:
+            least = &lists[0]
+            for k in range(1, count):
+                if lists[k].next[0] < least.next[0]:
+                    least = &lists[k]
+            entry = least.next[0]
+            verdict = self.judge(entry >> 1, entry & HOST_SETTLED, view)
+            if verdict != NO_MATCH:
+                rule[0] = <int>(entry >> 1)
+                return verdict
+            least.next += 1
+            if least.next == least.end:
+                count -= 1
+                least[0] = lists[count]
+        return DENY
+
+    cdef int judge(self, uint32_t number, bint host_settled, const AccessView* view) noexcept:
+        """A Decision, or NO_MATCH. The address comes last: it is asked for only if all else matches."""
+        cdef const AccessRow* row = &self.rows[number]
+        cdef uint32_t i
+        cdef bint listed = False
+        if row.methods and not self.holds_method(row, view):
+            return NO_MATCH
+        if row.port_count:
+            for i in range(row.ports, row.ports + row.port_count):
+                if view.port <= self.ports[i].high:
+                    listed = view.port >= self.ports[i].low
+                    break
+            if not listed:
+                return NO_MATCH
+        if row.window_count and not self.is_open(row):
+            return NO_MATCH
+        if row.clients != NULL:
+            if view.client == NULL or view.client.family == 1:
+                return NO_MATCH
+            if not (<AddressSet>row.clients).contains(view.client.ip):
+                return NO_MATCH
+        if not host_settled and not row.any_host and not self.holds_host(row, view):
+            return NO_MATCH
+        if row.addresses != NULL:
+            if view.target == NULL:
+                return NEED_ADDRESS
+            if not (<AddressSet>row.addresses).contains(view.target.ip):
+                return NO_MATCH
+        return ALLOW if row.allow else DENY
+
+    cdef bint holds_method(self, const AccessRow* row, const AccessView* view) noexcept:
+        cdef uint32_t i
+        cdef const TextPiece* name
+        if not (row.methods >> view.method_id) & 1:
+            return False
+        if view.method_id != METHOD_OTHER:
+            return True
+        for i in range(row.names, row.names + row.name_count):
+            name = &self.pieces[i]
+            if name.length == view.method_length and memcmp(self.texts + name.at, view.method, name.length) == 0:
+                return True
+        return False
+
+    cdef bint is_open(self, const AccessRow* row) noexcept:
+        cdef uint32_t i
+        cdef uint8_t state
+        for i in range(row.windows, row.windows + row.window_count):
+            state = self.window_states[self.window_numbers[i]]
+            if state == WINDOW_OPEN or (state == WINDOW_UNKNOWN and not row.allow):
+                return True
+        return False
+
+    cdef bint holds_host(self, const AccessRow* row, const AccessView* view) noexcept:
+        cdef uint32_t i
+        cdef const TextPiece* pattern
+        for i in range(row.patterns, row.patterns + row.pattern_count):
+            pattern = &self.pieces[i]
+            if host_glob_match(self.texts + pattern.at, pattern.length, view.host, view.host_length):
+                return True
+        return False
+
+
+cdef int file_key(dict keys, tuple key, uint32_t entry) except -1:
+    """Most keys belong to one rule: a list is made only for those that do not."""
+    cdef object there = keys.setdefault(key, entry)
+    if isinstance(there, list):
+        if there[len(there) - 1] != entry:      # entries come in the order of the rules
+            there.append(entry)
+    elif there != entry:
+        keys[key] = [there, entry]
+    return 0

@@ -1,0 +1,49 @@
+"""The route table; matching is for compiled code (tables.pxd)."""
+
+from collections.abc import Iterable
+from typing import Protocol, Self, final, type_check_only
+
+METHODS: dict[str, int]
+
+@type_check_only
+class Route(Protocol):
+    """What the table reads of a route; limen.policy.specs.RouteSpec is one."""
+
+    @property
+    def action(self) -> object: ...
+    @property
+    def hosts(self) -> tuple[str, ...]: ...
+    @property
+    def path_kind(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+    @property
+    def fields(self) -> tuple[tuple[str, str | bool], ...]: ...
+    @property
+    def query(self) -> tuple[tuple[str, str | bool], ...]: ...
+    @property
+    def clients(self) -> tuple[str, ...]: ...
+
+@final
+class RouteTable:
+    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed."""
+
+    def __new__(cls, routes: Iterable[Route] = ()) -> Self: ...
+    def __len__(self) -> int:
+        """How many routes there are."""
+
+    @property
+    def actions(self) -> list[object]:
+        """The `action` of each route, in order: what match() numbers."""
+
+    @property
+    def errors(self) -> int:
+        """How often a regex raised; such a route did not match."""
+
+def normal_path(path: str) -> bytes:
+    """`path` as it is matched. ValueError if it does not begin with "/" or has a malformed escape."""
+
+def normal_pattern(pattern: str) -> bytes:
+    """The same for a glob, which may also begin with a star; its stars and question marks stay."""

@@ -1,0 +1,57 @@
+"""Access rules of a forward listener: from the configuration, or the safe ones for a listener that has none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from limen.policy.schedule import window_of
+from limen.policy.specs import AccessSpec
+
+if TYPE_CHECKING:
+    from limen.config.models.forward import Forward, Rule
+
+PRIVATE_CLIENTS = (
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+)
+"""Who may use a forward proxy that names no clients: loopback, RFC 1918, ULA, link-local. Not 100.64.0.0/10: behind a
+carrier's NAT sit its other customers. The engine's `is_private_client` is the same set."""
+
+PLAIN_PORTS = ((80, 80), (443, 443), (1025, 65535))
+TUNNEL_PORTS = ((443, 443),)
+
+
+def default_access() -> list[AccessSpec]:
+    """Private clients may CONNECT to port 443, and send other methods to 80, 443 and 1025-65535."""
+    return [
+        AccessSpec(True, "default-tunnel", PRIVATE_CLIENTS, ports=TUNNEL_PORTS, methods=("CONNECT",)),
+        AccessSpec(False, "default-tunnel-ports", methods=("CONNECT",)),
+        AccessSpec(True, "default-plain", PRIVATE_CLIENTS, ports=PLAIN_PORTS),
+    ]
+
+
+def compile_access(forward: Forward) -> list[AccessSpec]:
+    """The rules of a forward listener in order; the last word, if none matches, is deny."""
+    if forward.access is None:
+        return default_access()
+    return [_compile_rule(rule) for rule in forward.access]
+
+
+def _compile_rule(rule: Rule) -> AccessSpec:
+    condition = rule.condition
+    return AccessSpec(
+        allow=rule.allow is not None,
+        name=rule.name or "",
+        clients=condition.clients or (),
+        hosts=condition.hosts or (),
+        addresses=condition.addresses or (),
+        ports=tuple((ports.first, ports.last) for ports in condition.ports or ()),
+        methods=condition.methods or (),
+        windows=tuple(window_of(times) for times in condition.times or ()),
+    )

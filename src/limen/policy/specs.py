@@ -1,0 +1,70 @@
+"""What policy hands to the engine's tables: plain frozen values, free of configuration models and of the engine.
+
+Nouns: a *spec* describes one route or rule; the tables of `limen.engine` are built from lists of them, in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Condition = tuple[str, str | bool]
+"""Name, and: the exact value, True (present with any value) or False (absent)."""
+
+
+class PathKind(StrEnum):
+    """How the path of a route is compared; all see the normalised path."""
+
+    NONE = "none"
+    PREFIX = "prefix"
+    EXACT = "exact"
+    PATTERN = "pattern"
+    REGEX = "regex"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """Conditions of one route, all of which must hold, and what the table gives back for it.
+
+    `hosts` are exact names or `*.suffix` (any number of labels below); an empty tuple sets no condition, here and in
+    `methods`, `fields`, `query` and `clients` (CIDR strings). `action` is opaque.
+    """
+
+    action: object = None
+    hosts: tuple[str, ...] = ()
+    path_kind: PathKind = PathKind.NONE
+    path: str = ""
+    methods: tuple[str, ...] = ()
+    fields: tuple[Condition, ...] = ()
+    query: tuple[Condition, ...] = ()
+    clients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of the week: on each of `days` (0 is Monday) from minute `start` of the day, included, to minute `end`,
+    excluded, by the clock of `zone`. `end` up to `start` means: on the following day.
+    """
+
+    days: frozenset[int]
+    start: int
+    end: int
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSpec:
+    """One access rule; an empty tuple sets no condition, and of a tuple one value must hold.
+
+    `hosts` are exact names or addresses, `.suffix` (the name and all below), `*.suffix` (all below) or globs;
+    `addresses` (CIDR strings) judge the target's address, `ports` are ranges with both ends included.
+    """
+
+    allow: bool
+    name: str = ""
+    clients: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    ports: tuple[tuple[int, int], ...] = ()
+    methods: tuple[str, ...] = ()
+    windows: tuple[Window, ...] = ()
