@@ -1,0 +1,5 @@
+"""The way out: how an exchange reaches its origin.
+
+Nouns: the *resolver* (names to addresses, cached), a *lookup* (one question asked of DNS servers), the
+*hosts* file and resolv.conf. Called by the worker; what it finds goes to the engine as addresses.
+"""

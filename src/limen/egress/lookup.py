@@ -1,0 +1,143 @@
+"""One question to DNS servers: UDP, then TCP for truncated answers, the next server when one fails.
+
+The only file that knows dnspython. Every UDP question has a random number and a source port of its own;
+answers from elsewhere, to other questions or malformed ones are passed over until the time is up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import dns.asyncquery
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from limen.faults import FaultNumber
+
+#: Links of a CNAME chain, over all questions (dnspython follows 16 within one answer).
+MAX_QUESTIONS = 8
+#: Rounds through the list of servers.
+ROUNDS = 2
+#: Addresses kept of one answer.
+MAX_ADDRESSES = 32
+#: EDNS payload that passes unfragmented (DNS flag day 2020).
+PAYLOAD = 1232
+
+_FAMILIES = {4: dns.rdatatype.A, 6: dns.rdatatype.AAAA}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one family of a name has: addresses and their TTL, or none with a fault."""
+
+    addresses: tuple[str, ...]
+    ttl: float  # seconds, as the servers said; of a negative answer too
+    fault: int  # 0, DNS (no such name, no such address, servers failed) or DNS_TIMEOUT
+    certain: bool  # False: nobody answered, so this says nothing about the name
+
+
+class _Refusal(Exception):
+    """A server that cannot or will not say."""
+
+
+async def look_up(
+    name: str,
+    family: int,
+    servers: Sequence[tuple[str, int]],
+    *,
+    timeout: float,
+    count: Callable[[], None],
+) -> Answer:
+    """Ask for the addresses of `family` (4 or 6) of an absolute `name` within `timeout` seconds.
+
+    Never raises but for cancellation. `count` is called for every question sent.
+    """
+    kind = _FAMILIES[family]
+    deadline = time.monotonic() + timeout
+    ttl = float("inf")
+    try:
+        question = dns.name.from_text(name, origin=dns.name.root)
+        for _ in range(MAX_QUESTIONS):
+            response = await _ask(question, kind, servers, deadline=deadline, count=count)
+            chain = response.resolve_chaining()
+            ttl = min(ttl, chain.minimum_ttl)
+            if chain.answer is not None:
+                addresses = tuple(dict.fromkeys(record.address for record in chain.answer))
+                return Answer(addresses[:MAX_ADDRESSES], ttl, FaultNumber.NONE, certain=True)
+            if chain.canonical_name == question or response.rcode() == dns.rcode.NXDOMAIN:
+                return Answer((), ttl, FaultNumber.DNS, certain=True)
+            question = chain.canonical_name
+    except TimeoutError:
+        return Answer((), 0, FaultNumber.DNS_TIMEOUT, certain=False)
+    except (dns.exception.DNSException, _Refusal):
+        return Answer((), 0, FaultNumber.DNS, certain=False)
+    return Answer((), ttl, FaultNumber.DNS, certain=True)  # a CNAME chain without an end
+
+
+async def _ask(
+    question: dns.name.Name,
+    kind: dns.rdatatype.RdataType,
+    servers: Sequence[tuple[str, int]],
+    *,
+    deadline: float,
+    count: Callable[[], None],
+) -> dns.message.QueryMessage:
+    """The first answer that is one: the name's records, or that there are none."""
+    refused = False
+    share = (deadline - time.monotonic()) / max(1, ROUNDS * len(servers))
+    for _ in range(ROUNDS):
+        for server in servers:
+            left = min(deadline - time.monotonic(), share)
+            if left <= 0:
+                raise TimeoutError
+            try:
+                return await _ask_one(question, kind, server, timeout=left, count=count)
+            except (_Refusal, OSError, EOFError, dns.exception.DNSException) as error:
+                refused = refused or not isinstance(error, (TimeoutError, dns.exception.Timeout))
+    if refused:
+        raise _Refusal
+    raise TimeoutError
+
+
+async def _ask_one(
+    question: dns.name.Name,
+    kind: dns.rdatatype.RdataType,
+    server: tuple[str, int],
+    *,
+    timeout: float,
+    count: Callable[[], None],
+) -> dns.message.QueryMessage:
+    async with asyncio.timeout(timeout):
+        response = await _exchange(question, kind, server, edns=True, count=count)
+        if response.rcode() in (dns.rcode.FORMERR, dns.rcode.NOTIMP):  # servers older than EDNS
+            response = await _exchange(question, kind, server, edns=False, count=count)
+    if response.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        raise _Refusal
+    return response
+
+
+async def _exchange(
+    question: dns.name.Name,
+    kind: dns.rdatatype.RdataType,
+    server: tuple[str, int],
+    *,
+    edns: bool,
+    count: Callable[[], None],
+) -> dns.message.QueryMessage:
+    query = dns.message.make_query(question, kind, use_edns=0 if edns else False, payload=PAYLOAD)
+    address, port = server
+    count()
+    response, _ = await dns.asyncquery.udp_with_fallback(
+        query, address, port=port, ignore_unexpected=True, ignore_errors=True
+    )
+    if not isinstance(response, dns.message.QueryMessage):
+        raise _Refusal
+    return response

@@ -1,0 +1,141 @@
+# The board: counters in shared memory. One region of 64-bit cells per worker, written by that
+# worker alone with plain aligned stores; whoever reads sums over the workers. No locks, no atomics:
+# an x86-64 or AArch64 store of an aligned 64-bit cell is never seen torn.
+# limen/observe/board.py holds the same numbers for readers; a test compares them.
+
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+
+cdef enum:
+    # Layout, in cells (8 bytes). Areas and regions begin on 64 KiB, the largest page in use.
+    BOARD_VERSION = 1
+    BOARD_HEADER = 8192           # cells before the first worker's region
+    BOARD_ROUTES = 65536
+    BOARD_ENDPOINTS = 65536
+    BOARD_LISTENERS = 256
+    BOARD_FAULTS = 128
+    WORKER_AREA = 0
+    WORKER_CELLS = 64
+    FAULT_AREA = 64
+    LISTENER_AREA = 192
+    LISTENER_CELLS = 4
+    ROUTE_AREA = 8192
+    ROUTE_CELLS = 32
+    ENDPOINT_AREA = 2105344       # ROUTE_AREA + BOARD_ROUTES * ROUTE_CELLS
+    ENDPOINT_CELLS = 16
+    BOARD_REGION = 3153920        # ENDPOINT_AREA + BOARD_ENDPOINTS * ENDPOINT_CELLS
+
+
+cdef enum:  # RouteCell
+    ROUTE_STATUS = 0              # + class of the status (1 to 5); 0: ended without an answer
+    ROUTE_RECEIVED = 6            # bytes from the client
+    ROUTE_SENT = 7                # bytes to the client
+    ROUTE_NANOSECONDS = 8         # sum of the durations
+    ROUTE_BUCKETS = 9             # + bucket, 0 to 16
+
+
+cdef enum:  # EndpointCell
+    # Gauges first: reset_gauges() clears what is below ENDPOINT_GAUGES.
+    ENDPOINT_ACTIVE = 0           # exchanges it is working on
+    ENDPOINT_CONNECTIONS = 1
+    ENDPOINT_IDLE = 2             # of them in the pool
+    ENDPOINT_OUT = 3              # 1 while this worker has taken it out, else 0
+    ENDPOINT_GAUGES = 4
+    ENDPOINT_REQUESTS = 4
+    ENDPOINT_DIALS = 5
+    ENDPOINT_DIAL_FAILURES = 6
+    ENDPOINT_RESPONSE_FAULTS = 7
+    ENDPOINT_RETRIES = 8          # requests sent to it that an earlier endpoint had failed
+
+
+cdef enum:  # ListenerCell
+    LISTENER_CONNECTIONS = 0      # gauge
+    LISTENER_GAUGES = 1
+    LISTENER_ACCEPTED = 1
+    LISTENER_REFUSED = 2          # closed at once by a limit or a rule
+
+
+cdef enum:  # WorkerCell
+    WORKER_CONNECTIONS = 0        # client connections, gauge
+    WORKER_EXCHANGES = 1          # in flight, gauge
+    WORKER_TUNNELS = 2            # gauge
+    WORKER_GAUGES = 8             # cells 3 to 7 are kept for later gauges
+    WORKER_TUNNEL_BYTES = 8       # both ways together
+    WORKER_HOOK_CALLS = 9
+    WORKER_HOOK_FAILURES = 10
+    WORKER_DNS_LOOKUPS = 11       # questions asked, not answers from the cache
+    WORKER_LOG_LOST = 12          # access log records that could not be written
+
+
+cdef inline int duration_bucket(uint64_t nanoseconds) noexcept nogil:
+    # Bounds in observe/board.py (BUCKETS), each inclusive: 0.5 ms to 60 s, then everything above.
+    # A search by halves with constants: four predicted compares.
+    if nanoseconds <= 100000000:
+        if nanoseconds <= 5000000:
+            if nanoseconds <= 1000000:
+                return 0 if nanoseconds <= 500000 else 1
+            return 2 if nanoseconds <= 2500000 else 3
+        if nanoseconds <= 25000000:
+            return 4 if nanoseconds <= 10000000 else 5
+        return 6 if nanoseconds <= 50000000 else 7
+    if nanoseconds <= 2500000000ULL:
+        if nanoseconds <= 500000000:
+            return 8 if nanoseconds <= 250000000 else 9
+        return 10 if nanoseconds <= 1000000000 else 11
+    if nanoseconds <= 10000000000ULL:
+        return 12 if nanoseconds <= 5000000000ULL else 13
+    if nanoseconds <= 30000000000ULL:
+        return 14
+    return 15 if nanoseconds <= 60000000000ULL else 16
+
+
+@cython.final
+cdef class Board:
+    cdef uint64_t* cells          # this worker's region; owned mapping, until __dealloc__
+    cdef readonly int worker
+    cdef readonly bint shared     # False: private memory that nobody reads
+    cdef int descriptor           # borrowed from the caller until __dealloc__; -1 if private
+
+    # Slots out of range are dropped: the supervisor hands them out and knows the bounds.
+
+    cdef inline void count_exchange(
+        self, unsigned int route, int status, uint64_t received, uint64_t sent, uint64_t nanoseconds
+    ) noexcept nogil:
+        cdef uint64_t* cell
+        cdef unsigned int kind = <unsigned int> status // 100
+        if route >= BOARD_ROUTES:
+            return
+        if kind > 5:
+            kind = 0
+        cell = self.cells + ROUTE_AREA + <uint64_t> route * ROUTE_CELLS
+        cell[ROUTE_STATUS + kind] += 1
+        cell[ROUTE_RECEIVED] += received
+        cell[ROUTE_SENT] += sent
+        cell[ROUTE_NANOSECONDS] += nanoseconds
+        cell[ROUTE_BUCKETS + duration_bucket(nanoseconds)] += 1
+
+    cdef inline void count_fault(self, int fault) noexcept nogil:
+        if <unsigned int> fault < BOARD_FAULTS:
+            self.cells[FAULT_AREA + fault] += 1
+
+    cdef inline void endpoint_add(self, unsigned int slot, int cell, int64_t delta) noexcept nogil:
+        if slot < BOARD_ENDPOINTS:
+            self.cells[ENDPOINT_AREA + <uint64_t> slot * ENDPOINT_CELLS + cell] += <uint64_t> delta
+
+    cdef inline void endpoint_set(self, unsigned int slot, int cell, int64_t value) noexcept nogil:
+        if slot < BOARD_ENDPOINTS:
+            self.cells[ENDPOINT_AREA + <uint64_t> slot * ENDPOINT_CELLS + cell] = <uint64_t> value
+
+    cdef inline int64_t endpoint_get(self, unsigned int slot, int cell) noexcept nogil:
+        # This worker's own cell, not the sum.
+        if slot >= BOARD_ENDPOINTS:
+            return 0
+        return <int64_t> self.cells[ENDPOINT_AREA + <uint64_t> slot * ENDPOINT_CELLS + cell]
+
+    cdef inline void listener_add(self, unsigned int slot, int cell, int64_t delta) noexcept nogil:
+        if slot < BOARD_LISTENERS:
+            self.cells[LISTENER_AREA + slot * LISTENER_CELLS + cell] += <uint64_t> delta
+
+    cdef inline void worker_add(self, int cell, int64_t delta) noexcept nogil:
+        self.cells[WORKER_AREA + cell] += <uint64_t> delta

@@ -1,0 +1,25 @@
+"""One request and its responses, as Python sees them.
+
+Nouns: the *exchange* with its request, response, target and state; its *fields*; a *hook* (a user's function
+that receives an exchange in a phase) and a *chain* (the hooks of a route); the *handle* (what the engine
+offers for one exchange). The worker loads chains and runs them when the engine asks.
+"""
+
+from limen.exchange.exchange import BodyTooLarge, BodyUndeclared, Exchange, Handle, Request, Response
+from limen.exchange.fields import Fields
+from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
+
+__all__ = [
+    "BodyTooLarge",
+    "BodyUndeclared",
+    "Chain",
+    "Exchange",
+    "Fields",
+    "Handle",
+    "Hook",
+    "Outcome",
+    "Request",
+    "Response",
+    "hook",
+    "load_hook",
+]

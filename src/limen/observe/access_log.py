@@ -1,0 +1,33 @@
+"""The access log's settings, and the journal that a worker writes it with.
+
+Imports the engine: for workers only. docs/access_log.md describes the records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from limen.engine.journal import Journal
+from limen.faults import labels
+from limen.terms import RetryBlocked
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """Where the access log goes and what is in it."""
+
+    path: str  # "-": standard output
+    format: Literal["json", "combined", "common"] = "json"
+    query: bool = False  # write query strings, of targets and referers
+    flush: float = 1.0  # seconds after which a buffered record is written at the latest; the worker's timer
+
+    def open(self) -> Journal:
+        """A journal with the labels of faults and retry reasons. OSError if the file cannot be opened."""
+        return Journal(
+            self.path,
+            format=self.format,
+            query=self.query,
+            faults=[label.encode() for label in labels()],
+            reasons=[reason.label.encode() for reason in RetryBlocked],
+        )

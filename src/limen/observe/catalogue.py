@@ -1,0 +1,122 @@
+"""The catalogue: every metric with its name, kind, unit, labels and meaning.
+
+Exposition and docs/metrics.md come from here. Names use the vocabulary of the design; counters end in
+_total, a unit stands in the name (Prometheus' custom).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from limen.observe.board import EndpointCell, ListenerCell, WorkerCell
+
+
+class Kind(enum.StrEnum):
+    """What Prometheus calls a metric's type."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family."""
+
+    name: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+def _counter(name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    return Metric(f"limen_{name}_total", Kind.COUNTER, unit, meaning, labels)
+
+
+def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    return Metric(f"limen_{name}", Kind.GAUGE, unit, meaning, labels)
+
+
+INFO = _gauge("info", "", "Always 1; the label tells which version runs.", "version")
+WORKERS = _gauge("workers", "processes", "Worker processes that the supervisor keeps.")
+
+WORKER: dict[WorkerCell, Metric] = {
+    WorkerCell.CONNECTIONS: _gauge("connections", "connections", "Open client connections."),
+    WorkerCell.EXCHANGES: _gauge("exchanges_in_flight", "exchanges", "Exchanges that have begun and not ended."),
+    WorkerCell.TUNNELS: _gauge("tunnels", "tunnels", "Open tunnels (CONNECT, upgrades, streams)."),
+    WorkerCell.TUNNEL_BYTES: _counter("tunnel_bytes", "bytes", "Bytes moved by tunnels, both ways together."),
+    WorkerCell.HOOK_CALLS: _counter("hook_calls", "calls", "Hooks called."),
+    WorkerCell.HOOK_FAILURES: _counter("hook_failures", "calls", "Hooks that failed or were too slow."),
+    WorkerCell.DNS_LOOKUPS: _counter("dns_lookups", "questions", "Questions asked of DNS servers."),
+    WorkerCell.LOG_LOST: _counter("access_log_lost", "records", "Access log records that could not be written."),
+}
+
+LISTENER: dict[ListenerCell, Metric] = {
+    ListenerCell.CONNECTIONS: _gauge("listener_connections", "connections", "Open client connections.", "listener"),
+    ListenerCell.ACCEPTED: _counter("listener_accepted", "connections", "Connections accepted.", "listener"),
+    ListenerCell.REFUSED: _counter(
+        "listener_refused", "connections", "Connections closed at once, by a limit or a rule.", "listener"
+    ),
+}
+
+EXCHANGES = _counter(
+    "exchanges",
+    "exchanges",
+    "Exchanges ended, by class of the status (1xx to 5xx; none: without an answer).",
+    "route",
+    "code",
+)
+RECEIVED = _counter("received_bytes", "bytes", "Bytes received from clients.", "route")
+SENT = _counter("sent_bytes", "bytes", "Bytes sent to clients.", "route")
+DURATION = Metric(
+    "limen_exchange_duration_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    "Time from the first byte of a request to the last of its response.",
+    ("route",),
+)
+
+ENDPOINT: dict[EndpointCell, Metric] = {
+    cell: make(f"endpoint_{name}", unit, meaning, "upstream", "endpoint")
+    for cell, make, name, unit, meaning in (
+        (EndpointCell.ACTIVE, _gauge, "active", "exchanges", "Exchanges that the endpoint is working on."),
+        (EndpointCell.CONNECTIONS, _gauge, "connections", "connections", "Open connections to the endpoint."),
+        (EndpointCell.IDLE, _gauge, "idle_connections", "connections", "Of them, those waiting in the pool."),
+        (EndpointCell.OUT, _gauge, "out", "workers", "Workers that have taken the endpoint out; 0: usable for all."),
+        (EndpointCell.REQUESTS, _counter, "requests", "requests", "Requests sent to the endpoint."),
+        (EndpointCell.DIALS, _counter, "dials", "connections", "Connections begun."),
+        (EndpointCell.DIAL_FAILURES, _counter, "dial_failures", "connections", "Dials refused, unreachable or late."),
+        (
+            EndpointCell.RESPONSE_FAULTS,
+            _counter,
+            "response_faults",
+            "requests",
+            "Requests without a whole, well-formed response in time.",
+        ),
+        (
+            EndpointCell.RETRIES,
+            _counter,
+            "retries",
+            "requests",
+            "Requests that came here after another attempt failed.",
+        ),
+    )
+}
+
+FAULTS = _counter("faults", "faults", "Faults by label and side; docs/faults.md explains each.", "fault", "side")
+
+#: All metrics, in the order of the exposition and of the documentation.
+CATALOGUE: tuple[Metric, ...] = (
+    INFO,
+    WORKERS,
+    *WORKER.values(),
+    *LISTENER.values(),
+    EXCHANGES,
+    RECEIVED,
+    SENT,
+    DURATION,
+    *ENDPOINT.values(),
+    FAULTS,
+)

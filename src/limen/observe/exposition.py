@@ -1,0 +1,112 @@
+"""The exposition: the board as text for Prometheus (text format 0.0.4).
+
+Only slots that have a name and were ever touched are shown, so a configuration of thousands of endpoints
+costs what is used of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from limen import __version__
+from limen.faults import FAULTS as FAULT_TABLE
+from limen.observe import catalogue
+from limen.observe.board import BUCKETS, BoardReader, RouteCounts
+from limen.observe.catalogue import Metric
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_CODES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+_BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
+
+Sample = tuple[tuple[str, ...], int | str]  # label values, value
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the slots of the board are called, as the supervisor handed them out."""
+
+    listeners: Mapping[int, str] = field(default_factory=dict)
+    routes: Mapping[int, str] = field(default_factory=dict)
+    endpoints: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # upstream, endpoint
+
+
+def render(reader: BoardReader, names: Names) -> bytes:
+    """The whole exposition, as CONTENT_TYPE says."""
+    return "".join(_families(reader, names)).encode()
+
+
+def _families(reader: BoardReader, names: Names) -> Iterator[str]:
+    yield _family(catalogue.INFO, [((__version__,), 1)])
+    yield _family(catalogue.WORKERS, [((), reader.workers)])
+    totals = reader.workers_sum()
+    for worker_cell, metric in catalogue.WORKER.items():
+        yield _family(metric, [((), totals[worker_cell])])
+    listeners = [((names.listeners[slot],), cells) for slot, cells in reader.listeners(names.listeners)]
+    for listener_cell, metric in catalogue.LISTENER.items():
+        yield _family(metric, [(labels, cells[listener_cell]) for labels, cells in listeners])
+    yield from _routes([(names.routes[slot], counts) for slot, counts in reader.routes(names.routes)])
+    endpoints = [(names.endpoints[slot], cells) for slot, cells in reader.endpoints(names.endpoints)]
+    for endpoint_cell, metric in catalogue.ENDPOINT.items():
+        yield _family(metric, [(labels, cells[endpoint_cell]) for labels, cells in endpoints])
+    yield _family(catalogue.FAULTS, list(_faults(reader)))
+
+
+def _routes(routes: list[tuple[str, RouteCounts]]) -> Iterator[str]:
+    yield _family(
+        catalogue.EXCHANGES,
+        [
+            ((route, code), count)
+            for route, counts in routes
+            for code, count in zip(_CODES, counts.classes, strict=True)
+            if count
+        ],
+    )
+    yield _family(catalogue.RECEIVED, [((route,), counts.received) for route, counts in routes])
+    yield _family(catalogue.SENT, [((route,), counts.sent) for route, counts in routes])
+    yield _histogram(catalogue.DURATION, routes)
+
+
+def _faults(reader: BoardReader) -> Iterator[Sample]:
+    for number, count in enumerate(reader.faults()):
+        fault = FAULT_TABLE.get(number)
+        if count and fault is not None:
+            yield (fault.label, fault.side.value), count
+
+
+def _family(metric: Metric, samples: Iterable[Sample]) -> str:
+    """A family's head and samples; nothing for a family without samples."""
+    lines = [f"{metric.name}{_labels(metric.labels, values)} {value}\n" for values, value in samples]
+    return _head(metric) + "".join(lines) if lines else ""
+
+
+def _histogram(metric: Metric, routes: list[tuple[str, RouteCounts]]) -> str:
+    lines = []
+    for route, counts in routes:
+        for bound, count in zip(_BOUNDS, accumulate(counts.buckets), strict=True):
+            lines.append(f"{metric.name}_bucket{_labels((*metric.labels, 'le'), (route, bound))} {count}\n")
+        labels = _labels(metric.labels, (route,))
+        # The count is the last bucket's, not that of the classes: the two could be of different moments.
+        lines.append(f"{metric.name}_sum{labels} {counts.nanoseconds / 1e9!r}\n")
+        lines.append(f"{metric.name}_count{labels} {sum(counts.buckets)}\n")
+    return _head(metric) + "".join(lines) if lines else ""
+
+
+def _head(metric: Metric) -> str:
+    return f"# HELP {metric.name} {_escape_help(metric.meaning)}\n# TYPE {metric.name} {metric.kind}\n"
+
+
+def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in zip(names, values, strict=True)) + "}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def _escape_help(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n")

@@ -1,0 +1,125 @@
+import json
+
+import pytest
+
+import limen
+from limen.control.cli import main
+from limen.control.commands.check import summary
+from limen.control.commands.reverse import endpoint
+from limen.control.compose import compose
+from limen.control.demo import Ports, _configuration
+from limen.errors import ConfigError, ConfigErrors
+
+GOOD = (
+    "listeners: [{bind: 127.0.0.1:8080, routes: [{upstream: web}]}]\nupstreams: {web: {endpoints: [127.0.0.1:9001]}}\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"limen {limen.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["unheard"], ["run"], ["reverse", "--listen", "127.0.0.1:1"]])
+def test_a_wrong_command_line_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_check_says_ok_with_a_summary(tmp_path, capsys):
+    path = tmp_path / "limen.yaml"
+    path.write_text(GOOD)
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out == "ok: 1 listener, 1 route, 1 upstream with 1 endpoint\n"
+
+
+def test_check_names_every_problem(tmp_path, capsys):
+    path = tmp_path / "limen.yaml"
+    path.write_text(GOOD.replace("upstream: web", "upstream: wbe").replace("9001", "99999"))
+    assert main(["check", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{path}:" in err
+
+
+def test_check_prints_warnings_and_is_content(tmp_path, capsys):
+    path = tmp_path / "limen.yaml"
+    path.write_text(GOOD.replace("{web:", "{unused: {endpoints: [127.0.0.1:9003]}, web:"))
+    assert main(["check", str(path)]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("ok: ")
+    assert "warning: " in err
+    assert "unused" in err
+
+
+def test_a_missing_file_is_status_2(tmp_path, capsys):
+    assert main(["run", str(tmp_path / "absent.yaml")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
+def test_the_schema_is_json(capsys):
+    assert main(["schema"]) == 0
+    assert "listeners" in json.loads(capsys.readouterr().out)["properties"]
+
+
+@pytest.mark.parametrize("command", ["reload", "drain", "status", "top"])
+def test_commands_without_an_instance_say_so(command, tmp_path, capsys):
+    assert main([command]) == 1
+    assert "no running instance" in capsys.readouterr().err
+    path = tmp_path / "limen.yaml"
+    path.write_text(GOOD)
+    assert main([command, str(path)]) == 1
+    assert "no instance answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("to", "address"),
+    [
+        ("127.0.0.1:9001", "127.0.0.1:9001"),
+        ("http://example.com", "example.com:80"),
+        ("http://example.com:8080/", "example.com:8080"),
+        ("http://[::1]:8080", "[::1]:8080"),
+    ],
+)
+def test_origins_are_addresses_or_urls(to, address):
+    assert endpoint(to) == address
+
+
+@pytest.mark.parametrize(
+    "to", ["https://example.com", "ftp://example.com", "http://", "http://a/b", "http://u:p@a", "http://a:99999"]
+)
+def test_other_urls_are_refused(to):
+    with pytest.raises(ConfigError):
+        endpoint(to)
+
+
+def test_a_bad_listen_address_is_status_2(capsys):
+    assert main(["reverse", "--listen", "nowhere", "--to", "127.0.0.1:1"]) == 2
+    assert "<command line>" in capsys.readouterr().err
+
+
+def test_composed_configurations_are_checked():
+    with pytest.raises(ConfigErrors):
+        compose({"listeners": [{"bind": "127.0.0.1:1", "routes": [{"upstream": "absent"}]}]})
+
+
+def test_the_demo_is_a_good_configuration():
+    config = _configuration(Ports(), (9001, 9002))
+    assert summary(config) == "2 listeners, 1 route, 1 upstream with 2 endpoints"
+
+
+def test_load_is_the_public_door(tmp_path):
+    path = tmp_path / "limen.yaml"
+    path.write_text(GOOD)
+    assert limen.load(path).listeners[0].label == "127.0.0.1:8080"
+    with pytest.raises(ConfigErrors):
+        limen.load(tmp_path / "absent")

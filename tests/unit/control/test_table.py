@@ -1,0 +1,46 @@
+from limen.control.samples import parse
+from limen.control.table import overview, rates
+
+STATUS = {
+    "version": "1.2",
+    "pid": 7,
+    "state": "running",
+    "uptime": 93784.0,
+    "revision": {"number": 3, "digest": "abc"},
+    "live": {"connections": 5, "exchanges": 2, "tunnels": 0},
+    "workers": [
+        {
+            "number": 0,
+            "pid": 8,
+            "state": "ready",
+            "restarts": 0,
+            "live": {"connections": 5, "exchanges": 2, "tunnels": 0},
+        },
+        {"number": 1, "pid": None, "state": "waiting", "restarts": 4, "live": {}},
+    ],
+    "listeners": [{"name": "front", "address": "127.0.0.1:80", "kind": "routes", "routes": 2}],
+    "upstreams": [{"name": "web", "endpoints": [{"address": "127.0.0.1:9001", "weight": 1}]}],
+}
+
+
+def test_an_overview_has_every_worker_listener_and_endpoint():
+    text = "\n".join(overview(STATUS))
+    assert "up 1d 2h  revision 3 (abc)" in text
+    assert "live: 5 connections, 2 exchanges, 0 tunnels" in text
+    for words in (["0", "8", "ready", "0", "5", "2", "0"], ["1", "-", "waiting", "4", "-", "-", "-"]):
+        assert words in [line.split() for line in text.splitlines()]
+    assert "front     127.0.0.1:80  2 routes" in text
+    assert ["web", "127.0.0.1:9001", "1", "-", "-", "-", "-", "-"] in [line.split() for line in text.splitlines()]
+
+
+def test_nothing_known_is_no_failure():
+    assert overview({})[0].startswith("limen None")
+
+
+def test_rates_are_of_counters_that_moved():
+    before = parse(b'# TYPE a counter\na_total{x="1 2"} 10\nb_total 5\nc 1\nno number\n')
+    after = parse(b'a_total{x="1 2"} 30\nb_total 5\nc 9\nd_total 4\n')
+    assert [line.split(maxsplit=1) for line in rates(before, after, seconds=2.0)[2:]] == [
+        ["10", 'a_total{x="1 2"}'],
+        ["2", "d_total"],
+    ]
