@@ -1,0 +1,168 @@
+"""HTTP words in a configuration: field names and values, methods, hosts to match, paths, redirect targets.
+
+Everything that will stand in a message head is checked here, so that nothing configured can split or smuggle one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from limen.config.addresses import parse_address, parse_host
+from limen.config.refusal import Refused, shown
+
+TOKEN_PATTERN = r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"  # noqa: S105 a token of HTTP
+HOOK_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+
+_TOKEN = re.compile(TOKEN_PATTERN[1:-1], re.ASCII)
+_HOOK = re.compile(HOOK_PATTERN[1:-1], re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_KNOWN_METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"])
+_LONGEST_VALUE = 8192
+
+RESERVED_FIELDS = {
+    "connection": "Limen writes it as each connection needs",
+    "proxy-connection": "it belongs to no standard, and is always removed",
+    "keep-alive": "Limen writes it as each connection needs",
+    "transfer-encoding": "the framing of a message is not configurable",
+    "content-length": "the framing of a message is not configurable",
+    "trailer": "the framing of a message is not configurable",
+    "te": "the framing of a message is not configurable",
+    "upgrade": "use the key `upgrade` of the route",
+    "host": "use the key `host` of the route",
+}
+"""Fields that no edit may touch (RFC 9110 section 7.6.1, RFC 9112 section 6): name in lower case, and the way out."""
+
+
+def parse_token(text: str, what: str) -> str:
+    """An RFC 9110 token, such as a method or a field name."""
+    if not text or len(text) > 256 or not _TOKEN.fullmatch(text):
+        raise Refused(f"{shown(text)} is not a {what}", "letters, digits and !#$%&'*+-.^_`|~ only")
+    return text
+
+
+def parse_editable_field(text: str) -> str:
+    """The name of a field that a configuration may set or remove."""
+    name = parse_token(text, "field name")
+    reason = RESERVED_FIELDS.get(name.lower())
+    if reason:
+        raise Refused(f"the field {name} may not be changed", reason)
+    return name
+
+
+def parse_field_value(text: str) -> str:
+    """The value of a field: one line, no control characters, no space at either end, at most 8 KiB."""
+    if _CONTROL.search(text):
+        raise Refused("a field value holds a line break or another control character", "it must be one line of text")
+    if text != text.strip(" \t"):
+        raise Refused(f"the field value {shown(text)} begins or ends with a space")
+    if len(text) > _LONGEST_VALUE:
+        raise Refused("a field value is too long", f"at most {_LONGEST_VALUE} characters")
+    return text
+
+
+def parse_method(text: str) -> str:
+    """A request method; methods are case-sensitive (RFC 9110 section 9.1)."""
+    if text.upper() in _KNOWN_METHODS and text != text.upper():
+        raise Refused(f"{shown(text)} is not a method", f"methods are case-sensitive; did you mean {text.upper()}?")
+    return parse_token(text, "method")
+
+
+def parse_hook(text: str) -> str:
+    """`module:function`, importable when the worker starts; nothing is imported here."""
+    if not _HOOK.fullmatch(text):
+        raise Refused(f"{shown(text)} is not a hook", "write module:function, such as myrules:add_tenant")
+    return text
+
+
+def parse_match_host(text: str) -> str:
+    """A host of `match`: exact, or `*.suffix` for any number of labels below the suffix; IPv6 in brackets."""
+    if text == "*":
+        raise Refused("'*' is not a host", "leave out `host` to match every host")
+    if "://" in text or "/" in text:
+        raise Refused(f"{shown(text)} is not a host", "write only the name, such as www.example.com")
+    if text.startswith("["):
+        address = parse_address(text, default_port=1)
+        if text.endswith("]"):
+            return f"[{address.host}]"
+    if ":" in text:
+        raise Refused(f"{shown(text)} holds a port", "hosts are matched without the port")
+    if text.startswith("*."):
+        return "*." + parse_host(text[2:], text)
+    if "*" in text:
+        raise Refused(f"{shown(text)} is not a host", "a star may only stand first, as in *.example.com")
+    return parse_host(text)
+
+
+def parse_target_host(text: str) -> str:
+    """A host of an access rule: exact, `.suffix` (the name itself and all below), or a glob as `cdn*.example.com`."""
+    if "://" in text or "/" in text:
+        raise Refused(f"{shown(text)} is not a host", "write only the name, such as www.example.com")
+    if text.startswith("[") and text.endswith("]"):
+        return parse_match_host(text)
+    if ":" in text:
+        raise Refused(f"{shown(text)} holds a port", "use `ports` for the port")
+    if "*" in text or "?" in text:
+        if not re.fullmatch(r"[A-Za-z0-9_.*?-]+", text, re.ASCII):
+            raise Refused(f"{shown(text)} is not a host pattern", "letters, digits, dots, hyphens, * and ? only")
+        return text.lower()
+    if text.startswith("."):
+        return "." + parse_host(text[1:], text)
+    return parse_host(text)
+
+
+def parse_origin_host(text: str) -> str:
+    """`pass`, `endpoint`, or the literal Host (with or without port) that the origin shall see."""
+    if text in ("pass", "endpoint"):
+        return text
+    if text.startswith("unix:"):
+        raise Refused(f"{shown(text)} is not a host", "write pass, endpoint or a host name")
+    address = parse_address(text, default_port=0, any_port=True)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}" if address.port else host
+
+
+def parse_path(text: str) -> str:
+    """A path or the beginning of one: it starts with a slash, without query, fragment, space or control characters."""
+    if not text.startswith("/"):
+        raise Refused(f"{shown(text)} is not a path", f"did you mean '/{text}'?" if text else "a path begins with /")
+    for character, hint in (("?", "match the query with `query`"), ("#", "a fragment never reaches a server")):
+        if character in text:
+            raise Refused(f"the path {shown(text)} holds a {character}", hint)
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise Refused(f"the path {shown(text)} holds a space or a control character", "write it percent-encoded")
+    return text
+
+
+def parse_path_pattern(text: str) -> str:
+    """A glob for a whole path: * within a segment, ** across segments, ? one character."""
+    if not text.startswith(("/", "*")):
+        raise Refused(
+            f"{shown(text)} is not a path pattern", f"did you mean '/{text}'?" if text else "it begins with /"
+        )
+    if re.search(r"[\x00-\x20\x7f#]", text):
+        raise Refused(f"the pattern {shown(text)} holds a space, # or a control character", "write it percent-encoded")
+    return text
+
+
+def parse_regex(text: str) -> str:
+    """A Python regular expression that compiles."""
+    try:
+        re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Refused(f"{shown(text)} is not a regular expression: {error}") from None
+    return text
+
+
+def parse_redirect_target(text: str) -> str:
+    """Where a redirect points: an http(s) URL or a path, with {host}, {path} and {query} filled in per request."""
+    parse_field_value(text)
+    for name in _PLACEHOLDER.findall(text):
+        if name not in ("host", "path", "query"):
+            raise Refused(f"unknown placeholder '{{{name}}}'", "known are {host}, {path} and {query}")
+    rest = _PLACEHOLDER.sub("", text)
+    if "{" in rest or "}" in rest or " " in rest:
+        raise Refused(f"{shown(text)} is not a redirect target", "write braces and spaces percent-encoded: %7B %7D %20")
+    if not re.match(r"https?://[^/?#]|/|\{path\}", text):
+        raise Refused(f"{shown(text)} is not a redirect target", "write a URL such as https://{host}{path}, or a path")
+    return text

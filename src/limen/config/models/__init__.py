@@ -1,0 +1,84 @@
+"""The models: one file per section, the same words as in the file that users write.
+
+Nouns: *section* (a mapping of the file), *shorthand* (a section written as one value). All are frozen and complete:
+what was left out has its default. Made by `limen.config.load`, read by policy, egress, listeners, runtime.
+"""
+
+from limen.config.addresses import Address, Ports
+from limen.config.models.admin import Admin, Control
+from limen.config.models.drain import Drain
+from limen.config.models.edits import FieldEdits
+from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
+from limen.config.models.limits import Limits
+from limen.config.models.listeners import (
+    ForwardedFields,
+    Head,
+    Listener,
+    ListenerTimeouts,
+    MinRate,
+    ProxyProtocolIn,
+    RequestId,
+)
+from limen.config.models.log import AccessLog, Log
+from limen.config.models.resolver import Resolver
+from limen.config.models.root import Config
+from limen.config.models.routes import (
+    Body,
+    Match,
+    PathMatch,
+    Redirect,
+    Replace,
+    Respond,
+    Retry,
+    Rewrite,
+    Route,
+    RouteTimeouts,
+)
+from limen.config.models.section import Section
+from limen.config.models.stream import Stream, StreamTimeouts
+from limen.config.models.upstreams import Endpoint, Pool, Upstream, UpstreamTimeouts
+
+__all__ = [
+    "AccessLog",
+    "Address",
+    "Admin",
+    "Body",
+    "Condition",
+    "Config",
+    "Control",
+    "Drain",
+    "Endpoint",
+    "FieldEdits",
+    "Forward",
+    "ForwardBody",
+    "ForwardTimeouts",
+    "ForwardedFields",
+    "Head",
+    "Limits",
+    "Listener",
+    "ListenerTimeouts",
+    "Log",
+    "Match",
+    "MinRate",
+    "PathMatch",
+    "Pool",
+    "Ports",
+    "ProxyProtocolIn",
+    "Redirect",
+    "Replace",
+    "RequestId",
+    "Resolver",
+    "Respond",
+    "Retry",
+    "Rewrite",
+    "Route",
+    "RouteTimeouts",
+    "Rule",
+    "Section",
+    "Stream",
+    "StreamTimeouts",
+    "Targets",
+    "Times",
+    "Upstream",
+    "UpstreamTimeouts",
+]

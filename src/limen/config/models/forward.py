@@ -1,0 +1,153 @@
+"""The forward proxy of a listener: who may use it, which targets it reaches, and how much it tells them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+
+from limen.config.models.edits import FieldEdits
+from limen.config.models.routes import SIZE_CAP
+from limen.config.models.section import Section, Several, exactly_one
+from limen.config.refusal import Refused
+from limen.config.scalars import Clock, Flag, Hook, Method, Name, Network, PortRange, TargetHost, Zone, choice, duration
+from limen.config.units import parse_duration
+
+Day = Annotated[str, choice("mon", "tue", "wed", "thu", "fri", "sat", "sun")]
+
+
+class Times(Section):
+    """A span of the week."""
+
+    days: Annotated[tuple[Day, ...], Several(single=True)] = Field(
+        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="Days on which the span begins."
+    )
+    from_: Clock = Field(default="00:00", alias="from", description="Beginning of the span, included.")
+    to: Clock = Field(
+        default="24:00", description="End of the span, excluded; earlier than `from` means: on the next day."
+    )
+    zone: Zone = Field(default="UTC", description="Time zone of the clock, by its IANA name.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Times:
+        if self.from_ == self.to:
+            raise Refused("the span is empty", "leave out `from` and `to` for the whole day", at="to")
+        return self
+
+
+class Condition(Section):
+    """What a rule asks for; all keys given must hold, and one of the values of each list. `{}` matches everything."""
+
+    clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
+        default=None, description="Networks of the client address."
+    )
+    hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
+        "below, or a glob such as `cdn*.example.com` (`*` matches dots too). A client can name an address instead "
+        "of a host: to keep it from something, use `addresses`.",
+    )
+    addresses: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Networks of the target's address, after resolving. Rules with it are decided when the name is "
+        "resolved, and the address that was checked is the one dialled.",
+    )
+    ports: Annotated[tuple[PortRange, ...], Several(single=True)] | None = Field(
+        default=None, description='Ports of the target: numbers, and ranges such as `"1025-65535"`.'
+    )
+    methods: Annotated[tuple[Method, ...], Several(single=True)] | None = Field(
+        default=None, description="Request methods; CONNECT is what tunnels (https) are asked with."
+    )
+    times: Annotated[tuple[Times, ...], Several(single=False)] | None = Field(
+        default=None, description="Spans of the week; one of them must hold when the request arrives."
+    )
+
+
+class Rule(Section):
+    """One rule of `access`: exactly one of `allow` and `deny`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["allow"]}, {"required": ["deny"]}]})
+
+    name: Name | None = Field(default=None, description="Name in logs, so that a denied client can be told why.")
+    allow: Condition | None = Field(default=None, description="Let requests pass that match this; `{}` matches all.")
+    deny: Condition | None = Field(default=None, description="Answer requests with 403 that match this.")
+
+    @model_validator(mode="after")
+    def _one_verdict(self) -> Rule:
+        exactly_one(self, "allow", "deny")
+        return self
+
+    @property
+    def condition(self) -> Condition:
+        """The condition, whichever verdict it has."""
+        return self.allow or self.deny or Condition()
+
+
+class Targets(Section):
+    """Which addresses may be reached at all, whatever `access` says."""
+
+    private: Annotated[str, choice("allow", "deny")] = Field(
+        default="deny",
+        description="Targets that resolve to loopback, link-local, private or other special addresses (RFC 6890). "
+        "`allow` opens all of them, also services of this machine; own listeners and the admin address stay closed.",
+    )
+    allow: Annotated[tuple[Network, ...], Several(single=True, empty=True)] = Field(
+        default=(), description="Networks to open although they are private, such as `10.1.0.0/16`."
+    )
+
+
+class ForwardBody(Section):
+    """Bounds of the request body through the proxy."""
+
+    max: Annotated[int | None, SIZE_CAP] = Field(
+        default=None, description="Largest request body; 413 beyond. `none` by default. Tunnels have no such bound."
+    )
+
+
+class ForwardTimeouts(Section):
+    """How long the proxy waits for targets."""
+
+    dial: Annotated[float, duration("10ms", "10m")] = Field(
+        default=parse_duration("5s"), description="Making a connection to the target, all its addresses together."
+    )
+    response: Annotated[float, duration("10ms", "24h")] = Field(
+        default=parse_duration("60s"), description="From the request being sent until the head of the response."
+    )
+    stall: Annotated[float, duration("10ms", "24h")] = Field(
+        default=parse_duration("60s"), description="How long a target may send nothing of a response."
+    )
+
+
+class Forward(Section):
+    """A forward proxy, on the safe side with `{}`.
+
+    Then it serves clients of loopback and private addresses, CONNECT to port 443, plain http to 80, 443 and 1025-65535.
+    """
+
+    access: Annotated[tuple[Rule, ...], Several(empty=True)] | None = Field(
+        default=None,
+        description="Rules in order: the first match decides, the last word is deny. Left out, clients of loopback "
+        "and private addresses may use CONNECT to port 443 and plain http to 80, 443 and 1025-65535. A list replaces "
+        "all of that: also the ports.",
+    )
+    targets: Targets = Field(default_factory=Targets, description="Which addresses may be reached at all.")
+    anonymity: Annotated[str, choice("transparent", "anonymous", "elite")] = Field(
+        default="anonymous",
+        description="What targets learn: `transparent` adds Via and Forwarded with the client's address, `anonymous` "
+        "only Via, `elite` nothing. The last two also drop such fields of the client.",
+    )
+    open: Flag = Field(
+        default=False,
+        description="Says that a proxy for clients beyond private addresses is meant. Without it such a listener on a "
+        "public address is refused, because open proxies are found and abused within hours.",
+    )
+    hooks: Annotated[tuple[Hook, ...], Several(single=True, empty=True)] = Field(
+        default=(), description="Python functions called for each exchange, as `module:function`."
+    )
+    hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
+        default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 500 beyond."
+    )
+    body: ForwardBody = Field(default_factory=ForwardBody, description="Bounds of the request body.")
+    timeouts: ForwardTimeouts = Field(default_factory=ForwardTimeouts, description="Patience with targets.")
+    request: FieldEdits = Field(default_factory=FieldEdits, description="Edit the request fields towards the target.")
+    response: FieldEdits = Field(default_factory=FieldEdits, description="Edit the response fields towards the client.")

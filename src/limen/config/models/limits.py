@@ -1,0 +1,22 @@
+"""Bounds of the whole process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from limen.config.models.section import Section
+from limen.config.scalars import optional, whole
+
+
+class Limits(Section):
+    """How many connections are open at a time; what comes beyond is closed at once and counted as shed."""
+
+    connections: Annotated[int, whole(1, 1_000_000)] = Field(
+        default=10_000, description="Client connections per worker. Mind the open files limit: each may need two."
+    )
+    per_client: Annotated[int | None, optional(whole(1, 1_000_000))] = Field(
+        default=200,
+        description="Connections of one client address per worker, over all listeners; `none` for no bound.",
+    )

@@ -1,0 +1,185 @@
+"""Listeners: bound addresses, what they accept, and which of routes, forward and stream they serve."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, model_validator
+
+from limen.config.models.forward import Forward
+from limen.config.models.routes import Route
+from limen.config.models.section import NoneWord, Section, Several, changed, exactly_one
+from limen.config.models.stream import Stream
+from limen.config.refusal import Refused
+from limen.config.scalars import Bind, FieldName, Flag, Name, Network, duration, optional, size, whole
+from limen.config.units import parse_duration, parse_size
+
+ListenerCap = Annotated[int | None, optional(whole(1, 1_000_000))]
+
+
+class Head(Section):
+    """Limits of a request head; what is larger is answered with 414 or 431 and the connection closed."""
+
+    line: Annotated[int, size("256B", "64KiB")] = Field(
+        default=parse_size("8KiB"), description="Largest request line, target included (414 beyond)."
+    )
+    fields: Annotated[int, size("1KiB", "256KiB")] = Field(
+        default=parse_size("32KiB"), description="Largest size of all fields together (431 beyond)."
+    )
+    count: Annotated[int, whole(8, 1000)] = Field(default=100, description="Largest number of fields (431 beyond).")
+    trailers: Annotated[int, whole(0, 100)] = Field(
+        default=16, description="Largest number of trailer fields after chunked content."
+    )
+    underscores: Flag = Field(
+        default=False,
+        description="Whether field names may hold `_`. Refused by default, because CGI-like origins cannot tell "
+        "`X_User` from `X-User`, which lets a client forge a field that a gateway sets.",
+    )
+
+
+class ListenerTimeouts(Section):
+    """How long a listener waits for its clients."""
+
+    head: Annotated[float, duration("100ms", "10m")] = Field(
+        default=parse_duration("10s"),
+        description="From the first byte of a request (or from accepting the connection) until its whole head is read.",
+    )
+    idle: Annotated[float, duration("1s", "24h")] = Field(
+        default=parse_duration("60s"), description="How long a kept connection may wait for its next request."
+    )
+    body: Annotated[float, duration("100ms", "1h")] = Field(
+        default=parse_duration("30s"),
+        description="How long a client may send nothing of a body that it announced, or take nothing of a response. "
+        "See also `min_rate`.",
+    )
+    tunnel_idle: Annotated[float, duration("1s", "24h")] = Field(
+        default=parse_duration("5m"), description="How long a tunnel (CONNECT, upgrade) may be silent both ways."
+    )
+    tunnel_half_closed: Annotated[float, duration("1s", "24h")] = Field(
+        default=parse_duration("30s"), description="How long a tunnel lives on after one side has ended its half."
+    )
+    tunnel_life: Annotated[float, duration("1s", "365d")] = Field(
+        default=parse_duration("24h"), description="Longest life of a tunnel, busy or not."
+    )
+
+
+class MinRate(Section):
+    """The slowest body that is waited for."""
+
+    bytes: Annotated[int, size("1B", "1GiB")] = Field(
+        default=parse_size("500B"), description="Bytes per second of a request body, on average since its beginning."
+    )
+    after: Annotated[float, duration("1s", "1h")] = Field(
+        default=parse_duration("10s"), description="Grace time after the head before the rate counts."
+    )
+
+
+class ProxyProtocolIn(Section):
+    """From whom PROXY protocol headers are accepted."""
+
+    from_: Annotated[tuple[Network, ...], Several(single=True, needed=True)] = Field(
+        alias="from",
+        description="Networks of the load balancers in front. Their connections must begin with a PROXY header of "
+        "version 1 or 2, whose source counts as the client; connections from elsewhere must not send one.",
+    )
+
+
+class RequestId(Section):
+    """A field with an identifier of each exchange, for the origin and the log."""
+
+    field: FieldName = Field(default="X-Request-Id", description="Name of the field.")
+    trust: Flag = Field(
+        default=False,
+        description="Whether an identifier that the client sends is kept (if it is up to 128 visible characters). "
+        "Otherwise it is replaced.",
+    )
+
+
+class ForwardedFields(Section):
+    """Which fields tell an origin who the client was (gateway only)."""
+
+    forwarded: Flag = Field(default=True, description="Add `Forwarded` (RFC 7239).")
+    x_forwarded: Flag = Field(default=True, description="Add `X-Forwarded-For`, `-Proto` and `-Host`.")
+
+
+HTTP_KEYS = ("trusted", "head", "timeouts", "min_rate", "via", "request_id", "forwarded")
+"""Keys of a listener that mean nothing on one that carries opaque bytes."""
+
+
+class Listener(Section):
+    """One bound address; it has exactly one of `routes` (gateway), `forward` (proxy) and `stream` (opaque TCP)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [key]} for key in ("routes", "forward", "stream")]},
+    )
+
+    bind: Bind = Field(
+        description="Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `0.0.0.0:80` for all addresses, or `unix:/path`. "
+        "Port 0 takes a free port. A privileged port is bound by the supervisor before it gives up rights.",
+    )
+    name: Name | None = Field(
+        default=None,
+        description="Name in logs, metrics and reports; the bind by default. Keep it over a change of the bind, and "
+        "counters live on.",
+    )
+    routes: Annotated[tuple[Route, ...], Several(needed=True)] | None = Field(
+        default=None,
+        description="A gateway (reverse proxy): routes in order, the first match wins. A request that matches none is "
+        "answered with 404.",
+    )
+    forward: Forward | None = Field(
+        default=None, description="A forward proxy: the target comes from the request. `{}` takes the safe defaults."
+    )
+    stream: Stream | None = Field(default=None, description="Opaque TCP to one upstream.")
+    proxy_protocol: ProxyProtocolIn | None = Field(
+        default=None, description="Accept the PROXY protocol from the load balancers named; off by default."
+    )
+    trusted: Annotated[tuple[Network, ...], Several(single=True, empty=True)] = Field(
+        default=(),
+        description="Networks of proxies in front, whose `Forwarded` and `X-Forwarded-*` are believed and kept. From "
+        "everybody else these fields are dropped. Never name networks of clients here: they could claim any address.",
+    )
+    head: Head = Field(default_factory=Head, description="Limits of request heads.")
+    timeouts: ListenerTimeouts = Field(default_factory=ListenerTimeouts, description="Patience with clients.")
+    min_rate: Annotated[MinRate | None, NoneWord()] = Field(
+        default_factory=MinRate,
+        description="The slowest request body that is waited for; `none` turns it off.",
+    )
+    per_client: ListenerCap = Field(
+        default=None,
+        description="Open connections of one client address on this listener and worker; beside the root's "
+        "`limits.per_client`, which counts over all listeners. `none`: only that one.",
+    )
+    via: Annotated[Name | None, NoneWord()] = Field(
+        default="limen",
+        description="Pseudonym in the `Via` field (RFC 9110 section 7.6.3), also used to recognise loops. `none` "
+        "adds none.",
+    )
+    request_id: RequestId | None = Field(
+        default=None,
+        description="Give each exchange an identifier and send it on; `{}` for X-Request-Id. Off by default.",
+    )
+    forwarded: ForwardedFields = Field(
+        default_factory=ForwardedFields, description="Which fields name the client to origins (gateway only)."
+    )
+
+    @property
+    def label(self) -> str:
+        """The name, or the bind where none is given: the identity of a listener over reloads."""
+        return self.name or str(self.bind)
+
+    def route_label(self, index: int) -> str:
+        """What logs and metrics call a route: its name, or the listener's label and its number from 0."""
+        routes = self.routes or ()
+        return routes[index].name or f"{self.label}#{index}"
+
+    @model_validator(mode="after")
+    def _one_service(self) -> Listener:
+        exactly_one(self, "routes", "forward", "stream")
+        if self.stream is not None:
+            for useless in changed(self, *HTTP_KEYS):
+                hint = "set `timeouts` inside `stream`" if useless == "timeouts" else "remove it"
+                raise Refused(f"`{useless}` has no meaning on a stream listener", hint, at=useless)
+        if self.forward is not None and changed(self, "forwarded"):
+            raise Refused("`forwarded` has no meaning on a forward listener", "use `forward.anonymity`", at="forwarded")
+        return self

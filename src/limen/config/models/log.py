@@ -1,0 +1,40 @@
+"""Logs: what happened to Limen itself, and the access log of exchanges."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from limen.config.models.section import Section, Shorthand
+from limen.config.scalars import FilePath, Flag, choice, duration
+from limen.config.units import parse_duration
+
+
+class AccessLog(Section):
+    """One line per exchange."""
+
+    path: FilePath = Field(
+        description="File that lines are appended to, relative to the configuration file; `-` is standard output. "
+        "After a rename (log rotation) a reload opens it anew."
+    )
+    format: Annotated[str, choice("json", "combined")] = Field(
+        default="json", description="`json` objects, one per line, or the `combined` format of Apache and nginx."
+    )
+    query: Flag = Field(
+        default=False, description="Whether query strings are logged; they often hold what should not be kept."
+    )
+    flush: Annotated[float, duration("10ms", "1m")] = Field(
+        default=parse_duration("1s"), description="Lines are written together, at the latest after this time."
+    )
+
+
+class Log(Section):
+    """What is logged, and where."""
+
+    level: Annotated[str, choice("debug", "info", "warning", "error")] = Field(
+        default="info", description="Least severity of events, which go to standard error."
+    )
+    access: Annotated[AccessLog, Shorthand("path")] | None = Field(
+        default=None, description="The access log; a plain string is its path. None by default."
+    )

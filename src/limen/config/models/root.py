@@ -1,0 +1,35 @@
+"""The root of a configuration."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from limen.config.models.admin import Admin, Control
+from limen.config.models.drain import Drain
+from limen.config.models.limits import Limits
+from limen.config.models.listeners import Listener
+from limen.config.models.log import Log
+from limen.config.models.resolver import Resolver
+from limen.config.models.section import Section, Several
+from limen.config.models.upstreams import Upstream
+from limen.config.scalars import Name, WorkerCount
+
+
+class Config(Section):
+    """A whole configuration, checked for itself; `limen.config.check` does what needs the parts together."""
+
+    workers: WorkerCount = Field(
+        default="auto", description="Worker processes; `auto` is one per core that this process may use."
+    )
+    listeners: Annotated[tuple[Listener, ...], Several(needed=True)] = Field(
+        description="The bound addresses, and what they serve."
+    )
+    upstreams: dict[Name, Upstream] = Field(default_factory=dict, description="Groups of endpoints, by name.")
+    admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
+    control: Control = Field(default_factory=Control, description="Socket of the command line.")
+    log: Log = Field(default_factory=Log, description="Logs.")
+    resolver: Resolver = Field(default_factory=Resolver, description="Name resolution.")
+    limits: Limits = Field(default_factory=Limits, description="Bounds of the process.")
+    drain: Drain = Field(default_factory=Drain, description="How workers end.")

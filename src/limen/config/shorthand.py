@@ -1,0 +1,97 @@
+"""Configurations for the command line's short forms: `limen reverse` and `limen forward`, without a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from limen.config.addresses import Address, parse_address
+from limen.config.check import check
+from limen.config.models.root import Config
+from limen.config.positions import Positions
+from limen.config.refusal import Refused, shown
+from limen.config.translate import translate
+from limen.errors import ConfigError, ConfigErrors
+
+Parsed = TypeVar("Parsed")
+
+UPSTREAM = "origin"
+"""Name of the one upstream of `reverse`."""
+
+
+def reverse(listen: str, to: Sequence[str]) -> Config:
+    """A gateway: everything that arrives at `listen` goes to the addresses `to`, in turn.
+
+    `to` takes `host:port` and URLs such as `http://host[:port][/prefix]`; a prefix is put before each path, and must
+    be the same for all. Raises ConfigErrors.
+    """
+    bind = _argument("--listen", listen, _bind)
+    targets = [_argument("--to", text, _target) for text in to]
+    if not targets:
+        raise ConfigErrors([ConfigError("--to is missing", hint="name at least one, such as --to 127.0.0.1:9001")])
+    prefixes = {prefix for _, prefix in targets}
+    if len(prefixes) > 1:
+        raise ConfigErrors([ConfigError("--to: the URLs have different paths", hint="use a configuration file")])
+    route: dict[str, object] = {"upstream": UPSTREAM}
+    prefix = prefixes.pop()
+    if prefix:
+        route["rewrite"] = {"add": prefix}
+    endpoints = [str(address) for address, _ in targets]
+    return _made(
+        {
+            "listeners": [{"bind": bind, "routes": [route]}],
+            "upstreams": {UPSTREAM: {"endpoints": endpoints}},
+        }
+    )
+
+
+def forward(listen: str, *, allow_private: bool = False) -> Config:
+    """A forward proxy with the safe defaults at `listen`; `allow_private` lets it reach private addresses.
+
+    Raises ConfigErrors.
+    """
+    bind = _argument("--listen", listen, _bind)
+    targets = {"private": "allow" if allow_private else "deny"}
+    return _made({"listeners": [{"bind": bind, "forward": {"targets": targets}}]})
+
+
+def _bind(text: str) -> str:
+    if text.isascii() and text.isdigit():
+        # Only this machine unless more was said: a short form must not publish by accident.
+        text = f"127.0.0.1:{text}"
+    return str(parse_address(text, any_port=True))
+
+
+def _target(text: str) -> tuple[Address, str]:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return parse_address(text, default_port=80), ""
+    if scheme.lower() == "https":
+        raise Refused(f"{shown(text)}: TLS towards origins is not available in this version", "use http://")
+    if scheme.lower() != "http":
+        raise Refused(f"{shown(text)} is not an http URL", "write host:port or http://host:port")
+    if "@" in rest or "?" in rest or "#" in rest:
+        raise Refused(f"{shown(text)} holds more than host, port and path", "write http://host:port/path")
+    authority, slash, path = rest.partition("/")
+    prefix = f"{slash}{path}".rstrip("/")
+    return parse_address(authority, default_port=80), prefix
+
+
+def _argument(option: str, text: str, parse: Callable[[str], Parsed]) -> Parsed:
+    try:
+        return parse(text)
+    except Refused as refused:
+        raise ConfigErrors([ConfigError(f"{option}: {refused.message}", hint=refused.hint)]) from None
+
+
+def _made(content: dict[str, object]) -> Config:
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as failure:
+        raise ConfigErrors(translate(failure, Positions(None), "")) from None
+    report = check(config)
+    if report.errors:
+        raise ConfigErrors(report.errors)
+    return config
