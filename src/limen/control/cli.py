@@ -1,0 +1,57 @@
+"""The command line: the parser, and one place where errors become messages and exit statuses.
+
+Exit status: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import limen
+from limen.control.client import NotRunning, Refused
+from limen.control.commands import check, demo, drain, forward, reload, reverse, run, schema, status, top
+from limen.errors import ConfigError, ConfigErrors, LimenError
+from limen.runtime.crew import StartFailed
+
+_COMMANDS = (run, check, reverse, forward, schema, reload, drain, status, top, demo)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    made = argparse.ArgumentParser(
+        prog="limen", description="One proxy server for both directions, forward and reverse, programmable in Python."
+    )
+    made.add_argument("--version", action="version", version=f"limen {limen.__version__}")
+    subparsers = made.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(subparsers)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status. The entry point of `limen`."""
+    options = parser().parse_args(arguments)
+    action: Callable[[argparse.Namespace], int] = options.action
+    try:
+        return action(options)
+    except (ConfigError, ConfigErrors) as error:
+        return _fail(str(error), status=2)
+    except StartFailed as error:
+        return _fail(str(error), status=error.status)
+    except Refused as error:
+        return _fail(str(error), status=2 if error.status == 422 else 1)
+    except (NotRunning, LimenError) as error:
+        return _fail(str(error), status=1)
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`limen schema | head`).
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _fail(text: str, *, status: int) -> int:
+    print(f"limen: {text}", file=sys.stderr)
+    return status

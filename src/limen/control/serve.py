@@ -1,0 +1,47 @@
+"""From a configuration to a running supervisor, with the admin server plugged in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import limen
+from limen.control.admin.server import Doors
+from limen.runtime.supervisor import Options, Supervisor
+from limen.runtime.worker import DEFAULT_CORE
+
+if TYPE_CHECKING:
+    from limen.config import Config
+
+
+def serve_file(path: str | os.PathLike[str], *, core: str = DEFAULT_CORE) -> int:
+    """Serves the file's configuration until drained; returns the exit status. Raises LimenError."""
+    # Fixed now: a later change of directory or of a symbolic link's parent must not change what a reload reads.
+    absolute = Path(os.path.abspath(path))
+
+    def load() -> Config:
+        return limen.load(absolute)
+
+    options = Options(load=load, name=str(absolute), base=str(absolute.parent), core=core, version=limen.__version__)
+    return _serve(load(), options)
+
+
+def serve(config: Config, *, name: str = "", core: str = DEFAULT_CORE, ready: Callable[[], None] = lambda: None) -> int:
+    """Serves a configuration made in Python; it cannot be reloaded.
+
+    `name`: what its control socket is named after; `ready` is called once all workers accept.
+    """
+    options = Options(
+        name=name or f"pid {os.getpid()}", base=str(Path.cwd()), core=core, ready=ready, version=limen.__version__
+    )
+    return _serve(config, options)
+
+
+def _serve(config: Config, options: Options) -> int:
+    async def live() -> int:
+        return await Supervisor(config, options=options, admin=Doors).run()
+
+    return asyncio.run(live())

@@ -1,0 +1,94 @@
+"""The report of an instance as lines of text, for `limen status` and `limen top`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+# Rows of rates that fit a terminal beside the overview.
+_RATE_ROWS = 20
+_ENDPOINT_KEYS = ("address", "weight", "active", "connections", "idle", "out", "requests")
+
+
+def overview(status: Mapping[str, object]) -> list[str]:
+    """Instance, workers, listeners, upstreams."""
+    revision = _mapping(status.get("revision"))
+    live = _mapping(status.get("live"))
+    lines = [
+        (
+            f"limen {status.get('version')}  pid {status.get('pid')}  {status.get('state')}  "
+            f"up {_duration(status.get('uptime'))}  revision {revision.get('number')} ({revision.get('digest')})"
+        ),
+        "live: " + ", ".join(f"{count} {name}" for name, count in live.items()),
+        "",
+    ]
+    lines += _table(
+        ("WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "EXCHANGES", "TUNNELS"),
+        map(_worker, _mappings(status.get("workers"))),
+    )
+    lines += ["", *_table(("LISTENER", "ADDRESS", "SERVES"), map(_listener, _mappings(status.get("listeners"))))]
+    upstreams = _mappings(status.get("upstreams"))
+    if upstreams:
+        rows = [
+            (upstream.get("name"), *(endpoint.get(key) for key in _ENDPOINT_KEYS))
+            for upstream in upstreams
+            for endpoint in _mappings(upstream.get("endpoints"))
+        ]
+        lines += [
+            "",
+            *_table(("UPSTREAM", "ENDPOINT", "WEIGHT", "ACTIVE", "CONNECTIONS", "IDLE", "OUT", "REQUESTS"), rows),
+        ]
+    return lines
+
+
+def rates(before: Mapping[str, float], after: Mapping[str, float], *, seconds: float) -> list[str]:
+    """The counters that moved most between two expositions, per second."""
+    moved = {
+        name: (value - before.get(name, 0.0)) / seconds
+        for name, value in after.items()
+        if _is_total(name) and value > before.get(name, 0.0)
+    }
+    top = sorted(moved.items(), key=lambda item: -item[1])[:_RATE_ROWS]
+    return ["", *_table(("PER SECOND", "COUNTER"), ((f"{rate:,.0f}", name) for name, rate in top))]
+
+
+def _is_total(name: str) -> bool:
+    return name.partition("{")[0].endswith("_total")
+
+
+def _worker(worker: Mapping[str, object]) -> tuple[object, ...]:
+    live = _mapping(worker.get("live"))
+    counts = (live.get(key) for key in ("connections", "exchanges", "tunnels"))
+    return *(worker.get(key) for key in ("number", "pid", "state", "restarts")), *counts
+
+
+def _listener(listener: Mapping[str, object]) -> tuple[object, ...]:
+    kind = listener.get("kind")
+    return (
+        listener.get("name"),
+        listener.get("address"),
+        f"{listener.get('routes')} routes" if kind == "routes" else kind,
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Columns as wide as their widest cell."""
+    cells = [list(head), *([("-" if value is None else str(value)) for value in row] for row in rows)]
+    widths = [max((len(row[column]) for row in cells if column < len(row)), default=0) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells]
+
+
+def _duration(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return "-"
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    return f"{days}d {hour}h" if days else f"{hour}h {minute}m" if hour else f"{minute}m {second}s"
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: object) -> list[Mapping[str, object]]:
+    return [_mapping(item) for item in value] if isinstance(value, list) else []

@@ -1,0 +1,107 @@
+"""What the runtime needs from others, written by the consumer: the core a worker runs and the admin server.
+
+Nothing here is implemented here. limen.runtime.assemble provides the core, limen.control the admin server;
+tests provide small ones of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import socket
+
+    from limen.runtime.reload import ReloadReport
+
+Log = Callable[[str, str], None]
+"""`log(level, text)`, level one of debug, info, warning, error."""
+
+
+class WorkerCore(Protocol):
+    """What one worker process runs. All methods are called on the loop's thread, none concurrently.
+
+    Order of life: loop_factory, then prepare + publish of the first revision, then listen; later any number of
+    reloads (prepare on all workers, then publish or discard); at the end drain, stop.
+    """
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        """Makes the one event loop of the process; called once, before anything else."""
+
+    def prepare(self, payload: bytes, number: int) -> Awaitable[None] | None:
+        """Builds revision `number` completely without changing anything that is in force.
+
+        `payload` is decoded by limen.runtime.revision.decode. May return an awaitable for work that should not hold
+        the loop. Raises LimenError for what the configuration gets wrong, ImportError for hooks that do not import.
+        """
+
+    def publish(self, number: int) -> None:
+        """Puts the prepared revision in force for new exchanges, in one step. Must not fail."""
+
+    def discard(self, number: int) -> None:
+        """Drops a prepared revision that was not published; unknown numbers are ignored."""
+
+    def listen(self, listener_key: str, fd: int) -> None:
+        """Accepts connections from the listening socket `fd` for a listener of the published revision.
+
+        The core owns `fd` from here on and closes it. Called several times with one key when a worker serves more
+        than one socket of a listener. Returns when connections are being accepted.
+        """
+
+    def unlisten(self, listener_key: str) -> None:
+        """Stops accepting for the listener and closes all its sockets; accepted connections live on."""
+
+    def drain(self) -> None:
+        """Accepts nothing more, closes all listening sockets and idle connections; the rest ends with its exchange."""
+
+    def live(self) -> Mapping[str, int]:
+        """Counts of what lives now: connections, exchanges, tunnels. Cheap: asked every second."""
+
+    def status(self) -> Mapping[str, object]:
+        """A JSON-able report for `limen status`; may be a little expensive."""
+
+    def reopen_logs(self) -> None:
+        """Opens log files anew, after a rotation."""
+
+    def stop(self) -> None:
+        """Closes everything at once. The loop ends right after; nothing else is called."""
+
+
+class CoreFactory(Protocol):
+    """How a worker makes its core: `Core(worker=0, board=5, log=...)`."""
+
+    def __call__(self, *, worker: int, board: int | None, log: Log) -> WorkerCore:
+        """`worker` counts from 0; `board` is the descriptor of the shared board, owned by the core."""
+
+
+class Administered(Protocol):
+    """What the admin server may see and do: the supervisor, from its side."""
+
+    async def status(self) -> Mapping[str, object]:
+        """The JSON-able state of the instance."""
+
+    def metrics(self) -> bytes:
+        """The Prometheus exposition; may be called in a thread."""
+
+    async def reload(self) -> ReloadReport:
+        """Reads the configuration again and puts it in force. Raises ReloadFailed."""
+
+    def begin_drain(self) -> None:
+        """As SIGTERM: the instance ends when what lives has ended, or at the deadline."""
+
+
+class AdminServer(Protocol):
+    """The doors of an instance: the control socket, and the admin address if there is one."""
+
+    async def open_control(self, sock: socket.socket) -> None:
+        """Serves the control socket. The socket stays the caller's: a duplicate is served."""
+
+    async def open_admin(self, sock: socket.socket | None) -> None:
+        """Serves the admin address on this socket from now on, instead of another; None closes it."""
+
+    async def close(self) -> None:
+        """Stops accepting and ends what is open."""
+
+
+AdminFactory = Callable[[Administered], AdminServer]

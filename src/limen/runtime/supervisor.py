@@ -1,0 +1,373 @@
+r"""The supervisor: owns the sockets, the board and the crew, takes signals, and decides what happens when.
+
+    starting --(all workers accept)--> running --(TERM, INT, drain)--> draining --(workers ended)--> ended
+        |                                |  \--(USR2; successor ready)---/^
+        |                                \--(HUP) reload, (USR1) reopen logs: stays running
+        \--(address taken, start failed)--> ended
+
+One lock orders every change of the estate: reloads, the configuring of fresh workers, handover. It imports no engine
+module: a fault of compiled code ends a worker, never this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limen.config.diff import diff
+from limen.errors import LimenError
+from limen.runtime import handover
+from limen.runtime.crew import Crew
+from limen.runtime.estate import Estate, Inheritance, establish, retire
+from limen.runtime.event_log import configure as configure_log
+from limen.runtime.instance import Instance, control_path
+from limen.runtime.limits import raise_open_files
+from limen.runtime.metrics import SharedBoard
+from limen.runtime.process import WorkerCommand, WorkerProcess
+from limen.runtime.protocols import AdminFactory, AdminServer
+from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, replace
+from limen.runtime.report import report
+from limen.runtime.worker import DEFAULT_CORE
+
+if TYPE_CHECKING:
+    from limen.config import Config
+
+_log = logging.getLogger("limen.supervisor")
+
+# How long a successor that failed finishes what it has accepted, in seconds.
+_ABANDONED_TIMEOUT = 5.0
+
+
+class Phase(enum.Enum):
+    """What the supervisor is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    DRAINING = "draining"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an instance is run, beside its configuration."""
+
+    load: Callable[[], Config] | None = None
+    """Reads the configuration again, for reloads; None when it did not come from a file."""
+    name: str = ""
+    """What the default control socket is derived from: the configuration's absolute path, or any other text."""
+    base: str = ""
+    """Directory of the configuration file."""
+    core: str = DEFAULT_CORE
+    announce: Callable[[str], None] = lambda line: print(line, flush=True)  # noqa: T201 the contract's stdout
+    ready: Callable[[], None] = lambda: None
+    """Called once after the last line was announced."""
+    version: str = ""
+
+
+class Supervisor:
+    """One instance from start to end; `run` is its life."""
+
+    def __init__(self, config: Config, *, options: Options, admin: AdminFactory) -> None:
+        self._config = config
+        self._options = options
+        self._admin: AdminServer = admin(self)
+        self._began = time.monotonic()
+        self._phase = Phase.STARTING
+        self._change = asyncio.Lock()
+        self._ended = asyncio.Event()
+        self._status = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._predecessor = handover.predecessor()
+        self._successor: handover.Successor | None = None
+        self._handed_over = False
+        self._workers = count_workers(config)
+        # In the order they come to be; None until then, for an end in the middle of the start.
+        self._instance: Instance | None = None
+        self._board: SharedBoard | None = None
+        self._crew: Crew | None = None
+        self._held: Estate | None = None
+
+    async def run(self) -> int:
+        """Starts, serves until drained, and returns the exit status. Raises LimenError when it cannot start."""
+        raise_open_files()
+        self._take_signals()
+        starting = asyncio.create_task(self._start())
+        ending = asyncio.create_task(self._ended.wait())
+        try:
+            await asyncio.wait([starting, ending], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+            await ending
+        finally:
+            for task in (starting, ending):
+                task.cancel()
+            await asyncio.gather(starting, ending, return_exceptions=True)
+            await self._close()
+        return self._status
+
+    # -- start
+
+    async def _start(self) -> None:
+        config, options, workers = self._config, self._options, self._workers
+        configure_log(config.log.level)
+        self._instance = instance = self._claim()
+        inheritance = self._predecessor.inheritance if self._predecessor else Inheritance()
+        self._held = estate = establish(config, number=1, workers=workers, base=options.base, inheritance=inheritance)
+        inheritance.close_rest()
+        self._board = SharedBoard(workers)
+        command = WorkerCommand(options.core, self._board.fd, options.base, config.log.level)
+        self._crew = crew = Crew(
+            workers, start=lambda number: WorkerProcess(command, number), configure=self._configure
+        )
+        crew.begin()
+        await crew.complete()
+        if self._predecessor is not None:
+            await self._predecessor.take_over()
+            instance.write_pid()
+        await self._admin.open_control(instance.socket)
+        await self._admin.open_admin(estate.admin.socket if estate.admin else None)
+        self._phase = Phase.RUNNING
+        for place in estate.revision.listeners:
+            options.announce(f"listening on {place.address}")
+        options.ready()
+        _log.info("%d workers serve revision %d (%s)", workers, estate.revision.number, estate.revision.digest)
+
+    def _claim(self) -> Instance:
+        configured = self._config.control.socket
+        path = Path(configured) if configured else control_path(self._options.name)
+        old = self._predecessor
+        if old is not None and old.control_path == str(path):
+            return Instance.inherit(path, lock=old.lock, sock=old.control)
+        if old is not None:
+            os.close(old.lock)
+            old.control.close()
+        return Instance.claim(path)
+
+    async def _configure(self, process: WorkerProcess) -> None:
+        async with self._change:
+            await configure(process, self._estate)
+
+    # -- signals
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
+        loop.add_signal_handler(signal.SIGINT, self._asked_to_end)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload_by_signal()))
+        loop.add_signal_handler(signal.SIGUSR1, lambda: self._begin(self._reopen_logs()))
+        loop.add_signal_handler(signal.SIGUSR2, lambda: self._begin(self._hand_over()))
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _asked_to_end(self) -> None:
+        if self._phase is Phase.RUNNING:
+            self.begin_drain()
+            return
+        if self._phase is Phase.DRAINING:
+            _log.warning("asked to end again: ending at once")
+        self._ended.set()
+
+    async def _reload_by_signal(self) -> None:
+        # A refusal is logged by reload() itself.
+        with contextlib.suppress(ReloadFailed):
+            await self.reload()
+
+    async def _reopen_logs(self) -> None:
+        if self._phase is not Phase.RUNNING or self._crew is None:
+            return
+        processes = [process for member in self._crew.ready if (process := member.ready) is not None]
+        answers = await asyncio.gather(
+            *(process.call("reopen", timeout=10.0) for process in processes), return_exceptions=True
+        )
+        for process, answer in zip(processes, answers, strict=True):
+            if isinstance(answer, BaseException):
+                _log.error("worker %d did not reopen its logs: %s", process.number, answer)
+        _log.info("logs reopened")
+
+    # -- reload
+
+    async def reload(self) -> ReloadReport:
+        """Reads the configuration again and puts it in force on all workers, or changes nothing: ReloadFailed."""
+        try:
+            async with self._change:
+                done = await self._reload()
+        except ReloadFailed as error:
+            _log.error("reload refused, revision %d goes on: %s", self._estate.revision.number, error)
+            raise
+        for warning in done.warnings:
+            _log.warning("%s", warning)
+        _log.info("reloaded: revision %d (%s) is in force", done.revision, done.digest)
+        return done
+
+    async def _reload(self) -> ReloadReport:
+        if self._phase is not Phase.RUNNING or self._crew is None or self._board is None:
+            raise ReloadFailed(f"the instance is {self._phase.value}", kind="internal")
+        if self._successor is not None:
+            raise ReloadFailed("a handover is under way", kind="internal")
+        if self._options.load is None:
+            raise ReloadFailed("this instance was not started from a file: there is nothing to read again")
+        previous = self._estate
+        try:
+            config = await asyncio.to_thread(self._options.load)
+            successor = establish(
+                config,
+                number=previous.revision.number + 1,
+                workers=self._workers,
+                base=self._options.base,
+                previous=previous,
+            )
+        except LimenError as error:
+            raise ReloadFailed(str(error)) from error
+        except Exception as error:
+            _log.exception("loading the configuration failed")
+            raise ReloadFailed(f"{type(error).__name__}: {error}", kind="internal") from error
+        self._board.clear(successor.slots.reused)
+
+        def commit() -> None:
+            self._held = successor
+
+        done = await replace(self._crew, previous, successor, commit=commit)
+        configure_log(config.log.level)
+        if _admin_key(previous) != _admin_key(successor):
+            await self._admin.open_admin(successor.admin.socket if successor.admin else None)
+        retire(previous, successor=successor)
+        return dataclasses.replace(
+            done,
+            changes=_changes(previous.revision.config, config),
+            warnings=_not_applied(self._config, config, self._workers),
+        )
+
+    # -- handover
+
+    async def _hand_over(self) -> None:
+        if self._phase is not Phase.RUNNING or self._successor is not None or self._instance is None:
+            _log.warning("handover refused: %s", "one is under way" if self._successor else self._phase.value)
+            return
+        try:
+            async with self._change:
+                self._successor = successor = handover.Successor(self._estate, self._instance)
+            _log.info("handover: process %d takes over when its workers accept", successor.pid)
+            await successor.ready()
+            if self._is_ending():
+                # Asked to end meanwhile: then both end.
+                await successor.abandon()
+                return
+        except (handover.HandoverFailed, OSError) as error:
+            _log.error("handover failed, this process goes on: %s", error)
+            self._successor = None
+            return
+        self._handed_over = True
+        await self._admin.close()
+        successor.release()
+        _log.info("handover: process %d has taken over", successor.pid)
+        self.begin_drain()
+
+    def _is_ending(self) -> bool:
+        return self._phase is not Phase.RUNNING
+
+    # -- drain
+
+    def begin_drain(self) -> None:
+        """As SIGTERM; does nothing unless running."""
+        if self._phase is Phase.RUNNING:
+            self._phase = Phase.DRAINING
+            timeout = self._estate.revision.config.drain.timeout
+            _log.info("draining, at most %g s", timeout)
+            self._begin(self._drain(timeout))
+
+    async def _drain(self, timeout: float) -> None:
+        try:
+            if self._successor is not None and not self._handed_over:
+                await self._successor.abandon()
+            if self._crew is not None:
+                await self._crew.stop_accepting(timeout=timeout)
+                # Now nobody accepts: who connects is refused at once instead of waiting in a backlog.
+                self._estate.close(unlink=not self._handed_over)
+                await self._crew.drained(timeout=timeout)
+        finally:
+            self._ended.set()
+
+    async def _close(self) -> None:
+        """The end, from wherever: no process, path or descriptor stays behind."""
+        self._phase = Phase.ENDED
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._crew is not None:
+            if self._predecessor is not None and not self._predecessor.taken:
+                # A handover that came to nothing: what our first workers accepted of the shared sockets is answered.
+                await self._crew.stop_accepting(timeout=_ABANDONED_TIMEOUT)
+                await self._crew.drained(timeout=_ABANDONED_TIMEOUT)
+            await self._crew.kill()
+        await self._admin.close()
+        # What was inherited and not yet taken over, or handed over, has its path for another process.
+        ours = not self._handed_over and (self._predecessor is None or self._predecessor.taken)
+        if self._held is not None:
+            self._held.close(unlink=ours)
+        if self._instance is not None:
+            self._instance.release(unlink=ours)
+        if self._board is not None:
+            self._board.close()
+
+    # -- reports
+
+    async def status(self) -> Mapping[str, object]:
+        """See limen.runtime.report."""
+        if self._crew is None or self._board is None:
+            return {"version": self._options.version, "state": self._phase.value}
+        return await report(
+            version=self._options.version,
+            state=self._phase.value,
+            began=self._began,
+            estate=self._estate,
+            crew=self._crew,
+            board=self._board,
+        )
+
+    def metrics(self) -> bytes:
+        """The Prometheus exposition of the board."""
+        return b"" if self._board is None else self._board.exposition(self._estate)
+
+    @property
+    def _estate(self) -> Estate:
+        if self._held is None:
+            raise LimenError("the instance has not started yet")
+        return self._held
+
+
+def count_workers(config: Config) -> int:
+    """`workers: auto` is one per core that this process may use."""
+    return len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
+
+
+def _admin_key(estate: Estate) -> str | None:
+    return estate.admin.key if estate.admin else None
+
+
+def _changes(old: Config, new: Config) -> list[str]:
+    found = diff(old, new)
+    lines = [f"{change.kind} {change.name} {change.what}" for change in found[:CHANGES_SHOWN]]
+    return lines if len(found) <= CHANGES_SHOWN else [*lines, f"and {len(found) - CHANGES_SHOWN} more"]
+
+
+def _not_applied(first: Config, config: Config, workers: int) -> list[str]:
+    """What of a new configuration a reload cannot put in force."""
+    found = []
+    if count_workers(config) != workers:
+        found.append(f"workers: {workers} run; another number needs a handover (SIGUSR2) or a restart")
+    if config.control.socket != first.control.socket:
+        found.append("control.socket: another path needs a handover (SIGUSR2) or a restart")
+    return found
