@@ -1,0 +1,30 @@
+# A socket with its backlog of unsent bytes: the transport under every protocol.
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from limen.engine.stream cimport Stream
+from limen.engine.types cimport Address
+
+
+cdef class Connection(Stream):
+    cdef char* backlog        # owned; bytes the kernel did not take yet; NULL when there are none
+    cdef uint32_t backlog_start
+    cdef uint32_t backlog_end
+    cdef uint32_t backlog_room
+    cdef bint writable        # the kernel took everything so far
+    cdef bint readable        # an edge came that was not read to its end
+    cdef bint broken          # sending failed: only closing is left
+    cdef bint eof             # the peer will send no more
+    cdef Address peer
+    cdef uint64_t sent        # bytes handed to the kernel
+    cdef uint64_t received
+
+    # Append bytes to what the next flush sends. They must stay valid until reactor.flush().
+    cdef void put(self, const char* data, size_t size) noexcept
+    # Push the backlog; True when nothing is left of it.
+    cdef bint drain_backlog(self) noexcept
+    # recv() with the usual cases folded: > 0 bytes, 0 end of stream, -1 nothing now, -2 failed.
+    cdef ssize_t receive(self, char* data, size_t room) noexcept
+    # The kernel took less than it was given: the peer is slow.
+    cdef void on_stuck(self) noexcept
+    cdef int keep_unsent(self, const char* data, size_t size) noexcept

@@ -1,0 +1,172 @@
+# The transport: gathers pieces of one event into one sendmsg, keeps what the kernel does not take.
+# Nothing here raises; a failed send marks the connection broken and gives it a turn to end itself,
+# so that callers up the stack never see it vanish under their feet.
+
+cimport cython
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+
+from limen.engine.stream cimport Stream
+from limen.engine.sys cimport (
+    EAGAIN,
+    EINTR,
+    MSG_NOSIGNAL,
+    iovec,
+    limen_errno,
+    msghdr,
+    recv,
+    send,
+    sendmsg,
+)
+from limen.engine.reactor cimport GATHER_SLOTS, Reactor
+
+
+@cython.no_gc
+cdef class Connection(Stream):
+    def __dealloc__(self):
+        free(self.backlog)
+
+    cdef void put(self, const char* data, size_t size) noexcept:
+        cdef Reactor reactor = self.reactor
+        if size == 0 or self.broken or self.closed:
+            return
+        if self.backlog != NULL:
+            # order: behind what is already waiting
+            if self.keep_unsent(data, size) < 0:
+                self.broken = True
+                reactor.defer(self)
+            return
+        if reactor.gather_owner != <void*>self:
+            if reactor.gather_owner != NULL:
+                # the arena may hold bytes of ours that are put next: send without resetting it
+                (<Connection>reactor.gather_owner).on_gathered()
+                reactor.gather_count = 0
+                reactor.gather_bytes = 0
+            reactor.gather_owner = <void*>self
+        elif reactor.gather_count == GATHER_SLOTS:
+            self.on_gathered()
+            reactor.gather_count = 0
+            reactor.gather_bytes = 0
+            if self.backlog != NULL or self.broken:
+                self.put(data, size)
+                return
+        reactor.gather[reactor.gather_count].iov_base = <void*>data
+        reactor.gather[reactor.gather_count].iov_len = size
+        reactor.gather_count += 1
+        reactor.gather_bytes += size
+
+    cdef void on_gathered(self) noexcept:
+        """Send the gathered pieces; called by reactor.flush() only."""
+        cdef Reactor reactor = self.reactor
+        cdef msghdr message
+        cdef ssize_t done
+        cdef int i
+        cdef size_t skip
+        if self.closed or self.broken or reactor.gather_count == 0:
+            return
+        if self.backlog == NULL and self.writable:
+            while True:
+                if reactor.gather_count == 1:
+                    done = send(self.fd, reactor.gather[0].iov_base, reactor.gather[0].iov_len, MSG_NOSIGNAL)
+                else:
+                    memset(&message, 0, sizeof(message))
+                    message.msg_iov = reactor.gather
+                    message.msg_iovlen = <size_t>reactor.gather_count
+                    done = sendmsg(self.fd, &message, MSG_NOSIGNAL)
+                if done >= 0 or limen_errno() != EINTR:
+                    break
+            if done < 0:
+                if limen_errno() != EAGAIN:
+                    self.broken = True
+                    reactor.defer(self)
+                    return
+                done = 0
+            self.sent += <size_t>done
+            if <size_t>done == reactor.gather_bytes:
+                return
+            self.writable = False
+            self.on_stuck()
+        else:
+            done = 0
+        skip = <size_t>done
+        for i in range(reactor.gather_count):
+            if skip >= reactor.gather[i].iov_len:
+                skip -= reactor.gather[i].iov_len
+                continue
+            if self.keep_unsent(<char*>reactor.gather[i].iov_base + skip, reactor.gather[i].iov_len - skip) < 0:
+                self.broken = True
+                reactor.defer(self)
+                return
+            skip = 0
+
+    cdef int keep_unsent(self, const char* data, size_t size) noexcept:
+        """Append to the backlog; -1 without memory. Its growth is bounded by back-pressure: whoever
+        feeds this connection stops while is_clogged()."""
+        cdef uint32_t room
+        cdef char* grown
+        cdef size_t waiting = self.backlog_end - self.backlog_start
+        if self.backlog_end + size > self.backlog_room:
+            if self.backlog_start:
+                memmove(self.backlog, self.backlog + self.backlog_start, waiting)
+                self.backlog_end = <uint32_t>waiting
+                self.backlog_start = 0
+            if waiting + size > 0x7fffffff:
+                return -1
+            if waiting + size > self.backlog_room:
+                room = <uint32_t>max(waiting + size, <size_t>4096)
+                grown = <char*>realloc(self.backlog, room)
+                if grown == NULL:
+                    return -1
+                self.backlog = grown
+                self.backlog_room = room
+        memcpy(self.backlog + self.backlog_end, data, size)
+        self.backlog_end += <uint32_t>size
+        return 0
+
+    cdef bint drain_backlog(self) noexcept:
+        cdef ssize_t done
+        if self.backlog == NULL:
+            return True
+        while self.backlog_start < self.backlog_end:
+            done = send(self.fd, self.backlog + self.backlog_start, self.backlog_end - self.backlog_start, MSG_NOSIGNAL)
+            if done < 0:
+                if limen_errno() == EINTR:
+                    continue
+                if limen_errno() != EAGAIN:
+                    self.broken = True
+                    self.reactor.defer(self)
+                else:
+                    self.writable = False
+                return False
+            self.backlog_start += <uint32_t>done
+            self.sent += <size_t>done
+        free(self.backlog)
+        self.backlog = NULL
+        self.backlog_start = self.backlog_end = self.backlog_room = 0
+        return True
+
+    cdef ssize_t receive(self, char* data, size_t room) noexcept:
+        cdef ssize_t done
+        while True:
+            done = recv(self.fd, data, room, 0)
+            if done > 0:
+                self.received += <size_t>done
+                # a short read emptied the socket: what comes later brings a new edge
+                self.readable = <size_t>done == room
+                return done
+            if done == 0:
+                self.readable = False
+                self.eof = True
+                return 0
+            if limen_errno() == EINTR:
+                continue
+            self.readable = False
+            if limen_errno() == EAGAIN:
+                return -1
+            return -2
+
+    cdef void on_stuck(self) noexcept:
+        pass
+
+    cdef bint is_clogged(self) noexcept:
+        return self.backlog != NULL
