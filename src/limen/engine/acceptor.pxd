@@ -1,0 +1,13 @@
+# A listening socket.
+
+from limen.engine.accepted cimport Listener
+from limen.engine.reactor cimport Handler
+from limen.engine.worker cimport Worker
+
+
+cdef class Acceptor(Handler):
+    cdef Worker worker
+    cdef Listener listener
+    cdef bint pacing          # out of descriptors: waits for its timer
+
+    cdef void accept(self) noexcept

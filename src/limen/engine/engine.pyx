@@ -1,0 +1,119 @@
+# The engine as Python sees it: listeners come and go, services are published, numbers are read.
+
+cimport cython
+from cpython.ref cimport Py_INCREF
+
+from limen.engine.accepted cimport Accepted, Listener
+from limen.engine.acceptor cimport Acceptor
+from limen.engine.service cimport Service
+from limen.engine.sys cimport EPOLLIN
+from limen.engine.types cimport FAULT_DRAIN
+from limen.engine.worker cimport Worker
+
+import os
+
+
+cdef class Engine(Worker):
+    """All native work of one worker: `asyncio.SelectorEventLoop(engine.selector())` runs it."""
+
+    def __init__(self, **kwargs):
+        self.listeners = {}
+        self.acceptors = {}
+
+    def listen(self, key: str, fd: int, Service service not None) -> None:
+        """Accept on a listening, non-blocking socket, which is duplicated. Several sockets may share a key."""
+        cdef Listener listener = self.listeners.get(key)
+        cdef Acceptor acceptor
+        cdef int result
+        if listener is None:
+            listener = Listener.__new__(Listener)
+            listener.key = key
+            listener.worker = self
+            listener.service = service
+            self.listeners[key] = listener
+            self.acceptors[key] = []
+        acceptor = Acceptor.__new__(Acceptor)
+        acceptor.worker = self
+        acceptor.reactor = self
+        acceptor.listener = listener
+        acceptor.fd = os.dup(fd)
+        os.set_blocking(acceptor.fd, False)
+        result = self.watch(acceptor, EPOLLIN)
+        if result < 0:
+            self.bury(acceptor)
+            raise OSError(-result, os.strerror(-result))
+        self.acceptors[key].append(acceptor)
+        # connections that came before we watched make no edge
+        self.defer(acceptor)
+        self.wake = True
+
+    def unlisten(self, key: str) -> None:
+        """Stop accepting; connections that stand go on and end after their exchange."""
+        cdef Listener listener = self.listeners.pop(key, None)
+        for acceptor in self.acceptors.pop(key, []):
+            self.bury(<Acceptor>acceptor)
+        if listener is not None:
+            self.drain_listener(listener)
+        self.settle_now()
+
+    def publish(self, services: dict[str, Service]) -> None:
+        """Put services in force, by listener key: for every exchange that begins from now on."""
+        for key, service in services.items():
+            if key in self.listeners:
+                (<Listener>self.listeners[key]).service = <Service?>service
+
+    def drain(self) -> None:
+        """Stop accepting, close what is idle; the rest ends with its exchange. Tunnels go on."""
+        self.draining = True
+        for acceptors in self.acceptors.values():
+            for acceptor in acceptors:
+                self.bury(<Acceptor>acceptor)
+            acceptors.clear()
+        for listener in self.listeners.values():
+            self.drain_listener(<Listener>listener)
+        self.settle_now()
+
+    def stop(self) -> None:
+        """Close everything at once."""
+        self.draining = True
+        for acceptors in self.acceptors.values():
+            for acceptor in acceptors:
+                self.bury(<Acceptor>acceptor)
+            acceptors.clear()
+        for listener in self.listeners.values():
+            self.close_connections(<Listener>listener)
+        self.settle_now()
+
+    cdef int drain_listener(self, Listener listener) except -1:
+        cdef void* at = listener.first
+        cdef Accepted connection
+        while at != NULL:
+            connection = <Accepted>at
+            at = connection.next
+            connection.drain()
+        return 0
+
+    cdef int close_connections(self, Listener listener) except -1:
+        cdef Accepted connection
+        while listener.first != NULL:
+            connection = <Accepted>listener.first
+            if connection.party is not None:
+                connection.party.on_fault(connection, FAULT_DRAIN)
+            connection.abort()
+        return 0
+
+    cdef int settle_now(self) except -1:
+        self.flush()
+        self.settle()
+        return 0
+
+    def live(self) -> dict[str, int]:
+        """What is going on: connections of clients, exchanges, tunnels."""
+        return {"connections": self.connections, "exchanges": self.exchanges, "tunnels": self.tunnels}
+
+    def counters(self) -> dict[str, int]:
+        """Figures of the reactor, for the curious and for tests."""
+        return {
+            "batches": self.batches, "turns_given": self.turns_given, "watched": self.watched_count,
+            "direct": len(self.direct), "names": len(self.names), "pipes": self.pipes_kept,
+        }

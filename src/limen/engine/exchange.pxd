@@ -1,0 +1,68 @@
+# One exchange: the phase machine between a client's stream and an origin's.
+
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+
+from limen.engine.service cimport Service
+from limen.engine.dial cimport Dial
+from limen.engine.keep cimport Keep
+from limen.engine.state cimport ExchangeState
+from limen.engine.stream cimport Party, Stream
+from limen.engine.types cimport Address, Field, Head
+from limen.engine.upstream cimport Endpoint
+from limen.engine.worker cimport Resolution, Worker
+
+
+cdef class Exchange(ExchangeState):
+    cdef int copy_head(self, const char* data) noexcept
+    cdef void begin(self, Stream client, Service service, const Address* sender, int minor, const char* data) noexcept
+    cdef void begin_refused(self, Stream client, Service service, const Address* sender, int fault) noexcept
+    cdef void begin_opaque(self, Stream client, Service service, const Address* sender) noexcept
+    cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept
+    cdef void proceed(self) noexcept
+    cdef void lay_id(self) noexcept
+    cdef bint is_sender_trusted(self) noexcept
+    cdef int find_target(self) noexcept
+    cdef bint is_last_hop(self) noexcept
+    cdef void answer_last_hop(self) noexcept
+    cdef int find_route(self) noexcept
+    cdef int rewrite_path(self) noexcept
+    cdef bint upgrade_allowed(self) noexcept
+    cdef int check_access(self, const Address* target) noexcept
+    cdef int check_target_address(self, const Address* target) noexcept
+    cdef void answer_action(self) noexcept
+    cdef bytes fill_location(self, bytes template)
+    cdef void attempt(self) noexcept
+    cdef void attempt_target(self) noexcept
+    cdef void dial_endpoint(self) noexcept
+    cdef void dial_resolved(self, Resolution answer) noexcept
+    cdef void start_dial(self, Dial dial, int empty) noexcept
+    cdef void use_origin(self, Stream stream, bint reused) noexcept
+    cdef void push_kept(self) noexcept
+    cdef bint is_repeatable(self) noexcept
+    cdef bint is_keeping(self) noexcept
+    cdef bint may_repeat(self, int fault, bint reused) noexcept
+    cdef void attempt_failed(self, int fault, bint reused) noexcept
+    cdef void take_request(self, const char* data, size_t size) noexcept
+    cdef uint64_t hold_most(self) noexcept
+    cdef void keep_more(self, const char* data, size_t size) noexcept
+    cdef void pass_interim(self, const Head* head, const Field* fields, const char* base) noexcept
+    cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept
+    cdef void begin_connect(self) noexcept
+    cdef void begin_tunnel(self) noexcept
+    cdef void drop_origin(self) noexcept
+    cdef void refuse(self, int fault) noexcept
+    cdef void break_off(self, int fault) noexcept
+    cdef void enter(self) noexcept
+    cdef void leave(self) noexcept
+    cdef void finish(self) noexcept
+    cdef void log(self) noexcept
+    cdef int hold_head(self, const Head* head, const Field* fields, const char* base) noexcept
+    cdef void hold_response(self, const char* data, size_t size) noexcept
+    cdef void run_hooks(self, bint response) noexcept
+    cdef void hook_failed(self, int fault) noexcept
+    cdef void hand_body(self, Keep keep) noexcept
+    cdef void drop_hooks(self) noexcept
+    cdef void hooks_done(self) noexcept
+
+
+cdef Exchange new_exchange(Worker worker)

@@ -1,0 +1,60 @@
+# An HTTP/1.1 connection to an origin: one exchange at a time, then the pool.
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from limen.engine.http1.chunked cimport ChunkDecoder
+from limen.engine.stream cimport Party
+from limen.engine.types cimport HeadLimits
+from limen.engine.upstream cimport Endpoint, Pooled
+from limen.engine.worker cimport Pipe, Worker
+
+
+cdef enum OriginState:
+    ORIGIN_IDLE = 0           # in the pool, or fresh
+    ORIGIN_HEAD = 1           # awaits a response head
+    ORIGIN_CONTENT = 2
+    ORIGIN_TRAILERS = 3
+    ORIGIN_COMPLETE = 4       # response over, the request not yet
+    ORIGIN_TUNNEL = 5         # switched protocols: the party reads and writes the socket
+
+
+cdef class Http1Origin(Pooled):
+    cdef Worker worker
+    cdef uint8_t state
+    cdef uint8_t framing
+    cdef uint8_t method
+    cdef bint keep_alive
+    cdef bint reused          # has served before
+    cdef bint request_over    # the request was sent to its end
+    cdef bint request_chunked
+    cdef bint answered        # any byte of a response has come
+    cdef uint64_t remaining
+    cdef ChunkDecoder decoder
+    cdef char* partial        # owned; an incomplete head or trailer section
+    cdef uint32_t partial_size
+    cdef size_t scanned
+    cdef Pipe* pipe           # owned while content is spliced
+    cdef uint64_t idle_timeout        # ns, all three
+    cdef uint64_t head_timeout
+    cdef uint64_t stall_timeout
+    cdef long idle_most
+    cdef HeadLimits limits
+
+    cdef int start(self, int fd, Endpoint endpoint) noexcept
+    cdef void engage(self, Party party, int method) noexcept
+    cdef void on_readable(self) noexcept
+    cdef void process(self, const char* data, size_t size) noexcept
+    cdef size_t take_content(self, const char* data, size_t size) noexcept
+    cdef int splice_content(self) noexcept
+    cdef void complete(self, const char* base, unsigned int trailers) noexcept
+    cdef void fail(self, int fault) noexcept
+    cdef void save(self, const char* data, size_t size) noexcept
+    cdef bint is_stale(self) noexcept
+    cdef void on_broken(self) noexcept
+    cdef void on_eof(self) noexcept
+    cdef void drop_partial(self) noexcept
+    cdef void take_head(self, const char* data) noexcept
+    cdef void hand_on(self, const char* data, size_t size) noexcept
+
+
+cdef Http1Origin new_origin(Worker worker)

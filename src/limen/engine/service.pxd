@@ -1,0 +1,108 @@
+# What one listener of one revision needs, compiled: limits, routes, rules. Immutable once published.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from limen.engine.access cimport AccessTable
+from limen.engine.addresses cimport AddressSet
+from limen.engine.stream cimport OutField
+from limen.engine.tables cimport RouteTable
+from limen.engine.types cimport HeadLimits
+from limen.engine.upstream cimport Upstream
+
+
+cdef enum TargetSource:
+    TARGET_FROM_ROUTE = 0     # the configuration says where: gateway
+    TARGET_FROM_REQUEST = 1   # the client says where: proxy
+    TARGET_OPAQUE = 2         # no HTTP: bytes to an upstream
+
+
+cdef enum Anonymity:
+    ANONYMITY_TRANSPARENT = 0
+    ANONYMITY_ANONYMOUS = 1
+    ANONYMITY_ELITE = 2
+
+
+cdef enum HostMode:
+    HOST_PASS = 0
+    HOST_ENDPOINT = 1
+    HOST_LITERAL = 2
+
+
+cdef enum RetryMethods:
+    RETRY_SAFE = 0            # RFC 9110, 9.2.1
+    RETRY_IDEMPOTENT = 1      # 9.2.2
+    RETRY_ANY = 2
+
+
+cdef class Edits:
+    # Fields to set and to remove in one direction.
+    cdef readonly int set_count
+    cdef readonly int drop_count
+    cdef OutField* sets       # owned array; its pointers are into `kept`
+    cdef OutField* drops      # owned array of lower-case names (a name that is set is dropped as well)
+    cdef list kept
+    cdef bint drops_name(self, const char* name, size_t size) noexcept
+
+
+cdef class Action:
+    # What happens to an exchange that a route (or a forward listener) took.
+    cdef readonly str name
+    cdef bytes label
+    cdef readonly unsigned int slot   # of the metrics
+    cdef readonly Upstream upstream
+    cdef bytes body           # of `respond` and `redirect`
+    cdef bytes location       # redirect: template with {host} {path} {query}
+    cdef int status           # respond, redirect; 0 otherwise
+    cdef Edits reply          # fields of `respond`
+    cdef bytes strip
+    cdef bytes add
+    cdef object replace       # bound re sub, or None
+    cdef Edits request
+    cdef Edits response
+    cdef uint64_t body_most   # bytes; 0 = no bound
+    cdef uint64_t response_timeout    # ns
+    cdef uint64_t stall_timeout
+    cdef int attempts         # in all
+    cdef int retry_methods
+    cdef uint64_t keep_memory # bytes of a body kept for a retry in memory
+    cdef uint64_t keep_most   # and in all
+    cdef int host_mode
+    cdef bytes host
+    cdef readonly list request_hooks
+    cdef readonly list response_hooks
+    cdef readonly double hook_timeout
+    cdef bint upgrade
+
+
+cdef class Service:
+    cdef readonly str name
+    cdef bytes label
+    cdef readonly unsigned int slot
+    cdef int target_source
+    cdef readonly RouteTable routes
+    cdef readonly Action action       # of a forward or stream listener
+    cdef readonly AccessTable access
+    cdef readonly AddressSet targets_allowed
+    cdef readonly bint private_allowed
+    cdef int anonymity
+    cdef readonly AddressSet trusted
+    cdef readonly AddressSet preface_from     # PROXY protocol senders, None = nobody
+    cdef HeadLimits limits
+    cdef uint64_t head_timeout        # ns, all of them
+    cdef uint64_t idle_timeout
+    cdef uint64_t body_timeout
+    cdef uint64_t tunnel_idle
+    cdef uint64_t tunnel_half
+    cdef uint64_t tunnel_life
+    cdef uint64_t dial_timeout        # of targets from requests
+    cdef uint64_t min_rate            # bytes per second
+    cdef uint64_t min_rate_after      # ns
+    cdef unsigned int per_client
+    cdef bint per_client_loopback     # the bound was asked for: loopback clients as well
+    cdef bytes via            # pseudonym
+    cdef bytes id_field       # name of the request id's field, empty = none
+    cdef bint id_trust
+    cdef bint add_forwarded
+    cdef bint add_x_forwarded
+    cdef bytes scheme
+    cdef bytes port           # of the listener, for X-Forwarded-Port

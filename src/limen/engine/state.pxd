@@ -1,0 +1,95 @@
+# All that is known of one exchange. Data only; exchange.pyx moves it, forwarding.pyx reads it.
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from limen.engine.addresses cimport TargetHost
+from limen.engine.dial cimport Dial
+from limen.engine.keep cimport Keep
+from limen.engine.service cimport Action, Service
+from limen.engine.stream cimport Party, Stream
+from limen.engine.types cimport Address, Field, Head
+from limen.engine.upstream cimport Endpoint, Upstream
+from limen.engine.worker cimport Worker
+
+
+cdef enum Phase:
+    # In order; an exchange never goes back but from EGRESS to EGRESS (another attempt).
+    PHASE_REQUEST = 0
+    PHASE_ROUTE = 1
+    PHASE_ACCESS = 2
+    PHASE_HOOK = 3            # parked: Python has it
+    PHASE_EGRESS = 4          # looking up, dialling
+    PHASE_FORWARD = 5         # request goes out, response awaited
+    PHASE_RESPONSE_HOOK = 6   # parked with a response head
+    PHASE_REPLY = 7           # response goes to the client
+    PHASE_TUNNEL = 8
+    PHASE_LOG = 9             # over
+
+
+cdef class ExchangeState(Party):
+    cdef Worker worker
+    cdef Stream client
+    cdef Stream origin        # None until an attempt is under way
+    cdef Service service
+    cdef Action action
+    cdef Upstream upstream
+    cdef Endpoint endpoint
+    cdef Endpoint avoid       # failed last
+    cdef Dial dial
+    # the request
+    cdef char* block          # owned: `fields`, then the head's bytes
+    cdef Field* fields        # borrowed from block
+    cdef const char* base     # borrowed from block: where the offsets count from
+    cdef Head head
+    cdef TargetHost host      # of the target, canonical; name_length 0 if an HTTP/1.0 client named none
+    cdef const char* path     # normalised; borrowed from block or `normal`
+    cdef size_t path_length
+    cdef char* normal         # owned; the path if it had to be normalised
+    cdef bytes rewritten      # request path from `replace`, or None
+    cdef Address peer         # who the client is (behind trusted proxies)
+    cdef Address sender       # who is connected
+    cdef char id[64]          # request id
+    cdef uint32_t id_length
+    cdef int minor            # of the client's version
+    # where it stands
+    cdef uint8_t phase
+    cdef bint request_over
+    cdef bint origin_ready    # the head went to the present origin
+    cdef bint response_begun  # a final head went to the client
+    cdef bint finished
+    cdef bint fresh           # don't take a connection from the pool any more
+    cdef bint pinned          # `endpoint` was set by a hook
+    cdef bint need_address    # access rules are to be asked again with the address
+    cdef bint is_connect
+    cdef bint is_opaque       # a stream listener's: no HTTP at all
+    cdef bint is_upgrade
+    cdef bint entered         # counted as active at `endpoint`
+    cdef bint retrying        # counted in worker.retries
+    cdef int attempts
+    cdef int fault
+    cdef int rule             # access rule that decided, -1 = none
+    cdef uint8_t retry_blocked
+    cdef uint16_t status
+    cdef uint64_t received    # bytes of content
+    cdef uint64_t sent
+    cdef uint64_t started     # monotonic ns
+    cdef uint64_t dialled_at
+    cdef uint64_t dial_time
+    cdef uint64_t forwarded_at
+    cdef uint64_t response_time
+    # content kept for another attempt, or until there is an origin
+    cdef Keep keep
+    cdef uint64_t keep_sent   # of it, to the present origin
+    cdef bint keep_lost       # content has passed that was not kept: no other attempt
+    # hooks
+    cdef object hook_state    # what Python keeps with this exchange
+    cdef int hook_index
+    cdef Keep response_keep   # content of a response that a hook waits for
+    cdef char* response_block # owned: head of a response parked for a hook
+    cdef Field* response_fields
+    cdef const char* response_base
+    cdef Head response_head
+    cdef bint response_over
+    cdef bint parked
+    cdef object body_waiter   # callable(content or None): a hook reads the content
+    cdef uint64_t body_limit

@@ -1,0 +1,260 @@
+# Balancing and pooling. Both decide, neither does I/O: dialling and closing follow in the caller.
+
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport calloc, free
+
+from limen.engine.addresses cimport HOST_IPV6, TargetHost, parse_ip
+from limen.engine.board cimport (
+    ENDPOINT_ACTIVE,
+    ENDPOINT_CONNECTIONS,
+    ENDPOINT_DIAL_FAILURES,
+    ENDPOINT_IDLE,
+    ENDPOINT_OUT,
+    ENDPOINT_REQUESTS,
+)
+from limen.engine.connection cimport Connection
+
+
+cdef enum:
+    OUT_FIRST = 1000000000        # ns an endpoint stays out after its first failed dial; doubles
+    OUT_DOUBLINGS = 5             # up to 32 s
+
+
+@cython.no_gc
+cdef class Pooled(Connection):
+    pass
+
+
+cdef class Endpoint:
+    """One address that exchanges go to, with the idle connections this worker keeps to it."""
+
+    def __init__(
+        self, Worker worker not None, *, str key, str host, int port, unsigned int slot=0xffffffff,
+        int proxy_protocol=0, bint is_target=False,
+    ):
+        self.worker = worker
+        self.key = key
+        self.port = port
+        self.slot = slot
+        self.proxy_protocol = proxy_protocol
+        self.is_target = is_target
+        if host.startswith("unix:"):
+            self.path = host[5:].encode()
+            self.host = b"localhost"
+            self.label = host.encode()
+            self.literal.family = 1
+            if len(self.path) > 107:
+                raise ValueError("a unix socket's path has at most 107 bytes")
+            return
+        self.host = host.encode("ascii")
+        if parse_ip(self.host, len(self.host), &self.literal) == 0:
+            self.literal.port = port
+        else:
+            self.literal.family = 0
+        self.label = b"[%b]:%d" % (self.host, port) if b":" in self.host else b"%b:%d" % (self.host, port)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Endpoint {self.label.decode()} active={self.active} connections={self.connections} "
+            f"idle={self.idle_count} failures={self.failures}>"
+        )
+
+    cdef Pooled take(self):
+        """The idle connection used last, or None."""
+        cdef Pooled connection
+        if self.idle_head == NULL:
+            return None
+        connection = <Pooled>self.idle_head
+        self.lift(connection)
+        return connection
+
+    cdef void give(self, Pooled connection, long most) noexcept:
+        """Keep a connection; over `most` the one idle longest has to go (it gets its turn to close)."""
+        connection.idle = True
+        connection.idle_prev = NULL
+        connection.idle_next = self.idle_head
+        if self.idle_head != NULL:
+            (<Pooled>self.idle_head).idle_prev = <void*>connection
+        else:
+            self.idle_tail = <void*>connection
+        self.idle_head = <void*>connection
+        self.idle_count += 1
+        self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, 1)
+        if self.idle_count > most:
+            (<Pooled>self.idle_tail).abort()
+
+    cdef void lift(self, Pooled connection) noexcept:
+        if not connection.idle:
+            return
+        connection.idle = False
+        if connection.idle_prev != NULL:
+            (<Pooled>connection.idle_prev).idle_next = connection.idle_next
+        else:
+            self.idle_head = connection.idle_next
+        if connection.idle_next != NULL:
+            (<Pooled>connection.idle_next).idle_prev = connection.idle_prev
+        else:
+            self.idle_tail = connection.idle_prev
+        connection.idle_next = connection.idle_prev = NULL
+        self.idle_count -= 1
+        self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, -1)
+
+    cdef void dial_failed(self) noexcept:
+        cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
+        self.failures += 1
+        self.out_until = self.worker.now + min(pause, <uint64_t>30000000000)
+        self.worker.board.endpoint_add(self.slot, ENDPOINT_DIAL_FAILURES, 1)
+        self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 1)
+
+    cdef void dial_done(self) noexcept:
+        if self.failures:
+            self.failures = 0
+            self.out_until = 0
+            self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 0)
+
+    cdef void enter(self) noexcept:
+        self.active += 1
+        self.worker.board.endpoint_add(self.slot, ENDPOINT_ACTIVE, 1)
+        self.worker.board.endpoint_add(self.slot, ENDPOINT_REQUESTS, 1)
+
+    cdef void leave(self) noexcept:
+        self.active -= 1
+        self.worker.board.endpoint_add(self.slot, ENDPOINT_ACTIVE, -1)
+        if self.is_target and self.active == 0 and self.connections == 0:
+            self.forget()
+
+    cdef void forget(self) noexcept:
+        # the endpoint of a request's target lives as long as somebody uses it
+        try:
+            self.worker.direct.pop(self.label, None)
+        except Exception as error:
+            self.worker.tell(40, f"endpoint {self.label!r}: {error!r}")
+
+
+cdef class Upstream:
+    """A named group of endpoints and how one of them is chosen."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.table = NULL
+
+    def __init__(
+        self, str name, list members, *, list weights=None, int balance=0, double dial_timeout=5.0,
+        double idle_timeout=55.0, long idle=512,
+    ):
+        cdef int i
+        self.name = name.encode()
+        self.members = members
+        self.count = len(members)
+        self.balance = balance
+        self.dial_seconds = dial_timeout
+        self.dial_timeout = <uint64_t>(dial_timeout * 1e9)
+        self.idle_timeout = <uint64_t>(idle_timeout * 1e9)
+        self.idle_most = idle
+        self.table = <Member*>calloc(max(self.count, 1), sizeof(Member))
+        if self.table == NULL:
+            raise MemoryError
+        self.even = True
+        for i in range(self.count):
+            self.table[i].endpoint = <void*>(<Endpoint?>members[i])
+            self.table[i].weight = weights[i] if weights else 1
+            if self.table[i].weight != self.table[0].weight:
+                self.even = False
+
+    def __dealloc__(self):
+        free(self.table)
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.name.decode()} {self.members!r}>"
+
+    cdef Endpoint choose(self, uint64_t now, Endpoint avoid):
+        """The endpoint for the next attempt; not `avoid` (which has just failed) if another is there.
+
+        Endpoints that are out are used only if all are: better a doubtful one than none.
+        """
+        cdef Endpoint found
+        if self.count == 0:
+            return None
+        if self.count == 1:
+            return <Endpoint>self.table[0].endpoint
+        found = self.pick(now, avoid, True)
+        if found is None:
+            found = self.pick(now, avoid, False)
+        if found is None:
+            found = <Endpoint>self.table[0].endpoint
+        return found
+
+    cdef Endpoint pick(self, uint64_t now, Endpoint avoid, bint healthy):
+        if self.balance == BALANCE_LEAST_REQUESTS:
+            return self.pick_least(now, avoid, healthy)
+        if self.even:
+            return self.pick_next(now, avoid, healthy)
+        return self.pick_smooth(now, avoid, healthy)
+
+    cdef bint usable(self, int i, uint64_t now, Endpoint avoid, bint healthy) noexcept:
+        cdef Endpoint endpoint = <Endpoint>self.table[i].endpoint
+        return endpoint is not avoid and not (healthy and endpoint.out_until > now)
+
+    cdef Endpoint pick_next(self, uint64_t now, Endpoint avoid, bint healthy):
+        cdef int i
+        for i in range(self.count):
+            self.cursor += 1
+            if self.cursor >= self.count:
+                self.cursor = 0
+            if self.usable(self.cursor, now, avoid, healthy):
+                return <Endpoint>self.table[self.cursor].endpoint
+        return None
+
+    cdef Endpoint pick_smooth(self, uint64_t now, Endpoint avoid, bint healthy):
+        """Smooth weighted round robin (nginx, 2012): over sum(weights) choices each gets exactly its share."""
+        cdef int64_t total = 0
+        cdef int best = -1
+        cdef int i
+        for i in range(self.count):
+            if not self.usable(i, now, avoid, healthy):
+                continue
+            self.table[i].current += self.table[i].weight
+            total += self.table[i].weight
+            if best < 0 or self.table[i].current > self.table[best].current:
+                best = i
+        if best < 0:
+            return None
+        self.table[best].current -= total
+        return <Endpoint>self.table[best].endpoint
+
+    cdef Endpoint pick_least(self, uint64_t now, Endpoint avoid, bint healthy):
+        """Fewest active requests per weight; ties go round, so that an idle pool is used evenly."""
+        cdef int best = -1
+        cdef int64_t best_active = 0
+        cdef int64_t active
+        cdef int i
+        cdef int at
+        self.cursor += 1
+        if self.cursor >= self.count:
+            self.cursor = 0
+        at = self.cursor
+        for i in range(self.count):
+            if self.usable(at, now, avoid, healthy):
+                active = (<Endpoint>self.table[at].endpoint).active + 1
+                # active / weight compared without division
+                if best < 0 or active * self.table[best].weight < best_active * self.table[at].weight:
+                    best = at
+                    best_active = active
+            at += 1
+            if at == self.count:
+                at = 0
+        return <Endpoint>self.table[best].endpoint if best >= 0 else None
+
+
+cdef Endpoint target_endpoint(Worker worker, TargetHost* host):
+    cdef bytes name = host.name[:host.name_length]
+    cdef bytes label = b"[%b]:%d" % (name, host.port) if host.kind == HOST_IPV6 else b"%b:%d" % (name, host.port)
+    cdef Endpoint endpoint = worker.direct.get(label)
+    if endpoint is None:
+        try:
+            endpoint = Endpoint(worker, key="", host=name.decode("ascii"), port=host.port, is_target=True)
+        except (MemoryError, ValueError) as error:
+            worker.tell(40, f"target {label!r}: {error!r}")
+            return None
+        worker.direct[label] = endpoint
+    return endpoint
