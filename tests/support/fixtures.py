@@ -1,0 +1,65 @@
+"""The fixtures that every test has; tests/conftest.py brings them in."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.support.origins import Entry, Handler, ScriptedOrigin
+from tests.support.process import LimenProcess
+from tests.support.programs import NginxOrigin, available
+
+REVERSE = """
+workers: 1
+listeners:
+  - bind: 127.0.0.1:@PORT@
+    routes:
+      - upstream: web
+upstreams:
+  web: {endpoints: ["@ORIGIN@"]}
+"""
+FORWARD = """
+workers: 1
+listeners:
+  - bind: 127.0.0.1:@PORT@
+    forward:
+      targets: {private: allow}
+      access:
+        - allow: {ports: ["1-65535"]}
+"""
+
+LimenStarter = Callable[..., LimenProcess]
+OriginStarter = Callable[..., ScriptedOrigin]
+
+
+@pytest.fixture
+def start_limen() -> Iterator[LimenStarter]:
+    """`start_limen(text, **options)` starts a LimenProcess that is stopped, and checked, when the test ends."""
+    with ExitStack() as stack:
+
+        def start(text: str = REVERSE, **options: Any) -> LimenProcess:
+            return stack.enter_context(LimenProcess(text, **options))
+
+        yield start
+
+
+@pytest.fixture
+def start_origin() -> Iterator[OriginStarter]:
+    """`start_origin(script, **options)` starts a ScriptedOrigin that is stopped when the test ends."""
+    with ExitStack() as stack:
+
+        def start(script: Handler | Entry | list[Entry] | None = None, **options: Any) -> ScriptedOrigin:
+            return stack.enter_context(ScriptedOrigin(script, **options))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def nginx_origin() -> Iterator[NginxOrigin]:
+    """One nginx for the whole session with `small` (1 KiB) and `large` (8 MiB); skipped where nginx is missing."""
+    if not available("nginx"):
+        pytest.skip("nginx is not installed")
+    pattern = bytes(range(256))
+    with NginxOrigin({"small": pattern * 4, "large": pattern * 32768}) as origin:
+        yield origin

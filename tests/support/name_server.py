@@ -1,0 +1,121 @@
+"""A small DNS server on 127.0.0.1 (UDP and TCP on one port) whose answers a test writes down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, cast
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+#: What a test may do with a question itself: return the answer, or None for silence.
+Behaviour = Callable[[dns.message.Message], "dns.message.Message | None"]
+
+
+@dataclass
+class NameServer:
+    """Use as `async with`. `zone` maps (name, type) to records "ttl type value"; a name without any
+    entry does not exist. Counts its questions."""
+
+    zone: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    truncate: bool = False  # UDP answers are cut, so that TCP is needed
+    silent: set[str] = field(default_factory=set)  # types that are not answered
+    delay: dict[str, float] = field(default_factory=dict)  # type to seconds
+    behaviour: Behaviour | None = None
+    negative_ttl: int = 60
+    asked: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_tcp: int = 0
+    port: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def add(self, name: str, *records: str) -> None:
+        for record in records:
+            kind = record.split()[1]
+            self.zone.setdefault((name, kind), []).append(record)
+
+    def answer(self, query: dns.message.Message) -> dns.message.Message | None:
+        question = query.question[0]
+        name = question.name.to_text(omit_final_dot=True).lower()
+        kind = dns.rdatatype.to_text(question.rdtype)
+        self.asked[name, kind] += 1
+        if kind in self.silent:
+            return None
+        if self.behaviour:
+            return self.behaviour(query)
+        response = dns.message.make_response(query)
+        at = name
+        while (at, "CNAME") in self.zone and len(response.answer) < 20:
+            ttl, _, value = self.zone[at, "CNAME"][0].split()
+            response.answer.append(dns.rrset.from_text(f"{at}.", int(ttl), "IN", "CNAME", value))
+            at = value.rstrip(".")
+            if (at, "outside") in self.zone:  # the rest must be asked for
+                return response
+        records = [record.split() for record in self.zone.get((at, kind), [])]
+        if records:
+            response.answer.append(
+                dns.rrset.from_text(f"{at}.", int(records[0][0]), "IN", kind, *(r[2] for r in records))
+            )
+        elif not any(known == at for known, _ in self.zone):
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        if not records:
+            soa = f"ns.test. root.test. 1 2 3 4 {self.negative_ttl}"
+            response.authority.append(dns.rrset.from_text("test.", self.negative_ttl, "IN", "SOA", soa))
+        return response
+
+    async def __aenter__(self) -> Self:
+        self._tcp = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._tcp.sockets[0].getsockname()[1]
+        loop = asyncio.get_running_loop()
+        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=("127.0.0.1", self.port))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._udp.close()
+        self._tcp.close()
+        await self._tcp.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        self.by_tcp += 1
+        response = self.answer(dns.message.from_wire(await reader.readexactly(size)))
+        if response is not None:
+            wire = response.to_wire(max_size=65535)
+            writer.write(len(wire).to_bytes(2, "big") + wire)
+        writer.close()
+
+
+class _Udp(asyncio.DatagramProtocol):
+    def __init__(self, server: NameServer) -> None:
+        self._server = server
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)  # of another class at run time in 3.11
+
+    def datagram_received(self, packet: bytes, peer: tuple[str | object, int]) -> None:
+        query = dns.message.from_wire(packet)
+        if self._server.truncate:
+            response: dns.message.Message | None = dns.message.make_response(query)
+            assert response
+            response.flags |= dns.flags.TC
+        else:
+            response = self._server.answer(query)
+        if response is not None:
+            kind = dns.rdatatype.to_text(query.question[0].rdtype)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._server.delay.get(kind, 0), self._send, response.to_wire(), peer)
+
+    def _send(self, packet: bytes, peer: tuple[str | object, int]) -> None:
+        if not self._transport.is_closing():
+            self._transport.sendto(packet, peer)
