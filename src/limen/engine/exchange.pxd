@@ -63,6 +63,9 @@ cdef class Exchange(ExchangeState):
     cdef void hand_body(self, Keep keep) noexcept
     cdef void drop_hooks(self) noexcept
     cdef void hooks_done(self) noexcept
+    cdef void want_body(self, uint64_t limit, object waiter) noexcept
+    cdef void replace_content(self, const char* data, size_t size) noexcept
+    cdef int revise(self) noexcept
 
 
 cdef Exchange new_exchange(Worker worker)

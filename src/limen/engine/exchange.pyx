@@ -37,6 +37,7 @@ from limen.engine.journal cimport (
 from limen.engine.connection cimport Connection
 from limen.engine.keep cimport Keep, new_keep
 from limen.engine.preface cimport send_preface
+from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.replies cimport add_field, fault_status, send_fault, send_reply
 from limen.engine.service cimport (
     RETRY_ANY,
@@ -490,18 +491,12 @@ cdef class Exchange(ExchangeState):
     cdef bytes fill_location(self, bytes template):
         cdef Head* head = &self.head
         cdef bytes host = self.base[head.authority:head.authority + head.authority_length]
-        cdef bytes name
         if not host:
             host = self.base[head.host:head.host + head.host_length]
-        name = self.host.name[:self.host.name_length]
-        if b":" in name:
-            name = b"[" + name + b"]"
         return (
-            template.replace(b"{host}", name)
-            .replace(b"{authority}", host)
+            template.replace(b"{host}", host)
             .replace(b"{path}", self.path[:self.path_length])
-            .replace(b"{query}", self.base[head.query:head.query + head.query_length])
-            .replace(b"{?query}", self.base[head.query - 1:head.query + head.query_length] if head.has_query else b"")
+            .replace(b"{query}", self.base[head.query - 1:head.query + head.query_length] if head.has_query else b"")
         )
 
     # egress -----------------------------------------------------------------------------------------
@@ -658,6 +653,9 @@ cdef class Exchange(ExchangeState):
         else:
             origin.idle_timeout = <uint64_t>55000000000
             origin.idle_most = 256
+        if self.endpoint.proxy_protocol:
+            # its header named this client: no other may come by this connection
+            origin.idle_most = 0
         origin.engage(self, self.head.method)
         self.phase = PHASE_FORWARD
         self.forwarded_at = worker.now
@@ -697,9 +695,9 @@ cdef class Exchange(ExchangeState):
             self.worker.flush()
             self.keep = None
             self.keep_lost = True
-        if self.request_over:
+        if self.request_over or self.replaced:
             self.origin.send_end(NULL, NULL, 0)
-        else:
+        if not self.request_over:
             self.client.resume()
 
     # another attempt ----------------------------------------------------------------------------------
@@ -717,7 +715,7 @@ cdef class Exchange(ExchangeState):
 
     cdef bint is_keeping(self) noexcept:
         """Whether content that passes is kept for another attempt."""
-        return not self.keep_lost and not self.response_begun and self.is_repeatable()
+        return not self.keep_lost and not self.response_begun and (self.replaced or self.is_repeatable())
 
     cdef bint may_repeat(self, int fault, bint reused) noexcept:
         """Decide on another attempt after `fault`; if not, `retry_blocked` says why."""
@@ -785,7 +783,7 @@ cdef class Exchange(ExchangeState):
         if self.action is not None and self.action.body_most and self.received > self.action.body_most:
             self.refuse(FAULT_BODY_TOO_LARGE)
             return
-        if self.phase == PHASE_TUNNEL:
+        if self.phase == PHASE_TUNNEL or self.replaced:
             return
         if self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
             if self.is_keeping():
@@ -806,11 +804,17 @@ cdef class Exchange(ExchangeState):
         if self.keep.append(data, size) < 0:
             self.refuse(FAULT_BODY_TOO_LARGE if self.body_limit else FAULT_MEMORY)
             return
-        if self.keep.size >= (self.body_limit if self.body_limit else <uint64_t>PARKED_CONTENT):
+        if self.body_waiter is not None and self.keep.size > self.body_limit:
+            self.hand_body(None)
+        if self.keep is not None and self.keep.size >= (
+            self.body_limit if self.body_waiter is not None else <uint64_t>PARKED_CONTENT
+        ):
             self.client.pause()
 
     cdef uint64_t hold_most(self) noexcept:
-        return max(self.action.keep_memory, max(self.body_limit, <uint64_t>PARKED_CONTENT))
+        if self.body_limit:
+            return max(self.action.keep_memory, self.body_limit + INPUT_SIZE)
+        return max(self.action.keep_memory, <uint64_t>PARKED_CONTENT)
 
     cdef void keep_more(self, const char* data, size_t size) noexcept:
         """Keep a copy of content that goes out; over the bound there is no other attempt any more."""
@@ -829,6 +833,8 @@ cdef class Exchange(ExchangeState):
             return
         if source is self.client:
             self.request_over = True
+            if self.replaced:
+                return
             if self.parked and self.body_waiter is not None and self.phase == PHASE_HOOK:
                 self.hand_body(self.keep)
             elif self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
@@ -1208,15 +1214,103 @@ cdef class Exchange(ExchangeState):
             self.worker.tell(40, f"hook: {error!r}")
         self.hook_state = None
 
+    cdef void want_body(self, uint64_t limit, object waiter) noexcept:
+        """A hook waits for the content of the message that it has, up to `limit` bytes."""
+        cdef Keep keep = self.keep if self.phase == PHASE_HOOK else self.response_keep
+        cdef bint whole = self.request_over if self.phase == PHASE_HOOK else self.response_over
+        cdef const Head* head = &self.head if self.phase == PHASE_HOOK else &self.response_head
+        cdef OutHead* out = &self.worker.out_head
+        self.body_waiter = waiter
+        self.body_limit = limit
+        if keep is not None and keep.fd < 0:
+            # a hook's content is handed over from memory: make room for it there
+            keep.memory_most = max(keep.memory_most, limit + INPUT_SIZE)
+            keep.most = max(keep.most, limit + INPUT_SIZE)
+        if keep is not None and keep.size > limit or (head.framing == FRAMING_LENGTH and head.length > limit):
+            self.hand_body(None)
+        elif whole:
+            self.hand_body(keep)
+        elif self.phase == PHASE_HOOK:
+            if head.flags & HEAD_EXPECT_CONTINUE and not self.continued:
+                # the client holds its content back until somebody asks for it
+                self.continued = True
+                memset(out, 0, sizeof(OutHead))
+                out.status = 100
+                out.reason.data = b"Continue"
+                out.reason.length = 8
+                out.fields = self.worker.out
+                self.client.send_head(out)
+            self.client.resume()
+        elif self.origin is not None:
+            self.origin.resume()
+
+    cdef void replace_content(self, const char* data, size_t size) noexcept:
+        """A hook's content goes out instead of the message's own."""
+        cdef Keep keep
+        try:
+            keep = new_keep(size, size)
+        except MemoryError:
+            self.hook_failed(FAULT_MEMORY)
+            return
+        if size and keep.append(data, size) < 0:
+            self.hook_failed(FAULT_MEMORY)
+            return
+        if self.phase == PHASE_HOOK:
+            self.keep = keep
+            self.replaced = True
+            self.head.framing = FRAMING_LENGTH
+            self.head.length = size
+            self.head.flags &= <uint8_t>~HEAD_EXPECT_CONTINUE
+        elif self.phase == PHASE_RESPONSE_HOOK:
+            self.response_keep = keep
+            if not self.response_over:
+                self.response_over = True
+                self.drop_origin()
+            self.response_head.framing = FRAMING_LENGTH
+            self.response_head.length = size
+
+    cdef int revise(self) noexcept:
+        """After a hook has changed the request: target, path and access again. The route stays."""
+        cdef int fault
+        cdef int length
+        if not self.pinned:
+            fault = self.find_target()
+            if fault != FAULT_NONE:
+                return fault
+        self.path = self.base + self.head.path
+        self.path_length = self.head.path_length
+        if self.path_length and not is_plain(self.path, self.path_length):
+            self.normal = <char*>malloc(self.path_length)
+            if self.normal == NULL:
+                return FAULT_MEMORY
+            length = normalize_path(self.path, self.path_length, self.normal, self.path_length)
+            if length < 0:
+                return FAULT_TARGET
+            if length > 0:
+                self.path = self.normal
+                self.path_length = <size_t>length
+        elif self.path_length == 0:
+            self.path = b"/"
+            self.path_length = 1
+        return FAULT_NONE
+
     cdef void hooks_done(self) noexcept:
         """Python is through with this phase: go on from where the exchange was parked."""
         cdef const char* place = NULL
         cdef ssize_t size
         cdef uint64_t offset = 0
+        cdef int fault
         if self.finished or not self.parked:
             return
         self.parked = False
         if self.phase == PHASE_HOOK:
+            self.body_limit = 0
+            if self.service.access is not None:
+                # what the hook made of the target is judged like what the client asked for
+                fault = self.check_access(NULL)
+                if fault != FAULT_NONE:
+                    self.refuse(fault)
+                    return
             self.phase = PHASE_EGRESS
             self.attempt()
         elif self.phase == PHASE_RESPONSE_HOOK:

@@ -349,7 +349,7 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     if add_forwarded or add_x:
         if add_originator(exchange, &count, add_forwarded, add_x, trusted) < 0:
             return -1
-    if not elite and add_via(exchange, &count, exchange.minor) < 0:
+    if not elite and len(service.via) and add_via(exchange, &count, exchange.minor) < 0:
         return -1
     if own_id:
         add(worker, &count, <const char*>service.id_field, <uint32_t>len(service.id_field), exchange.id,
@@ -523,7 +523,7 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     if head.status >= 200:
         if not head.seen & BIT(FIELD_DATE):
             add(worker, &count, b"Date", 4, worker.http_date(), 29)
-        if proxy and service.anonymity != ANONYMITY_ELITE and add_via(exchange, &count, head.minor) < 0:
+        if proxy and service.anonymity != ANONYMITY_ELITE and len(service.via) and add_via(exchange, &count, head.minor) < 0:
             return -1
         if edits is not None:
             add_sets(worker, &count, edits)

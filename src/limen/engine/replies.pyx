@@ -39,6 +39,7 @@ cdef struct Reason:
 cdef FaultText texts[128]
 cdef Reason reasons[600]
 cdef list KEPT = []
+cdef const char* KEPT_NAME = b"limen"
 
 
 cdef const char* keep(str text) except NULL:
@@ -167,7 +168,8 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     add_field(exchange, &count, b"Content-Type", 12, b"text/plain; charset=utf-8", 25)
     if texts[fault].token[0]:
         length = snprintf(
-            told, 512, "%s; error=%s; details=\"%s\"", <const char*>exchange.service.via, texts[fault].token,
+            told, 512, "%s; error=%s; details=\"%s\"",
+            <const char*>exchange.service.via if len(exchange.service.via) else KEPT_NAME, texts[fault].token,
             texts[fault].label,
         )
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)

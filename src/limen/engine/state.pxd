@@ -86,10 +86,12 @@ cdef class ExchangeState(Party):
     cdef int hook_index
     cdef Keep response_keep   # content of a response that a hook waits for
     cdef char* response_block # owned: head of a response parked for a hook
-    cdef Field* response_fields
-    cdef const char* response_base
+    cdef Field* response_fields        # borrowed from response_block
+    cdef const char* response_base     # borrowed from response_block
     cdef Head response_head
     cdef bint response_over
     cdef bint parked
+    cdef bint continued       # a 100 was sent from here
+    cdef bint replaced        # the request's content is a hook's; the client's own is read off
     cdef object body_waiter   # callable(content or None): a hook reads the content
     cdef uint64_t body_limit

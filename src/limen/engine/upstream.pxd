@@ -40,6 +40,7 @@ cdef class Endpoint:
     cdef readonly long active         # exchanges at work in this worker
     cdef readonly long connections
     cdef readonly long idle_count
+    cdef readonly bint retired
     cdef void* idle_head              # borrowed; the connection used last comes first
     cdef void* idle_tail
     cdef uint64_t out_until           # not chosen before, unless nothing else is there

@@ -81,7 +81,7 @@ cdef class Endpoint:
         self.idle_head = <void*>connection
         self.idle_count += 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, 1)
-        if self.idle_count > most:
+        if self.idle_count > most or self.retired:
             (<Pooled>self.idle_tail).abort()
 
     cdef void lift(self, Pooled connection) noexcept:
@@ -99,6 +99,12 @@ cdef class Endpoint:
         connection.idle_next = connection.idle_prev = NULL
         self.idle_count -= 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, -1)
+
+    def retire(self) -> None:
+        """Out of the configuration: idle connections end now, busy ones after their exchange."""
+        self.retired = True
+        while self.idle_tail != NULL:
+            (<Pooled>self.idle_tail).abort()
 
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)

@@ -61,7 +61,7 @@ cdef class Worker(Reactor):
     cdef size_t client_count
     cdef Pipe* pipes          # owned list of empty pipes
     cdef int pipes_kept
-    cdef dict own             # port -> AddressSet of own listeners: targets never dialled
+    cdef dict own             # port -> own addresses (an object with matches()): targets never dialled
     cdef uint64_t pace_until  # descriptors ran out: accept again from then on
 
     cdef char* value(self, size_t size) noexcept

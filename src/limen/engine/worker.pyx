@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from limen.engine.addresses cimport AddressSet, parse_ip
+from limen.engine.addresses cimport format_ip, parse_ip
 from limen.engine.board cimport Board, WORKER_DNS_LOOKUPS
 from limen.engine.journal cimport Journal
 from limen.engine.stream cimport Party
@@ -37,6 +37,12 @@ cdef extern from *:
 cdef enum:
     NAMES_KEPT = 20000        # answers kept in the engine; the resolver has its own cache
     PIPE_SIZE = 1048576
+
+
+cdef str format_address(const Address* address):
+    cdef char out[64]
+    cdef int size = format_ip(address, out)
+    return out[:size].decode("ascii")
 
 
 cdef class Worker(Reactor):
@@ -207,14 +213,20 @@ cdef class Worker(Reactor):
 
     cdef bint is_own(self, const Address* target) noexcept:
         """Whether this is a listener or the admin address of this very process."""
-        cdef AddressSet addresses
         if not self.own:
             return False
-        addresses = self.own.get(target.port)
-        return addresses is not None and addresses.contains(target.ip)
+        try:
+            found = self.own.get(target.port)
+            if found is None:
+                return False
+            return found.matches(format_address(target))
+        except Exception as error:
+            # not sure means no
+            self.tell(40, f"own addresses: {error!r}")
+            return True
 
-    def set_own(self, addresses: dict[int, AddressSet]) -> None:
-        """Where this process listens: targets of requests that are never dialled, whatever the rules say."""
+    def set_own(self, addresses: dict[int, object]) -> None:
+        """Where this process listens, by port: objects whose matches(ip: str) tells. Never dialled for a target."""
         self.own = dict(addresses)
 
     cdef void tell(self, int level, str message) noexcept:
@@ -261,6 +273,10 @@ cdef class Worker(Reactor):
             if known.expires <= self.now or len(self.names) > NAMES_KEPT // 2:
                 del self.names[host]
         return 0
+
+    def set_journal(self, Journal journal) -> None:
+        """Write the access log to another journal from now on; None: to none."""
+        self.journal = journal
 
     def resolved(self, host: str, addresses: list[str], ttl: float, fault: int = 0) -> None:
         """The resolver's answer to resolve(host): addresses in the order to try them, `ttl` seconds."""

@@ -25,7 +25,7 @@ from limen.runtime.drain import drained
 from limen.runtime.event_log import configure
 from limen.runtime.protocols import CoreFactory, Log, WorkerCore
 
-DEFAULT_CORE = "limen.runtime.assemble:Core"
+DEFAULT_CORE = "limen.runtime.core:Core"
 # How long a worker whose supervisor died goes on with what lives, in seconds.
 ORPHAN_TIMEOUT = 30.0
 

@@ -1,0 +1,324 @@
+"""From a revision to the engine's objects: the only place that sees both the configuration and the engine.
+
+What did not change from one revision to the next is taken over as it is: the same endpoints with their idle
+connections, the same upstreams, the same services. Names of the configuration become objects and slots here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from limen.engine.access import AccessTable
+from limen.engine.addresses import AddressSet
+from limen.engine.service import Action, Edits, Service
+from limen.engine.tables import RouteTable
+from limen.engine.upstream import Endpoint, Upstream
+from limen.exchange.hooks import Chain, load_hook
+from limen.policy.access import compile_access
+from limen.policy.routes import compile_route_match
+from limen.runtime import names
+from limen.terms import Phase
+
+if TYPE_CHECKING:
+    from limen.config import Config
+    from limen.config.models.edits import FieldEdits
+    from limen.config.models.forward import Forward
+    from limen.config.models.listeners import Listener
+    from limen.config.models.routes import Redirect, Respond, Rewrite, Route
+    from limen.config.models.stream import Stream
+    from limen.config.models.upstreams import Upstream as UpstreamModel
+    from limen.engine.engine import Engine
+    from limen.runtime.revision import Revision
+
+_FROM_ROUTE, _FROM_REQUEST, _OPAQUE = 0, 1, 2
+_BALANCE = {"round_robin": 0, "least_requests": 1}
+_PROXY_PROTOCOL = {None: 0, "v1": 1, "v2": 2}
+_ANONYMITY = {"transparent": 0, "anonymous": 1, "elite": 2}
+_METHODS = {"safe": 0, "idempotent": 1, "any": 2}
+_HOST = {"pass": 0, "endpoint": 1}
+_LITERAL = 2
+_NO_SLOT = 0xFFFFFFFF
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A revision in the engine's terms, ready to be published."""
+
+    revision: Revision
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    upstreams: dict[str, Upstream] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)  # by listener key
+    tables: list[AccessTable] = field(default_factory=list)  # those with time windows
+
+
+def assemble(engine: Engine, revision: Revision, previous: Assembly | None) -> Assembly:
+    """Build everything for `revision`; nothing that is in force changes.
+
+    Raises ConfigError for hooks that cannot be loaded.
+    """
+    built = _Builder(engine, revision, previous)
+    built.upstreams()
+    built.services()
+    return built.assembly
+
+
+class _Builder:
+    def __init__(self, engine: Engine, revision: Revision, previous: Assembly | None) -> None:
+        self._engine = engine
+        self._config: Config = revision.config
+        self._slots = revision.slots
+        self._previous = previous
+        self._before: Config | None = previous.revision.config if previous is not None else None
+        self.assembly = Assembly(revision)
+
+    def _slot(self, kind: str, name: str) -> int:
+        return self._slots.get(kind, {}).get(name, _NO_SLOT)
+
+    def upstreams(self) -> None:
+        for name, model in self._config.upstreams.items():
+            self.assembly.upstreams[name] = self._upstream(name, model)
+
+    def _upstream(self, name: str, model: UpstreamModel) -> Upstream:
+        endpoints = [self._endpoint(name, model, index) for index in range(len(model.endpoints))]
+        if self._previous is not None and self._before is not None and self._before.upstreams.get(name) == model:
+            return self._previous.upstreams[name]
+        return Upstream(
+            name,
+            endpoints,
+            weights=[endpoint.weight for endpoint in model.endpoints],
+            balance=_BALANCE[model.balance],
+            dial_timeout=model.timeouts.dial,
+            idle_timeout=model.timeouts.idle,
+            idle=model.pool.idle,
+        )
+
+    def _endpoint(self, upstream: str, model: UpstreamModel, index: int) -> Endpoint:
+        address = model.endpoints[index].address
+        name = names.endpoint_name(upstream, address)
+        key = f"{name} {model.proxy_protocol or ''}"
+        endpoint = self._previous.endpoints.get(key) if self._previous is not None else None
+        if endpoint is None:
+            endpoint = Endpoint(
+                self._engine,
+                key=key,
+                host=address.host,
+                port=address.port,
+                slot=self._slot(names.ENDPOINT, name),
+                proxy_protocol=_PROXY_PROTOCOL[model.proxy_protocol],
+            )
+        self.assembly.endpoints[key] = endpoint
+        return endpoint
+
+    def services(self) -> None:
+        for place in self.assembly.revision.listeners:
+            listener = self._config.listeners[place.index]
+            service = self._kept(place.key, listener)
+            if service is None:
+                service = self._service(listener, _port_of(place.address))
+            self.assembly.services[place.key] = service
+
+    def _kept(self, key: str, listener: Listener) -> Service | None:
+        """The service in force, if nothing that went into it has changed."""
+        if self._previous is None or self._before is None or self._config.limits != self._before.limits:
+            return None
+        for place in self._previous.revision.listeners:
+            if place.key == key and self._before.listeners[place.index] == listener:
+                break
+        else:
+            return None
+        used = {route.upstream for route in listener.routes or ()}
+        used.add(listener.stream.upstream if listener.stream is not None else None)
+        for name in used - {None}:
+            assert name is not None  # noqa: S101 for the type checker
+            if self.assembly.upstreams.get(name) is not self._previous.upstreams.get(name):
+                return None
+        if any(self._slots.get(kind) != self._previous.revision.slots.get(kind) for kind in (names.ROUTE,)):
+            return None
+        service = self._previous.services[key]
+        if service.access is not None and service.access.windows:
+            self.assembly.tables.append(service.access)
+        return service
+
+    def _service(self, listener: Listener, port: int) -> Service:
+        common = self._common(listener, port)
+        if listener.forward is not None:
+            return self._forward(listener, listener.forward, common)
+        if listener.stream is not None:
+            return self._stream(listener, listener.stream, common)
+        actions = [
+            compile_route_match(route.match, self._action(listener.route_label(index), route))
+            for index, route in enumerate(listener.routes or ())
+        ]
+        return Service(
+            listener.label,
+            target_source=_FROM_ROUTE,
+            routes=RouteTable(actions),
+            add_forwarded=listener.forwarded.forwarded,
+            add_x_forwarded=listener.forwarded.x_forwarded,
+            # where a hook sends a gateway's exchange is the operator's word, as an upstream is
+            private_allowed=True,
+            **common,
+        )
+
+    def _common(self, listener: Listener, port: int) -> dict[str, object]:
+        limits = self._config.limits
+        own_cap = listener.per_client is not None
+        per_client = listener.per_client if own_cap else limits.per_client
+        preface = listener.proxy_protocol
+        return {
+            "slot": self._slot(names.LISTENER, listener.label),
+            "port": port,
+            "trusted": AddressSet(list(listener.trusted)) if listener.trusted else None,
+            "preface_from": AddressSet(list(preface.from_)) if preface is not None else None,
+            "line": listener.head.line,
+            "fields": listener.head.fields,
+            "count": listener.head.count,
+            "trailers": listener.head.trailers,
+            "underscores": listener.head.underscores,
+            "head_timeout": listener.timeouts.head,
+            "idle_timeout": listener.timeouts.idle,
+            "body_timeout": listener.timeouts.body,
+            "tunnel_idle": listener.timeouts.tunnel_idle,
+            "tunnel_half": listener.timeouts.tunnel_half_closed,
+            "tunnel_life": listener.timeouts.tunnel_life,
+            "min_rate": listener.min_rate.bytes if listener.min_rate is not None else 0,
+            "min_rate_after": listener.min_rate.after if listener.min_rate is not None else 10.0,
+            "per_client": per_client or 0,
+            "per_client_loopback": own_cap or "per_client" in limits.model_fields_set,
+            "via": listener.via or "",
+            "id_field": listener.request_id.field if listener.request_id is not None else "",
+            "id_trust": listener.request_id.trust if listener.request_id is not None else False,
+        }
+
+    def _forward(self, listener: Listener, forward: Forward, common: dict[str, object]) -> Service:
+        access = AccessTable(compile_access(forward))
+        if access.windows:
+            self.assembly.tables.append(access)
+        targets = forward.targets
+        common |= {"dial_timeout": forward.timeouts.dial}
+        return Service(
+            listener.label,
+            target_source=_FROM_REQUEST,
+            access=access,
+            private_allowed=targets.private == "allow",
+            targets_allowed=AddressSet(list(targets.allow)) if targets.allow else None,
+            anonymity=_ANONYMITY[forward.anonymity],
+            action=Action(
+                listener.label,
+                slot=self._slot(names.ROUTE, listener.label),
+                request=_edits(forward.request),
+                response=_edits(forward.response),
+                body_most=forward.body.max or 0,
+                response_timeout=forward.timeouts.response,
+                stall_timeout=forward.timeouts.stall,
+                **_chains(forward.hooks, forward.hook_timeout),
+            ),
+            **common,
+        )
+
+    def _stream(self, listener: Listener, stream: Stream, common: dict[str, object]) -> Service:
+        common |= {
+            "tunnel_idle": stream.timeouts.idle,
+            "tunnel_half": stream.timeouts.half_closed,
+            "tunnel_life": stream.timeouts.life,
+        }
+        return Service(
+            listener.label,
+            target_source=_OPAQUE,
+            action=Action(
+                listener.label,
+                slot=self._slot(names.ROUTE, listener.label),
+                upstream=self.assembly.upstreams[stream.upstream],
+            ),
+            **common,
+        )
+
+    def _action(self, label: str, route: Route) -> Action:
+        slot = self._slot(names.ROUTE, label)
+        body_most = route.body.max or 0
+        if route.respond is not None:
+            return _respond(label, slot, route.respond, body_most)
+        if route.redirect is not None:
+            return _redirect(label, slot, route.redirect, body_most)
+        assert route.upstream is not None  # noqa: S101 the model sees to it
+        rewrite = route.rewrite
+        whole = rewrite is not None and rewrite.replace is not None
+        return Action(
+            label,
+            slot=slot,
+            upstream=self.assembly.upstreams[route.upstream],
+            strip=rewrite.strip or "" if rewrite is not None and not whole else "",
+            add=rewrite.add or "" if rewrite is not None and not whole else "",
+            replace=_rewriter(rewrite) if rewrite is not None and whole else None,
+            request=_edits(route.request),
+            response=_edits(route.response),
+            body_most=body_most,
+            response_timeout=route.timeouts.response,
+            stall_timeout=route.timeouts.stall,
+            attempts=route.retry.attempts,
+            retry_methods=_METHODS[route.retry.methods],
+            keep_memory=min(route.retry.memory, route.retry.max),
+            keep_most=route.retry.max,
+            host_mode=_HOST.get(route.host, _LITERAL),
+            host=route.host,
+            upgrade=route.upgrade,
+            **_chains(route.hooks, route.hook_timeout),
+        )
+
+
+def _port_of(address: str) -> int:
+    _, _, port = address.rpartition(":")
+    return int(port) if port.isdigit() else 0
+
+
+def _edits(edits: FieldEdits) -> Edits | None:
+    if not edits.set and not edits.remove:
+        return None
+    return Edits(dict(edits.set), list(edits.remove))
+
+
+def _chains(references: tuple[str, ...], timeout: float) -> dict[str, object]:
+    """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
+    hooks = [hook for reference in references for hook in load_hook(reference)]
+    found: dict[str, object] = {"hook_timeout": timeout}
+    for phase, key in ((Phase.REQUEST, "request_hooks"), (Phase.RESPONSE, "response_hooks")):
+        chain = Chain(hooks, phase, timeout=timeout)
+        found[key] = [chain] if chain else []
+    return found
+
+
+def _respond(label: str, slot: int, respond: Respond, body_most: int) -> Action:
+    fields: Mapping[str, str] = dict(respond.fields)
+    if respond.body and respond.content_type:
+        fields = {"Content-Type": respond.content_type, **fields}
+    return Action(
+        label, slot=slot, status=respond.status, body=respond.body.encode(), reply=Edits(fields, []), body_most=body_most
+    )
+
+
+def _redirect(label: str, slot: int, redirect: Redirect, body_most: int) -> Action:
+    return Action(
+        label, slot=slot, status=redirect.status, location=redirect.to.encode("latin-1"), body_most=body_most
+    )
+
+
+def _rewriter(rewrite: Rewrite) -> Callable[[bytes], bytes]:
+    """Strip, replace, add, in this order, on a normalised path."""
+    assert rewrite.replace is not None  # noqa: S101 the caller looked
+    pattern = re.compile(rewrite.replace.pattern.encode("latin-1"))
+    template = rewrite.replace.with_.encode("latin-1")
+    strip = (rewrite.strip or "").rstrip("/").encode("latin-1")
+    add = (rewrite.add or "").rstrip("/").encode("latin-1")
+
+    def rewritten(path: bytes) -> bytes:
+        if strip and (path == strip or path.startswith(strip + b"/")):
+            path = path[len(strip) :] or b"/"
+        path = pattern.sub(template, path)
+        if not path.startswith(b"/"):
+            path = b"/" + path
+        return add + path
+
+    return rewritten

@@ -1,0 +1,280 @@
+"""The core of a worker: the engine with everything that Python does for it.
+
+Implements limen.runtime.protocols.WorkerCore. One loop, one engine; look-ups, hooks, time windows and the flushing
+of the access log are tasks on that loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from limen.config.addresses import Address
+from limen.egress.resolver import Resolver
+from limen.engine.board import Board
+from limen.engine.engine import Engine
+from limen.observe.access_log import AccessLog
+from limen.observe.board import WorkerCell
+from limen.policy import schedule
+from limen.runtime.assemble import Assembly, assemble
+from limen.runtime.event_log import configure
+from limen.runtime.hooking import HookRunner
+from limen.runtime.revision import Revision, decode
+
+if TYPE_CHECKING:
+    from limen.engine.exchange import Exchange
+    from limen.engine.journal import Journal
+    from limen.runtime.protocols import Log
+
+_LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error"}
+# Longest sleep of the schedule's task: a clock that is set is noticed within this time, seconds.
+_SCHEDULE_NAP = 30.0
+
+
+class Core:
+    """What one worker process runs."""
+
+    def __init__(self, *, worker: int, board: int | None, log: Log) -> None:
+        self._log = log
+        self._board = Board(board, worker)
+        self._board.reset_gauges()
+        if board is not None:
+            # mapped: the descriptor has done its work
+            os.close(board)
+        self._hooks = HookRunner(self._start)
+        self._engine = Engine(
+            number=worker,
+            board=self._board,
+            resolve=self._resolve,
+            run_hook=self._hooks.run,
+            report=self._report,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._resolver: Resolver | None = None
+        self._prepared: dict[int, tuple[Assembly, Journal | None]] = {}
+        self._force: Assembly | None = None
+        self._journal: Journal | None = None
+        self._access_log: AccessLog | None = None
+        self._lost = 0
+        self._housekeeping: list[asyncio.Task[None]] = []
+
+    def loop_factory(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(self._engine.selector())
+
+    # Revisions
+
+    def prepare(self, payload: bytes, number: int) -> None:
+        revision = decode(payload)
+        assembly = assemble(self._engine, revision, self._force)
+        self._prepared[number] = (assembly, self._open_journal(revision))
+
+    def _open_journal(self, revision: Revision) -> Journal | None:
+        """A new journal if the access log's settings have changed; the present one otherwise."""
+        settings = access_log_of(revision)
+        if settings == self._access_log:
+            return self._journal
+        return settings.open() if settings is not None else None
+
+    def publish(self, number: int) -> None:
+        assembly, journal = self._prepared.pop(number)
+        self._prepared.clear()
+        previous, self._force = self._force, assembly
+        revision = assembly.revision
+        config = revision.config
+        self._set_journal(journal, access_log_of(revision))
+        if previous is None or previous.revision.config.resolver != config.resolver:
+            self._set_resolver(revision)
+        self._engine.max_connections = config.limits.connections
+        self._engine.set_own(own_addresses(revision.own_addresses))
+        self._engine.publish(assembly.services)
+        if previous is not None:
+            for key, endpoint in previous.endpoints.items():
+                if key not in assembly.endpoints:
+                    endpoint.retire()
+        configure(config.log.level)
+        self._restart_housekeeping()
+
+    def discard(self, number: int) -> None:
+        _, journal = self._prepared.pop(number, (None, None))
+        if journal is not None and journal is not self._journal:
+            journal.close()
+
+    def _set_journal(self, journal: Journal | None, settings: AccessLog | None) -> None:
+        old, self._journal, self._access_log = self._journal, journal, settings
+        self._engine.set_journal(journal)
+        if old is not None and old is not journal:
+            self._count_lost(old)
+            old.close()
+            self._lost = 0
+
+    def _set_resolver(self, revision: Revision) -> None:
+        settings = revision.config.resolver
+        old = self._resolver
+        self._resolver = Resolver(
+            [_server(server) for server in settings.servers],
+            timeout=settings.timeout,
+            min_ttl=settings.min_ttl,
+            max_ttl=settings.max_ttl,
+            negative_ttl=settings.negative_ttl,
+            hosts=settings.hosts,
+        )
+        if old is not None:
+            self._start(old.close())
+
+    # Listeners
+
+    def listen(self, listener_key: str, fd: int) -> None:
+        assert self._force is not None  # noqa: S101 the order of life
+        try:
+            self._engine.listen(listener_key, fd, self._force.services[listener_key])
+        finally:
+            # the engine has its own duplicate
+            os.close(fd)
+
+    def unlisten(self, listener_key: str) -> None:
+        self._engine.unlisten(listener_key)
+
+    def drain(self) -> None:
+        self._engine.drain()
+
+    def live(self) -> Mapping[str, int]:
+        return self._engine.live()
+
+    def status(self) -> Mapping[str, object]:
+        return {"live": self._engine.live(), "engine": self._engine.counters()}
+
+    def reopen_logs(self) -> None:
+        if self._journal is not None:
+            self._journal.reopen()
+
+    def stop(self) -> None:
+        for task in [*self._housekeeping, *self._tasks]:
+            task.cancel()
+        self._engine.stop()
+        if self._journal is not None:
+            self._journal.close()
+
+    # What the engine asks for
+
+    def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _report(self, level: int, message: str) -> None:
+        self._log(_LEVELS.get(level, "error"), message)
+
+    def _resolve(self, host: str) -> None:
+        self._start(self._answer(host))
+
+    async def _answer(self, host: str) -> None:
+        assert self._resolver is not None  # noqa: S101 published before anybody listens
+        answer = await self._resolver.resolve(host)
+        self._engine.resolved(host, list(answer.addresses), answer.ttl, answer.fault)
+
+    # Housekeeping
+
+    def _restart_housekeeping(self) -> None:
+        for task in self._housekeeping:
+            task.cancel()
+        self._housekeeping = []
+        if self._journal is not None and self._access_log is not None:
+            self._housekeeping.append(self._start(self._flush(self._access_log.flush)))
+        if self._force is not None and self._force.tables:
+            self._set_windows(self._force)
+            self._housekeeping.append(self._start(self._keep_windows(self._force)))
+
+    async def _flush(self, interval: float) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            if self._journal is not None:
+                if self._journal.pending:
+                    self._journal.flush()
+                self._count_lost(self._journal)
+
+    def _count_lost(self, journal: Journal) -> None:
+        if journal.lost > self._lost:
+            self._board.count(WorkerCell.LOG_LOST, journal.lost - self._lost)
+            self._lost = journal.lost
+
+    def _set_windows(self, assembly: Assembly) -> None:
+        now = time.time()
+        for table in assembly.tables:
+            table.set_windows(schedule.flags(table.windows, now))
+
+    async def _keep_windows(self, assembly: Assembly) -> None:
+        while True:
+            now = time.time()
+            changes = [schedule.next_change(table.windows, now) for table in assembly.tables]
+            soonest = min((change for change in changes if change is not None), default=now + _SCHEDULE_NAP)
+            await asyncio.sleep(min(max(soonest - now, 0.01), _SCHEDULE_NAP))
+            self._set_windows(assembly)
+
+
+def access_log_of(revision: Revision) -> AccessLog | None:
+    """The access log's settings, its path made absolute."""
+    settings = revision.config.log.access
+    if settings is None:
+        return None
+    path = str(settings.path)
+    if path != "-" and not os.path.isabs(path):
+        path = os.path.join(revision.base, path)
+    return AccessLog(path, settings.format, settings.query, settings.flush)  # type: ignore[arg-type]
+
+
+def _server(server: object) -> str:
+    return str(server)
+
+
+class _Own:
+    """Whether an address is one of ours, for one port."""
+
+    def __init__(self) -> None:
+        self._addresses: set[str] = set()
+        self._wildcard = False
+
+    def add(self, address: Address) -> None:
+        if address.is_wildcard:
+            self._wildcard = True
+        elif address.ip is not None:
+            self._addresses.add(str(ip_address(str(address.ip))))
+
+    def matches(self, ip: str) -> bool:
+        """Bound to exactly this address, or to all and the address is this machine's."""
+        return ip in self._addresses or (self._wildcard and _is_local(ip))
+
+
+def _is_local(ip: str) -> bool:
+    """Whether this machine has the address: the kernel lets only its own be bound."""
+    address = ip_address(ip)
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.bind((ip, 0))
+        return True
+    return False
+
+
+def own_addresses(addresses: tuple[str, ...]) -> dict[int, _Own]:
+    """Own listeners by port, from `host:port` texts; unix sockets are no targets."""
+    found: dict[int, _Own] = {}
+    for text in addresses:
+        if text.startswith("unix:"):
+            continue
+        host, _, port = text.rpartition(":")
+        address = Address(host=host.strip("[]"), port=int(port))
+        found.setdefault(address.port, _Own()).add(address)
+    return found
+
+
+ResolveCallback = Callable[[str], None]
+if TYPE_CHECKING:
+    _exchange: Exchange
