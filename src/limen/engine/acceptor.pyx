@@ -17,14 +17,11 @@ from limen.engine.sys cimport (
     ENFILE,
     ENOBUFS,
     ENOMEM,
-    IPPROTO_TCP,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
-    TCP_NODELAY,
     accept4,
     close,
     limen_errno,
-    setsockopt,
     sockaddr,
     sockaddr_storage,
     socklen_t,
@@ -58,7 +55,6 @@ cdef class Acceptor(Handler):
         cdef Accepted connection
         cdef int count = 0
         cdef int fd
-        cdef int one = 1
         if self.pacing:
             return
         while not self.closed:
@@ -86,8 +82,6 @@ cdef class Acceptor(Handler):
                 close(fd)
                 continue
             from_sockaddr(<sockaddr*>&storage, &address)
-            if address.family != 1:
-                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
             try:
                 if self.listener.service.target_source == TARGET_OPAQUE:
                     connection = RawClient.__new__(RawClient)

@@ -6,7 +6,7 @@ from cpython.ref cimport Py_INCREF
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.acceptor cimport Acceptor
 from limen.engine.service cimport Service
-from limen.engine.sys cimport EPOLLIN
+from limen.engine.sys cimport EPOLLIN, IPPROTO_TCP, TCP_NODELAY, setsockopt
 from limen.engine.types cimport FAULT_DRAIN
 from limen.engine.worker cimport Worker
 
@@ -25,6 +25,7 @@ cdef class Engine(Worker):
         cdef Listener listener = self.listeners.get(key)
         cdef Acceptor acceptor
         cdef int result
+        cdef int one = 1
         if listener is None:
             listener = Listener.__new__(Listener)
             listener.key = key
@@ -38,6 +39,8 @@ cdef class Engine(Worker):
         acceptor.listener = listener
         acceptor.fd = os.dup(fd)
         os.set_blocking(acceptor.fd, False)
+        # accepted sockets inherit it, which saves a call for each; a unix socket has no such option
+        setsockopt(acceptor.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
         result = self.watch(acceptor, EPOLLIN)
         if result < 0:
             self.bury(acceptor)

@@ -10,6 +10,7 @@ from limen.engine.timers cimport Timer, Wheel, timer_off, timer_set
 cdef enum:
     INPUT_SIZE = 131072       # bytes of the scratch buffer that every connection reads into
     ARENA_SIZE = 262144       # bytes for heads and chunk lines on their way out
+    FLAT_SIZE = 4096          # pieces that make up no more than this are sent as one
     GATHER_SLOTS = 64         # pieces one sendmsg takes
     EVENT_SLOTS = 256
 
@@ -50,6 +51,7 @@ cdef class Reactor:
     cdef char* arena          # owned, ARENA_SIZE
     cdef size_t arena_used
     cdef iovec gather[64]     # pieces waiting for one sendmsg; they point into input, arena or blocks
+    cdef char flat[4096]      # where small pieces are laid together
     cdef int gather_count
     cdef size_t gather_bytes
     cdef void* gather_owner   # borrowed Handler, NULL when nothing is gathered
