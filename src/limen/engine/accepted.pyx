@@ -1,7 +1,6 @@
 # Entering and leaving: counts and bounds of connections are kept here and nowhere else.
 
 cimport cython
-from libc.stdint cimport uint64_t
 
 from limen.engine.board cimport (
     LISTENER_ACCEPTED,
@@ -30,7 +29,6 @@ cdef inline bint is_loopback(const Address* address) noexcept nogil:
 cdef class Accepted(Pooled):
     cdef int enter(self, int fd, Listener listener, const Address* sender) noexcept:
         """Take over an accepted descriptor; -1 if it was refused (and closed)."""
-        cdef Accepted first
         self.fd = fd
         self.listener = listener
         self.service = listener.service

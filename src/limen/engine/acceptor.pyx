@@ -2,9 +2,9 @@
 # closed at once, out of descriptors accepting pauses instead of spinning.
 
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from limen.engine.accepted cimport Accepted, Listener
+from limen.engine.accepted cimport Accepted
 from limen.engine.http1.client cimport Http1Client
 from limen.engine.preface cimport from_sockaddr
 from limen.engine.raw cimport RawClient

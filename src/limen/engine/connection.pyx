@@ -3,7 +3,7 @@
 # so that callers up the stack never see it vanish under their feet.
 
 cimport cython
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove, memset
 
 from limen.engine.stream cimport Stream
@@ -11,7 +11,6 @@ from limen.engine.sys cimport (
     EAGAIN,
     EINTR,
     MSG_NOSIGNAL,
-    iovec,
     limen_errno,
     msghdr,
     recv,

@@ -26,7 +26,6 @@ from limen.engine.sys cimport (
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
-    close,
     connect,
     getsockopt,
     htons,

@@ -1,7 +1,5 @@
 # The engine as Python sees it: listeners come and go, services are published, numbers are read.
 
-cimport cython
-from cpython.ref cimport Py_INCREF
 
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.acceptor cimport Acceptor

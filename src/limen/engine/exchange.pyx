@@ -9,10 +9,10 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
-from limen.engine.access cimport ALLOW, DENY, NEED_ADDRESS, AccessView
-from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
+from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
+from limen.engine.addresses cimport HOST_NAME, is_special, parse_authority
 from limen.engine.board cimport (
     ENDPOINT_RETRIES,
     WORKER_EXCHANGES,
@@ -31,7 +31,6 @@ from limen.engine.journal cimport (
     RETRY_FAULT,
     RETRY_METHOD,
     RETRY_NO_ENDPOINT,
-    RETRY_NOT_BLOCKED,
     LogRecord,
 )
 from limen.engine.connection cimport Connection
@@ -59,7 +58,7 @@ from limen.engine.state cimport (
     PHASE_TUNNEL,
     ExchangeState,
 )
-from limen.engine.stream cimport OutHead, Party, Stream
+from limen.engine.stream cimport OutHead, Stream
 from limen.engine.sys cimport monotonic, realtime
 from limen.engine.tables cimport RequestView, normalize_path
 from limen.engine.tunnel cimport Tunnel
@@ -82,7 +81,6 @@ from limen.engine.types cimport (
     FAULT_SCHEME,
     FAULT_TARGET,
     FAULT_TARGET_ADDRESS,
-    FAULT_TRUNCATED,
     FAULT_UPGRADE,
     FIELD_AUTHORIZATION,
     FIELD_COOKIE,
@@ -94,7 +92,6 @@ from limen.engine.types cimport (
     FIELD_X_REQUEST_ID,
     FORM_ASTERISK,
     FORM_ORIGIN,
-    FRAMING_CHUNKED,
     FRAMING_LENGTH,
     FRAMING_NONE,
     HEAD_EXPECT_CONTINUE,
@@ -104,16 +101,14 @@ from limen.engine.types cimport (
     METHOD_GET,
     METHOD_HEAD,
     METHOD_OPTIONS,
-    METHOD_OTHER,
     METHOD_PUT,
     METHOD_TRACE,
     SCHEME_HTTP,
-    SCHEME_NONE,
     Address,
     Field,
     Head,
 )
-from limen.engine.upstream cimport Endpoint, Pooled, Upstream, target_endpoint
+from limen.engine.upstream cimport Pooled, target_endpoint
 from limen.engine.worker cimport Resolution, Worker
 
 
@@ -529,7 +524,6 @@ cdef class Exchange(ExchangeState):
     cdef void attempt_target(self) noexcept:
         """The target came with the request: a pooled connection to it, or resolve, check and dial."""
         cdef Pooled pooled
-        cdef bytes label
         if self.endpoint is None:
             self.endpoint = target_endpoint(self.worker, &self.host)
             if self.endpoint is None:

@@ -1,10 +1,10 @@
 # Laying out a message for the next hop (RFC 9110, 7.6; RFC 7239). Fields are pointed at, not
 # copied; values made here live in the worker's scratch until the head was sent.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from limen.engine.addresses cimport AddressSet, HOST_IPV6, format_ip, parse_ip
+from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -37,7 +37,6 @@ from limen.engine.types cimport (
     FIELD_PROXY_OTHER,
     FIELD_PROXY_STATUS,
     FIELD_TE,
-    FIELD_TRAILER,
     FIELD_TRANSFER_ENCODING,
     FIELD_UPGRADE,
     FIELD_VIA,
@@ -50,10 +49,6 @@ from limen.engine.types cimport (
     FIELD_X_REAL_IP,
     FIELD_X_REQUEST_ID,
     FORM_ASTERISK,
-    FRAMING_CHUNKED,
-    FRAMING_CLOSE,
-    FRAMING_LENGTH,
-    FRAMING_NONE,
     HEAD_TE_TRAILERS,
     METHOD_HEAD,
     METHOD_OPTIONS,
@@ -140,7 +135,6 @@ cdef void find_client(ExchangeState exchange) noexcept:
     """Walk X-Forwarded-For from the right as long as those who wrote it are trusted."""
     cdef AddressSet trusted = exchange.service.trusted
     cdef int i
-    cdef Address address
     exchange.peer = exchange.sender
     if trusted is None or exchange.sender.family == 1 or not trusted.contains(exchange.sender.ip):
         return
@@ -272,7 +266,6 @@ cdef inline bint starts(const char* text, const char* prefix, size_t size) noexc
 cdef void lay_host(ExchangeState exchange, OutField* field) noexcept:
     """Host for the next hop: as the client named it, the endpoint's, or a fixed one."""
     cdef Head* head = &exchange.head
-    cdef char* made
     field.name = b"Host"
     field.name_length = 4
     if exchange.action.host_mode == HOST_LITERAL:
@@ -523,7 +516,10 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     if head.status >= 200:
         if not head.seen & BIT(FIELD_DATE):
             add(worker, &count, b"Date", 4, worker.http_date(), 29)
-        if proxy and service.anonymity != ANONYMITY_ELITE and len(service.via) and add_via(exchange, &count, head.minor) < 0:
+        if (
+            proxy and service.anonymity != ANONYMITY_ELITE and len(service.via)
+            and add_via(exchange, &count, head.minor) < 0
+        ):
             return -1
         if edits is not None:
             add_sets(worker, &count, edits)

@@ -4,27 +4,15 @@
 import asyncio
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.stdlib cimport free
 
-from limen.engine.addresses cimport HOST_IPV6, TargetHost, format_ip, parse_authority
+from limen.engine.addresses cimport format_ip, parse_authority
 from limen.engine.exchange cimport Exchange
 from limen.engine.http1.parse cimport parse_request, parse_response
-from limen.engine.keep cimport Keep, new_keep
 from limen.engine.replies cimport add_field, send_reply
-from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
 from limen.engine.sys cimport monotonic
 from limen.engine.types cimport (
-    FAULT_HOOK,
-    FRAMING_CHUNKED,
-    FRAMING_LENGTH,
-    FRAMING_NONE,
-    HEAD_EXPECT_CONTINUE,
-    HEAD_TE_TRAILERS,
-    HEAD_UPGRADE,
-    METHOD_HEAD,
-    Address,
     Field,
     Head,
     HeadLimits,

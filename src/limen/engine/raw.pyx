@@ -3,7 +3,6 @@
 
 cimport cython
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.exchange cimport Exchange, new_exchange

@@ -9,5 +9,9 @@ cdef void reason_of(int status, const char** data, size_t* size) noexcept nogil
 # Send a whole response for a fault. `status` 0 takes the fault's own.
 cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept
 # Send a whole response with this content and the fields laid into worker.out before (`count` of them).
-cdef void send_reply(ExchangeState exchange, int status, const char* body, size_t size, unsigned int count, bint close) noexcept
-cdef void add_field(ExchangeState exchange, unsigned int* count, const char* name, size_t name_size, const char* value, size_t size) noexcept
+cdef void send_reply(
+    ExchangeState exchange, int status, const char* body, size_t size, unsigned int count, bint close
+) noexcept
+cdef void add_field(
+    ExchangeState exchange, unsigned int* count, const char* name, size_t name_size, const char* value, size_t size
+) noexcept

@@ -3,15 +3,13 @@
 
 from libc.stdint cimport uint16_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
-from limen.engine.service cimport Action
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport OutField, OutHead
 from limen.engine.types cimport (
     FAULT_COUNT,
     FAULT_DENIED,
-    FAULT_HOST,
     FAULT_METHOD,
     FRAMING_LENGTH,
     FRAMING_NONE,
@@ -140,7 +138,6 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     cdef unsigned int count = 0
     cdef char* body = worker.value(1024)
     cdef char* told = worker.value(512)
-    cdef char* label
     cdef int size
     cdef int length
     cdef str rule

@@ -3,7 +3,6 @@
 
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcmp
 
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
@@ -23,7 +22,6 @@ cdef class Edits:
     def __init__(self, dict set, list remove):
         cdef bytes name
         cdef bytes value
-        cdef int i
         self.kept = []
         self.sets = <OutField*>calloc(len(set) + 1, sizeof(OutField))
         self.drops = <OutField*>calloc(len(set) + len(remove) + 1, sizeof(OutField))

@@ -52,11 +52,11 @@ cdef uint64_t wheel_next(const Wheel* wheel) noexcept nogil:
     cdef uint64_t word = slot >> 6
     cdef uint64_t bits
     cdef uint64_t found
-    cdef int i
+    cdef int _i
     if wheel.count == 0:
         return 0
     bits = wheel.occupied[word] & (~(<uint64_t>0) << (slot & 63))
-    for i in range(65):
+    for _i in range(65):
         if bits:
             found = (word << 6) + <uint64_t>__builtin_ctzll(bits)
             # distance from the slot that comes next, round the wheel

@@ -10,9 +10,7 @@ from limen.engine.connection cimport Connection
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.relay cimport (
     RELAY_EOF,
-    RELAY_SINK,
     RELAY_SINK_BROKEN,
-    RELAY_SOURCE,
     RELAY_SOURCE_BROKEN,
     RELAY_TURN,
     relay,
@@ -20,7 +18,7 @@ from limen.engine.relay cimport (
 from limen.engine.stream cimport Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SHUT_WR, shutdown
 from limen.engine.types cimport FAULT_NONE, FAULT_TUNNEL_IDLE
-from limen.engine.worker cimport Pipe, Worker
+from limen.engine.worker cimport Worker
 
 
 cdef enum:

@@ -7,7 +7,6 @@ from libc.stdlib cimport calloc, free
 from limen.engine.addresses cimport HOST_IPV6, TargetHost, parse_ip
 from limen.engine.board cimport (
     ENDPOINT_ACTIVE,
-    ENDPOINT_CONNECTIONS,
     ENDPOINT_DIAL_FAILURES,
     ENDPOINT_IDLE,
     ENDPOINT_OUT,
@@ -202,8 +201,8 @@ cdef class Upstream:
         return endpoint is not avoid and not (healthy and endpoint.out_until > now)
 
     cdef Endpoint pick_next(self, uint64_t now, Endpoint avoid, bint healthy):
-        cdef int i
-        for i in range(self.count):
+        cdef int _i
+        for _i in range(self.count):
             self.cursor += 1
             if self.cursor >= self.count:
                 self.cursor = 0
@@ -233,13 +232,13 @@ cdef class Upstream:
         cdef int best = -1
         cdef int64_t best_active = 0
         cdef int64_t active
-        cdef int i
+        cdef int _i
         cdef int at
         self.cursor += 1
         if self.cursor >= self.count:
             self.cursor = 0
         at = self.cursor
-        for i in range(self.count):
+        for _i in range(self.count):
             if self.usable(at, now, avoid, healthy):
                 active = (<Endpoint>self.table[at].endpoint).active + 1
                 # active / weight compared without division

@@ -12,7 +12,7 @@ from limen.engine.board cimport Board, WORKER_DNS_LOOKUPS
 from limen.engine.journal cimport Journal
 from limen.engine.stream cimport Party
 from limen.engine.sys cimport F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK, close, fcntl, pipe2, realtime
-from limen.engine.types cimport FAULT_DNS, FAULT_NONE, Address
+from limen.engine.types cimport FAULT_DNS, Address
 
 import os
 import traceback

@@ -6,9 +6,9 @@
 # While an exchange waits, nothing is read: what a client sends ahead stays in the kernel.
 
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memmove
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.connection cimport Connection
@@ -41,11 +41,10 @@ from limen.engine.types cimport (
     FRAMING_LENGTH,
     FRAMING_NONE,
     HEAD_KEEP_ALIVE,
-    METHOD_GET,
     Field,
     Head,
 )
-from limen.engine.worker cimport Pipe, Worker
+from limen.engine.worker cimport Worker
 
 
 cdef enum:
@@ -72,7 +71,6 @@ cdef class Http1Client(Accepted):
     cdef void send_head(self, OutHead* head) noexcept:
         cdef size_t size
         cdef char* data
-        cdef bint close
         if self.closed:
             return
         if head.status >= 200:
@@ -162,7 +160,6 @@ cdef class Http1Client(Accepted):
 
     cdef void on_turn(self) noexcept:
         cdef Party party
-        cdef size_t used
         cdef uint32_t end
         if self.state == CLIENT_TUNNEL:
             party = self.party
@@ -177,7 +174,7 @@ cdef class Http1Client(Accepted):
         if self.ahead_end > self.ahead_start and self.state < CLIENT_WAIT and not self.partial_only():
             end = self.ahead_end
             self.ahead_end = self.ahead_start
-            used = self.process(self.ahead + self.ahead_start, end - self.ahead_start)
+            self.process(self.ahead + self.ahead_start, end - self.ahead_start)
             self.worker.flush()
             if self.closed:
                 return
@@ -529,7 +526,6 @@ cdef class Http1Client(Accepted):
     cdef void fail(self, int fault) noexcept:
         """The client did something that ends the connection: its exchange answers, or we do."""
         cdef Party party = self.party
-        cdef Exchange exchange
         if self.closed:
             return
         self.keep_alive = False

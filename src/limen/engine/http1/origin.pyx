@@ -6,12 +6,12 @@
 
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from limen.engine.board cimport ENDPOINT_CONNECTIONS, ENDPOINT_RESPONSE_FAULTS
 from limen.engine.connection cimport Connection
-from limen.engine.http1.chunked cimport CHUNK_DATA, CHUNK_LAST, CHUNK_MORE, chunk_begin, chunk_next
+from limen.engine.http1.chunked cimport CHUNK_DATA, CHUNK_LAST, chunk_begin, chunk_next
 from limen.engine.http1.parse cimport head_ready, parse_response, parse_trailers
 from limen.engine.http1.write cimport write_chunk_line, write_request, write_trailers
 from limen.engine.reactor cimport INPUT_SIZE
@@ -20,7 +20,6 @@ from limen.engine.relay cimport (
     RELAY_EOF,
     RELAY_SINK,
     RELAY_SINK_BROKEN,
-    RELAY_SOURCE,
     RELAY_SOURCE_BROKEN,
     RELAY_TURN,
     SPLICE_MIN,
@@ -44,7 +43,6 @@ from limen.engine.types cimport (
     FAULT_RESPONSE,
     FAULT_RESPONSE_TIMEOUT,
     FAULT_TRUNCATED,
-    FAULT_UPGRADE,
     FRAMING_CHUNKED,
     FRAMING_CLOSE,
     FRAMING_LENGTH,
@@ -55,7 +53,7 @@ from limen.engine.types cimport (
     Head,
 )
 from limen.engine.upstream cimport Endpoint, Pooled
-from limen.engine.worker cimport Pipe, Worker
+from limen.engine.worker cimport Worker
 
 
 cdef enum:

@@ -13,4 +13,6 @@ cdef char* write_response(Worker worker, OutHead* head, int minor, bint chunked,
 
 # "1f\r\n" for a chunk of `size` bytes; returns its length (at most 18).
 cdef int write_chunk_line(char* out, size_t size) noexcept nogil
-cdef char* write_trailers(Worker worker, const char* base, const Field* trailers, unsigned int count, size_t* size) noexcept
+cdef char* write_trailers(
+    Worker worker, const char* base, const Field* trailers, unsigned int count, size_t* size
+) noexcept
