@@ -78,9 +78,14 @@ class Core:
             self.unlisten(key)
         self.draining = True
         for task, busy in self.open.items():
-            # A client that has just connected may still send its request: that is what the grace time is for.
+            # A client that has just connected may still send its request.
             if not busy and task not in self.fresh:
                 task.cancel()
+        self.loop.call_later(0.3, self._close_fresh)
+
+    def _close_fresh(self) -> None:
+        for task in self.fresh:
+            task.cancel()
 
     def live(self) -> dict[str, int]:
         return {"connections": len(self.open), "exchanges": sum(self.open.values()), "tunnels": 0}

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limen.control.compose import compose
+from limen.config import loads
 from limen.control.serve import serve
 from limen.errors import LimenError
 from limen.runtime.process import child_environment
@@ -47,25 +47,25 @@ def run_demo(ports: Ports, *, core: str = DEFAULT_CORE) -> int:
 
 
 def _configuration(ports: Ports, origins: tuple[int, int]) -> Config:
-    endpoints = [f"127.0.0.1:{port}" for port in origins]
-    return compose(
-        {
-            "workers": 2,
-            "admin": {"bind": f"127.0.0.1:{ports.admin}"},
-            "listeners": [
-                {"name": "gateway", "bind": f"127.0.0.1:{ports.gateway}", "routes": [{"upstream": "origins"}]},
-                {
-                    "name": "proxy",
-                    "bind": f"127.0.0.1:{ports.proxy}",
-                    "forward": {
-                        # Private targets stay refused, but for the demo's own origins.
-                        "targets": {"allow": ["127.0.0.1/32"]},
-                        "access": [{"allow": {"clients": ["127.0.0.0/8"], "ports": [80, 443, *origins]}}],
-                    },
-                },
-            ],
-            "upstreams": {"origins": {"endpoints": endpoints}},
-        }
+    one, two = origins
+    return loads(
+        f"""
+workers: 2
+admin: {{bind: 127.0.0.1:{ports.admin}}}
+listeners:
+  - name: gateway
+    bind: 127.0.0.1:{ports.gateway}
+    routes: [{{upstream: origins}}]
+  - name: proxy
+    bind: 127.0.0.1:{ports.proxy}
+    forward:
+      # Private targets stay refused, but for the demo's own origins.
+      targets: {{allow: [127.0.0.1/32]}}
+      access: [{{allow: {{clients: [127.0.0.0/8], ports: [80, 443, {one}, {two}]}}}}]
+upstreams:
+  origins: {{endpoints: [127.0.0.1:{one}, 127.0.0.1:{two}]}}
+""",
+        "<demo>",
     )
 
 

@@ -16,6 +16,7 @@ cdef class Accepted(Pooled):
     cdef Address sender       # who is connected; behind a PROXY protocol header who that says
     cdef bint counted         # in worker.clients
     cdef bint preface_due     # a PROXY protocol header has to come first
+    cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none
     cdef void* next           # borrowed neighbours in listener.first
     cdef void* prev
 
@@ -25,7 +26,7 @@ cdef class Accepted(Pooled):
     cdef void leave(self) noexcept
     # Called once the connection stands.
     cdef void begin(self) noexcept
-    # The worker drains: end when nothing is going on any more.
+    # The listener goes: end with the exchange, or after a grace in which a request may still come.
     cdef void drain(self) noexcept
     cdef bint count_client(self) noexcept
     cdef void uncount_client(self) noexcept

@@ -10,4 +10,6 @@ cdef class Acceptor(Handler):
     cdef Listener listener
     cdef bint pacing          # out of descriptors: waits for its timer
 
-    cdef void accept(self) noexcept
+    cdef void accept(self, int most) noexcept
+    # Accept everything that waits: before the socket is closed, which would reset what is left.
+    cdef void accept_rest(self) noexcept

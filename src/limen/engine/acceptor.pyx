@@ -32,22 +32,27 @@ from limen.engine.worker cimport Worker
 
 cdef enum:
     ACCEPTS_PER_TURN = 64
+    BACKLOG_MOST = 65536      # the largest backlog that a kernel keeps by default is a fraction of this
     PACE = 100000000          # ns
 
 
 @cython.no_gc
 cdef class Acceptor(Handler):
     cdef void on_event(self, uint32_t events) noexcept:
-        self.accept()
+        self.accept(ACCEPTS_PER_TURN)
 
     cdef void on_turn(self) noexcept:
-        self.accept()
+        self.accept(ACCEPTS_PER_TURN)
 
     cdef void on_timer(self) noexcept:
         self.pacing = False
-        self.accept()
+        self.accept(ACCEPTS_PER_TURN)
 
-    cdef void accept(self) noexcept:
+    cdef void accept_rest(self) noexcept:
+        self.pacing = False
+        self.accept(BACKLOG_MOST)
+
+    cdef void accept(self, int most) noexcept:
         cdef Worker worker = self.worker
         cdef sockaddr_storage storage
         cdef socklen_t length
@@ -58,7 +63,7 @@ cdef class Acceptor(Handler):
         if self.pacing:
             return
         while not self.closed:
-            if count == ACCEPTS_PER_TURN:
+            if count == most:
                 worker.defer(self)
                 return
             count += 1

@@ -4,7 +4,7 @@
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.acceptor cimport Acceptor
 from limen.engine.service cimport Service
-from limen.engine.sys cimport EPOLLIN, IPPROTO_TCP, TCP_NODELAY, setsockopt
+from limen.engine.sys cimport EPOLLIN, IPPROTO_TCP, TCP_NODELAY, monotonic, setsockopt
 from limen.engine.types cimport FAULT_DRAIN
 from limen.engine.worker cimport Worker
 
@@ -17,6 +17,7 @@ cdef class Engine(Worker):
     def __init__(self, **kwargs):
         self.listeners = {}
         self.acceptors = {}
+        self.leaving = []
 
     def listen(self, key: str, fd: int, Service service not None) -> None:
         """Accept on a listening, non-blocking socket, which is duplicated. Several sockets may share a key."""
@@ -24,6 +25,7 @@ cdef class Engine(Worker):
         cdef Acceptor acceptor
         cdef int result
         cdef int one = 1
+        self.enter()
         if listener is None:
             listener = Listener.__new__(Listener)
             listener.key = key
@@ -49,12 +51,13 @@ cdef class Engine(Worker):
         self.wake = True
 
     def unlisten(self, key: str) -> None:
-        """Stop accepting; connections that stand go on and end after their exchange."""
+        """Stop accepting, the backlog taken; connections that stand end with their exchange, idle ones soon."""
         cdef Listener listener = self.listeners.pop(key, None)
-        for acceptor in self.acceptors.pop(key, []):
-            self.bury(<Acceptor>acceptor)
+        self.enter()
+        self.stop_accepting(self.acceptors.pop(key, []))
         if listener is not None:
             self.drain_listener(listener)
+            self.leaving = [one for one in (*self.leaving, listener) if (<Listener>one).connections]
         self.settle_now()
 
     def publish(self, services: dict[str, Service]) -> None:
@@ -64,24 +67,24 @@ cdef class Engine(Worker):
                 (<Listener>self.listeners[key]).service = <Service?>service
 
     def drain(self) -> None:
-        """Stop accepting, close what is idle; the rest ends with its exchange. Tunnels go on."""
+        """Stop accepting, the backlog taken; all ends with its exchange, what is idle soon. Tunnels go on."""
+        self.enter()
         self.draining = True
         for acceptors in self.acceptors.values():
-            for acceptor in acceptors:
-                self.bury(<Acceptor>acceptor)
-            acceptors.clear()
+            self.stop_accepting(acceptors)
         for listener in self.listeners.values():
             self.drain_listener(<Listener>listener)
         self.settle_now()
 
     def stop(self) -> None:
         """Close everything at once."""
+        self.enter()
         self.draining = True
         for acceptors in self.acceptors.values():
             for acceptor in acceptors:
                 self.bury(<Acceptor>acceptor)
             acceptors.clear()
-        for listener in self.listeners.values():
+        for listener in (*self.listeners.values(), *self.leaving):
             self.close_connections(<Listener>listener)
         self.settle_now()
 
@@ -101,6 +104,19 @@ cdef class Engine(Worker):
             if connection.party is not None:
                 connection.party.on_fault(connection, FAULT_DRAIN)
             connection.abort()
+        return 0
+
+    cdef int stop_accepting(self, list acceptors) except -1:
+        for acceptor in acceptors:
+            (<Acceptor>acceptor).accept_rest()
+            self.flush()
+            self.bury(<Acceptor>acceptor)
+        acceptors.clear()
+        return 0
+
+    cdef int enter(self) except -1:
+        """Called from Python, outside of run(): the time of the last batch may be long ago."""
+        self.now = monotonic()
         return 0
 
     cdef int settle_now(self) except -1:

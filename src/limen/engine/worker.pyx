@@ -11,7 +11,7 @@ from limen.engine.addresses cimport format_ip, parse_ip
 from limen.engine.board cimport Board, WORKER_DNS_LOOKUPS
 from limen.engine.journal cimport Journal
 from limen.engine.stream cimport Party
-from limen.engine.sys cimport F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK, close, fcntl, pipe2, realtime
+from limen.engine.sys cimport F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK, close, fcntl, monotonic, pipe2, realtime
 from limen.engine.types cimport FAULT_DNS, Address
 
 import os
@@ -285,6 +285,8 @@ cdef class Worker(Reactor):
         cdef list waiters
         if known is None:
             return
+        # outside of run(): the time of the last batch may be long ago
+        self.now = monotonic()
         known.count = 0
         for address in addresses[:16]:
             text = address.encode("ascii")

@@ -295,14 +295,17 @@ def _respond(label: str, slot: int, respond: Respond, body_most: int) -> Action:
     if respond.body and respond.content_type:
         fields = {"Content-Type": respond.content_type, **fields}
     return Action(
-        label, slot=slot, status=respond.status, body=respond.body.encode(), reply=Edits(fields, []), body_most=body_most
+        label,
+        slot=slot,
+        status=respond.status,
+        body=respond.body.encode(),
+        reply=Edits(fields, []),
+        body_most=body_most,
     )
 
 
 def _redirect(label: str, slot: int, redirect: Redirect, body_most: int) -> Action:
-    return Action(
-        label, slot=slot, status=redirect.status, location=redirect.to.encode("latin-1"), body_most=body_most
-    )
+    return Action(label, slot=slot, status=redirect.status, location=redirect.to.encode("latin-1"), body_most=body_most)
 
 
 def _rewriter(rewrite: Rewrite) -> Callable[[bytes], bytes]:

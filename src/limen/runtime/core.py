@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,6 @@ from limen.runtime.hooking import HookRunner
 from limen.runtime.revision import Revision, decode
 
 if TYPE_CHECKING:
-    from limen.engine.exchange import Exchange
     from limen.engine.journal import Journal
     from limen.runtime.protocols import Log
 
@@ -273,8 +272,3 @@ def own_addresses(addresses: tuple[str, ...]) -> dict[int, _Own]:
         address = Address(host=host.strip("[]"), port=int(port))
         found.setdefault(address.port, _Own()).add(address)
     return found
-
-
-ResolveCallback = Callable[[str], None]
-if TYPE_CHECKING:
-    _exchange: Exchange

@@ -50,10 +50,13 @@ class WorkerCore(Protocol):
         """
 
     def unlisten(self, listener_key: str) -> None:
-        """Stops accepting for the listener and closes all its sockets; accepted connections live on."""
+        """Accepts what waits, and closes all sockets of the listener.
+
+        Its connections end with their exchange; those without one soon, a request on its way still being answered.
+        """
 
     def drain(self) -> None:
-        """Accepts nothing more, closes all listening sockets and idle connections; the rest ends with its exchange."""
+        """As `unlisten` for all listeners, and for good. Tunnels go on; `live` tells when all has ended."""
 
     def live(self) -> Mapping[str, int]:
         """Counts of what lives now: connections, exchanges, tunnels. Cheap: asked every second."""

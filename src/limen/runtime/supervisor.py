@@ -238,12 +238,13 @@ class Supervisor:
 
         def commit() -> None:
             self._held = successor
+            # Before the workers give up removed listeners, see _drain.
+            retire(previous, successor=successor)
 
         done = await replace(self._crew, previous, successor, commit=commit)
         configure_log(config.log.level)
         if _admin_key(previous) != _admin_key(successor):
             await self._admin.open_admin(successor.admin.socket if successor.admin else None)
-        retire(previous, successor=successor)
         return dataclasses.replace(
             done,
             changes=_changes(previous.revision.config, config),
@@ -293,9 +294,10 @@ class Supervisor:
             if self._successor is not None and not self._handed_over:
                 await self._successor.abandon()
             if self._crew is not None:
-                await self._crew.stop_accepting(timeout=timeout)
-                # Now nobody accepts: who connects is refused at once instead of waiting in a backlog.
+                # First, so that a worker's descriptor is the last one: it takes the whole backlog and closes at once,
+                # and nobody connects to what nobody accepts from any more, only to be reset.
                 self._estate.close(unlink=not self._handed_over)
+                await self._crew.stop_accepting(timeout=timeout)
                 await self._crew.drained(timeout=timeout)
         finally:
             self._ended.set()

@@ -221,7 +221,7 @@ CASES = {
     ),
     "size_range": (
         LISTENER % "head: {line: 1MiB}",
-        "f.yaml:4:18: listeners[0].head.line: '1MiB' is out of range; from 256B to 64KiB",
+        "f.yaml:4:18: listeners[0].head.line: '1MiB' is out of range; from 256B to 16KiB",
     ),
     "size_fraction": (
         LISTENER % "head: {line: 300.3B}",

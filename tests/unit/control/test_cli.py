@@ -5,10 +5,8 @@ import pytest
 import limen
 from limen.control.cli import main
 from limen.control.commands.check import summary
-from limen.control.commands.reverse import endpoint
-from limen.control.compose import compose
 from limen.control.demo import Ports, _configuration
-from limen.errors import ConfigError, ConfigErrors
+from limen.errors import ConfigErrors
 
 GOOD = (
     "listeners: [{bind: 127.0.0.1:8080, routes: [{upstream: web}]}]\nupstreams: {web: {endpoints: [127.0.0.1:9001]}}\n"
@@ -81,35 +79,21 @@ def test_commands_without_an_instance_say_so(command, tmp_path, capsys):
     assert "no instance answers" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("to", "address"),
-    [
-        ("127.0.0.1:9001", "127.0.0.1:9001"),
-        ("http://example.com", "example.com:80"),
-        ("http://example.com:8080/", "example.com:8080"),
-        ("http://[::1]:8080", "[::1]:8080"),
-    ],
-)
-def test_origins_are_addresses_or_urls(to, address):
-    assert endpoint(to) == address
-
-
-@pytest.mark.parametrize(
-    "to", ["https://example.com", "ftp://example.com", "http://", "http://a/b", "http://u:p@a", "http://a:99999"]
-)
-def test_other_urls_are_refused(to):
-    with pytest.raises(ConfigError):
-        endpoint(to)
-
-
 def test_a_bad_listen_address_is_status_2(capsys):
     assert main(["reverse", "--listen", "nowhere", "--to", "127.0.0.1:1"]) == 2
-    assert "<command line>" in capsys.readouterr().err
+    assert "--listen: 'nowhere' has no port" in capsys.readouterr().err
+    assert main(["forward", "--listen", "nowhere"]) == 2
+    assert "--listen: 'nowhere' has no port" in capsys.readouterr().err
 
 
-def test_composed_configurations_are_checked():
-    with pytest.raises(ConfigErrors):
-        compose({"listeners": [{"bind": "127.0.0.1:1", "routes": [{"upstream": "absent"}]}]})
+def test_check_warns_of_routes_that_nothing_reaches(tmp_path, capsys):
+    path = tmp_path / "limen.yaml"
+    routes = "[{name: all, upstream: web}, {name: late, match: {path: /x}, upstream: web}]"
+    path.write_text(GOOD.replace("[{upstream: web}]", routes))
+    assert main(["check", str(path)]) == 0
+    err = capsys.readouterr().err
+    assert "no request reaches the route 'late': 'all' before it takes all" in err
+    assert f"{path}:1:" in err
 
 
 def test_the_demo_is_a_good_configuration():

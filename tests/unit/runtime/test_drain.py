@@ -30,8 +30,8 @@ def test_exchanges_and_tunnels_are_waited_for():
     assert len(core.steps) == 1
 
 
-def test_connections_without_an_exchange_are_waited_for_shortly():
-    core = Core((5, 0, 0))
+def test_connections_without_an_exchange_may_have_an_answer_to_send_and_are_waited_for():
+    core = Core((5, 0, 0), (5, 0, 0), (0, 0, 0))
     assert not any(asyncio.run(drained(core, timeout=600)).values())
 
 

@@ -18,15 +18,16 @@ ListenerCap = Annotated[int | None, optional(whole(1, 1_000_000))]
 
 
 class Head(Section):
-    """Limits of a request head; what is larger is answered with 414 or 431 and the connection closed."""
+    """Limits of a request head, which is at most 64 KiB in all; what is larger is answered with 414 or 431 and the
+    connection closed."""
 
-    line: Annotated[int, size("256B", "64KiB")] = Field(
+    line: Annotated[int, size("256B", "16KiB")] = Field(
         default=parse_size("8KiB"), description="Largest request line, target included (414 beyond)."
     )
-    fields: Annotated[int, size("1KiB", "256KiB")] = Field(
+    fields: Annotated[int, size("1KiB", "47KiB")] = Field(
         default=parse_size("32KiB"), description="Largest size of all fields together (431 beyond)."
     )
-    count: Annotated[int, whole(8, 1000)] = Field(default=100, description="Largest number of fields (431 beyond).")
+    count: Annotated[int, whole(8, 256)] = Field(default=100, description="Largest number of fields (431 beyond).")
     trailers: Annotated[int, whole(0, 100)] = Field(
         default=16, description="Largest number of trailer fields after chunked content."
     )
@@ -147,17 +148,18 @@ class Listener(Section):
     )
     per_client: ListenerCap = Field(
         default=None,
-        description="Open connections of one client address on this listener and worker; beside the root's "
-        "`limits.per_client`, which counts over all listeners. `none`: only that one.",
+        description="Replaces the root's `limits.per_client` for connections to this listener. What is compared with it "
+        "is the same count: a client address's connections to the worker over all listeners. Spares only `trusted` "
+        "addresses. `none` leaves it at the root's.",
     )
     via: Annotated[Name | None, NoneWord()] = Field(
         default="limen",
         description="Pseudonym in the `Via` field (RFC 9110 section 7.6.3), also used to recognise loops. `none` "
         "adds none.",
     )
-    request_id: RequestId | None = Field(
-        default=None,
-        description="Give each exchange an identifier and send it on; `{}` for X-Request-Id. Off by default.",
+    request_id: Annotated[RequestId | None, NoneWord()] = Field(
+        default_factory=RequestId,
+        description="Give each exchange an identifier, for the origin and the log; `none` turns it off.",
     )
     forwarded: ForwardedFields = Field(
         default_factory=ForwardedFields, description="Which fields name the client to origins (gateway only)."

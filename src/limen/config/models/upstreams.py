@@ -62,7 +62,7 @@ class Upstream(Section):
     proxy_protocol: Annotated[str, choice("v1", "v2")] | None = Field(
         default=None,
         description="Begin each connection with a PROXY protocol header of this version, which names the client. Such "
-        "connections are kept only for the same client.",
+        "connections belong to their client: they are never kept for the next request.",
     )
 
     @model_validator(mode="after")

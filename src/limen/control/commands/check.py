@@ -24,8 +24,11 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints `ok` and a summary. Raises ConfigErrors."""
+    # Only this command wants it.
+    from limen.control.unreachable import unreachable_routes
+
     document = read(options.file)
-    report = document.check()
+    report = document.check([unreachable_routes])
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if report.errors:

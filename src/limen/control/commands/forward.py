@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from limen.config.shorthand import forward
 from limen.control.commands.parsers import Subparsers
-from limen.control.compose import compose
 from limen.control.serve import serve
 from limen.runtime.worker import DEFAULT_CORE
 
@@ -26,6 +26,5 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serves until drained."""
-    forward = {"targets": {"private": "allow"}} if options.allow_private else {}
-    config = compose({"listeners": [{"bind": options.listen, "forward": forward}]})
+    config = forward(options.listen, allow_private=options.allow_private)
     return serve(config, name=f"forward {options.listen}", core=options.core)

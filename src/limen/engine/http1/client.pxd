@@ -51,4 +51,5 @@ cdef class Http1Client(Accepted):
     cdef void answer_malformed(self, int fault) noexcept
     cdef void read_off(self) noexcept
     cdef bint partial_only(self) noexcept
+    cdef bint is_idle(self) noexcept
     cdef void hand_on(self, const char* data, size_t size) noexcept

@@ -51,6 +51,7 @@ cdef enum:
     READS_PER_TURN = 8
     LINGER_MOST = 1048576     # bytes read off a client that goes on sending after our last answer
     LINGER_TIME = 2000000000  # ns
+    ENDING_GRACE = 250000000  # ns in which an idle client may still send when its listener goes
 
 
 @cython.final
@@ -81,7 +82,7 @@ cdef class Http1Client(Accepted):
                     self.chunked = True
                 else:
                     self.keep_alive = False
-            if head.close or self.worker.draining or self.eof:
+            if head.close or self.ending or self.eof:
                 self.keep_alive = False
         data = write_response(self.worker, head, self.minor, self.chunked, not self.keep_alive, &size)
         if data == NULL:
@@ -270,6 +271,12 @@ cdef class Http1Client(Accepted):
         elif self.state == CLIENT_HEAD:
             if self.ahead_end > self.ahead_start:
                 self.fail(FAULT_HEAD_TIMEOUT)
+            elif self.ending:
+                # what has come in this very moment is answered
+                self.readable = True
+                self.on_readable()
+                if not self.closed and self.is_idle():
+                    self.abort()
             else:
                 self.worker.board.count_fault(FAULT_CLIENT_IDLE)
                 self.abort()
@@ -392,7 +399,7 @@ cdef class Http1Client(Accepted):
         self.service = self.listener.service if self.listener is not None else self.service
         result = parse_request(data, size, &self.service.limits, head, worker.parsed)
         if result == 0:
-            if self.ahead_end == self.ahead_start and self.served:
+            if self.ahead_end == self.ahead_start and (self.served or self.ending):
                 # the first bytes of another request: its time begins
                 worker.arm(self, worker.now + self.service.head_timeout)
             self.scanned = max(self.scanned, <size_t>1)
@@ -570,7 +577,7 @@ cdef class Http1Client(Accepted):
         if self.pipe != NULL:
             self.worker.pipe_give(self.pipe)
             self.pipe = NULL
-        if self.state != CLIENT_WAIT or not self.keep_alive or self.worker.draining:
+        if self.state != CLIENT_WAIT or not self.keep_alive or self.ending:
             if self.state != CLIENT_WAIT:
                 self.remaining = 1
             self.worker.flush()
@@ -615,9 +622,15 @@ cdef class Http1Client(Accepted):
             self.abort()
 
     cdef void drain(self) noexcept:
-        self.keep_alive = False
-        if self.state == CLIENT_HEAD and self.ahead_end == self.ahead_start and self.party is None:
-            self.abort()
+        if self.ending:
+            return
+        self.ending = True
+        if self.is_idle():
+            # closed at once, a request that is on its way would fail; a client that has just connected sends one
+            self.worker.arm(self, self.worker.now + ENDING_GRACE)
+
+    cdef bint is_idle(self) noexcept:
+        return self.state == CLIENT_HEAD and self.ahead_end == self.ahead_start and self.party is None
 
     cdef void abort(self) noexcept:
         if self.closed:
