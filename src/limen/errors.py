@@ -151,6 +151,12 @@ class PolicyDenied(ExchangeError):
     token = "http_request_denied"  # noqa: S105 a word of RFC 9209
 
 
+class BodyTooLarge(LimenError):
+    """The content is larger than the bound that the hook declared. Not caught, it ends the exchange with 413 (a
+    request's content) or 502 (a response's).
+    """
+
+
 class HookError(ExchangeError):
     """A hook raised, took longer than its `hook_timeout`, or answered what its phase does not allow."""
 

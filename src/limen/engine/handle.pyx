@@ -3,6 +3,8 @@
 
 import asyncio
 
+from limen.errors import BodyTooLarge
+
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free
 
@@ -118,8 +120,6 @@ cdef class ExchangeHandle:
         )
 
     async def read_body(self, limit: int) -> bytes:
-        from limen.exchange.exchange import BodyTooLarge
-
         future = asyncio.get_running_loop().create_future()
         self.collect(limit, lambda content: future.done() or future.set_result(content))
         content = await future

@@ -24,12 +24,6 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 MAX_TARGET = 32 * 1024
 
 
-class BodyTooLarge(LimenError):
-    """The content is larger than the bound that the hook declared. Not caught, it ends the exchange with 413 (a
-    request's content) or 502 (a response's).
-    """
-
-
 class BodyUndeclared(LimenError):
     """A hook asked for content without `@limen.hook(..., body=BYTES)`."""
 

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
-from limen.errors import ConfigError
-from limen.exchange.exchange import BodyTooLarge, Exchange
+from limen.errors import BodyTooLarge, ConfigError
+from limen.exchange.exchange import Exchange
 from limen.faults import FaultNumber
 from limen.terms import Phase, Verdict
 

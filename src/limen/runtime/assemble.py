@@ -7,9 +7,9 @@ connections, the same upstreams, the same services. Names of the configuration b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
@@ -52,6 +52,42 @@ class Assembly:
     upstreams: dict[str, Upstream] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)  # by listener key
     tables: list[AccessTable] = field(default_factory=list)  # those with time windows
+
+
+class _Common(TypedDict):
+    """Arguments of Service that listeners of every kind have."""
+
+    slot: int
+    port: int
+    trusted: AddressSet | None
+    preface_from: AddressSet | None
+    line: int
+    fields: int
+    count: int
+    trailers: int
+    underscores: bool
+    head_timeout: float
+    idle_timeout: float
+    body_timeout: float
+    tunnel_idle: float
+    tunnel_half: float
+    tunnel_life: float
+    dial_timeout: NotRequired[float]
+    min_rate: int
+    min_rate_after: float
+    per_client: int
+    per_client_loopback: bool
+    via: str
+    id_field: str
+    id_trust: bool
+
+
+class _Chains(TypedDict):
+    """Arguments of Action: the hooks by phase."""
+
+    hook_timeout: float
+    request_hooks: list[object]
+    response_hooks: list[object]
 
 
 def assemble(engine: Engine, revision: Revision, previous: Assembly | None) -> Assembly:
@@ -163,7 +199,7 @@ class _Builder:
             **common,
         )
 
-    def _common(self, listener: Listener, port: int) -> dict[str, object]:
+    def _common(self, listener: Listener, port: int) -> _Common:
         limits = self._config.limits
         own_cap = listener.per_client is not None
         per_client = listener.per_client if own_cap else limits.per_client
@@ -193,12 +229,12 @@ class _Builder:
             "id_trust": listener.request_id.trust if listener.request_id is not None else False,
         }
 
-    def _forward(self, listener: Listener, forward: Forward, common: dict[str, object]) -> Service:
+    def _forward(self, listener: Listener, forward: Forward, common: _Common) -> Service:
         access = AccessTable(compile_access(forward))
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
-        common |= {"dial_timeout": forward.timeouts.dial}
+        common["dial_timeout"] = forward.timeouts.dial
         return Service(
             listener.label,
             target_source=_FROM_REQUEST,
@@ -219,12 +255,10 @@ class _Builder:
             **common,
         )
 
-    def _stream(self, listener: Listener, stream: Stream, common: dict[str, object]) -> Service:
-        common |= {
-            "tunnel_idle": stream.timeouts.idle,
-            "tunnel_half": stream.timeouts.half_closed,
-            "tunnel_life": stream.timeouts.life,
-        }
+    def _stream(self, listener: Listener, stream: Stream, common: _Common) -> Service:
+        common["tunnel_idle"] = stream.timeouts.idle
+        common["tunnel_half"] = stream.timeouts.half_closed
+        common["tunnel_life"] = stream.timeouts.life
         return Service(
             listener.label,
             target_source=_OPAQUE,
@@ -280,18 +314,19 @@ def _edits(edits: FieldEdits) -> Edits | None:
     return Edits(dict(edits.set), list(edits.remove))
 
 
-def _chains(references: tuple[str, ...], timeout: float) -> dict[str, object]:
+def _chains(references: tuple[str, ...], timeout: float) -> _Chains:
     """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
     hooks = [hook for reference in references for hook in load_hook(reference)]
-    found: dict[str, object] = {"hook_timeout": timeout}
-    for phase, key in ((Phase.REQUEST, "request_hooks"), (Phase.RESPONSE, "response_hooks")):
-        chain = Chain(hooks, phase, timeout=timeout)
-        found[key] = [chain] if chain else []
-    return found
+    chains = {phase: Chain(hooks, phase, timeout=timeout) for phase in (Phase.REQUEST, Phase.RESPONSE)}
+    return {
+        "hook_timeout": timeout,
+        "request_hooks": [chain for chain in (chains[Phase.REQUEST],) if chain],
+        "response_hooks": [chain for chain in (chains[Phase.RESPONSE],) if chain],
+    }
 
 
 def _respond(label: str, slot: int, respond: Respond, body_most: int) -> Action:
-    fields: Mapping[str, str] = dict(respond.fields)
+    fields = dict(respond.fields)
     if respond.body and respond.content_type:
         fields = {"Content-Type": respond.content_type, **fields}
     return Action(

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Coroutine, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from limen.config.addresses import Address
 from limen.egress.resolver import Resolver
@@ -28,7 +28,9 @@ from limen.runtime.hooking import HookRunner
 from limen.runtime.revision import Revision, decode
 
 if TYPE_CHECKING:
+    from limen.engine.access import AccessTable
     from limen.engine.journal import Journal
+    from limen.policy.specs import Window
     from limen.runtime.protocols import Log
 
 _LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error"}
@@ -64,11 +66,13 @@ class Core:
         self._housekeeping: list[asyncio.Task[None]] = []
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
+        """The loop whose selector is the engine."""
         return asyncio.SelectorEventLoop(self._engine.selector())
 
     # Revisions
 
     def prepare(self, payload: bytes, number: int) -> None:
+        """Compile a revision, and open its access log; nothing that is in force changes."""
         revision = decode(payload)
         assembly = assemble(self._engine, revision, self._force)
         self._prepared[number] = (assembly, self._open_journal(revision))
@@ -81,6 +85,7 @@ class Core:
         return settings.open() if settings is not None else None
 
     def publish(self, number: int) -> None:
+        """Put a prepared revision in force; others that were prepared are dropped."""
         assembly, journal = self._prepared.pop(number)
         self._prepared.clear()
         previous, self._force = self._force, assembly
@@ -100,6 +105,7 @@ class Core:
         self._restart_housekeeping()
 
     def discard(self, number: int) -> None:
+        """Drop a prepared revision."""
         _, journal = self._prepared.pop(number, (None, None))
         if journal is not None and journal is not self._journal:
             journal.close()
@@ -129,6 +135,7 @@ class Core:
     # Listeners
 
     def listen(self, listener_key: str, fd: int) -> None:
+        """Accept on `fd`, which is ours from now on, by the revision in force."""
         assert self._force is not None  # noqa: S101 the order of life
         try:
             self._engine.listen(listener_key, fd, self._force.services[listener_key])
@@ -137,22 +144,28 @@ class Core:
             os.close(fd)
 
     def unlisten(self, listener_key: str) -> None:
+        """Accept no more for this listener."""
         self._engine.unlisten(listener_key)
 
     def drain(self) -> None:
+        """Accept no more at all and let what is going on end."""
         self._engine.drain()
 
     def live(self) -> Mapping[str, int]:
+        """Connections of clients, exchanges, tunnels."""
         return self._engine.live()
 
     def status(self) -> Mapping[str, object]:
+        """The same, with the engine's own figures."""
         return {"live": self._engine.live(), "engine": self._engine.counters()}
 
     def reopen_logs(self) -> None:
+        """Open the access log anew, after a rotation."""
         if self._journal is not None:
             self._journal.reopen()
 
     def stop(self) -> None:
+        """Close everything at once."""
         for task in [*self._housekeeping, *self._tasks]:
             task.cancel()
         self._engine.stop()
@@ -206,15 +219,20 @@ class Core:
     def _set_windows(self, assembly: Assembly) -> None:
         now = time.time()
         for table in assembly.tables:
-            table.set_windows(schedule.flags(table.windows, now))
+            table.set_windows(schedule.flags(_windows(table), now))
 
     async def _keep_windows(self, assembly: Assembly) -> None:
         while True:
             now = time.time()
-            changes = [schedule.next_change(table.windows, now) for table in assembly.tables]
+            changes = [schedule.next_change(_windows(table), now) for table in assembly.tables]
             soonest = min((change for change in changes if change is not None), default=now + _SCHEDULE_NAP)
             await asyncio.sleep(min(max(soonest - now, 0.01), _SCHEDULE_NAP))
             self._set_windows(assembly)
+
+
+def _windows(table: AccessTable) -> list[Window]:
+    # the engine numbers them and knows nothing else of them
+    return cast("list[Window]", table.windows)
 
 
 def access_log_of(revision: Revision) -> AccessLog | None:
@@ -255,7 +273,7 @@ def _is_local(ip: str) -> bool:
     address = ip_address(ip)
     if address.is_loopback or address.is_unspecified:
         return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
         probe.bind((ip, 0))
         return True

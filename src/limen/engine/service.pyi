@@ -1,0 +1,128 @@
+"""What one listener of one revision needs, compiled. Built by limen.runtime.assemble, immutable once published."""
+
+from collections.abc import Callable
+from typing import Self
+
+from limen.engine.access import AccessTable
+from limen.engine.addresses import AddressSet
+from limen.engine.tables import RouteTable
+from limen.engine.upstream import Upstream
+
+class Edits:
+    """Compiled `request:` / `response:` edits."""
+
+    # The names are the words of the configuration.
+    def __new__(cls, set: dict[str, str], remove: list[str]) -> Self:  # noqa: A002
+        """Names and values in Latin-1; ValueError over 32 fields to set."""
+
+    @property
+    def set_count(self) -> int: ...
+    @property
+    def drop_count(self) -> int: ...
+
+class Action:
+    """What a route does with an exchange. Times in seconds, sizes in bytes."""
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        slot: int = 0xFFFFFFFF,
+        upstream: Upstream | None = None,
+        status: int = 0,
+        body: bytes = b"",
+        location: bytes | None = None,
+        reply: Edits | None = None,
+        strip: str = "",
+        add: str = "",
+        replace: Callable[[bytes], bytes] | None = None,
+        request: Edits | None = None,
+        response: Edits | None = None,
+        body_most: int = 0,
+        response_timeout: float = 60.0,
+        stall_timeout: float = 60.0,
+        attempts: int = 2,
+        retry_methods: int = 0,
+        keep_memory: int = 65536,
+        keep_most: int = 1048576,
+        host_mode: int = 0,
+        host: str = "",
+        request_hooks: list[object] | None = None,
+        response_hooks: list[object] | None = None,
+        hook_timeout: float = 5.0,
+        upgrade: bool = True,
+    ) -> Self: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def slot(self) -> int: ...
+    @property
+    def upstream(self) -> Upstream | None: ...
+    @property
+    def request_hooks(self) -> list[object]: ...
+    @property
+    def response_hooks(self) -> list[object]: ...
+    @property
+    def hook_timeout(self) -> float: ...
+
+class Service:
+    """Everything one listener needs. Times in seconds, sizes in bytes."""
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        target_source: int,
+        slot: int = 0xFFFFFFFF,
+        routes: RouteTable | None = None,
+        action: Action | None = None,
+        access: AccessTable | None = None,
+        targets_allowed: AddressSet | None = None,
+        private_allowed: bool = False,
+        anonymity: int = 1,
+        trusted: AddressSet | None = None,
+        preface_from: AddressSet | None = None,
+        line: int = 8192,
+        fields: int = 32768,
+        count: int = 100,
+        trailers: int = 16,
+        underscores: bool = False,
+        head_timeout: float = 10.0,
+        idle_timeout: float = 60.0,
+        body_timeout: float = 30.0,
+        tunnel_idle: float = 300.0,
+        tunnel_half: float = 30.0,
+        tunnel_life: float = 86400.0,
+        dial_timeout: float = 5.0,
+        min_rate: int = 500,
+        min_rate_after: float = 10.0,
+        per_client: int = 200,
+        per_client_loopback: bool = False,
+        via: str = "limen",
+        id_field: str = "X-Request-Id",
+        id_trust: bool = False,
+        add_forwarded: bool = True,
+        add_x_forwarded: bool = True,
+        scheme: str = "http",
+        port: int = 80,
+    ) -> Self:
+        """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def slot(self) -> int: ...
+    @property
+    def routes(self) -> RouteTable | None: ...
+    @property
+    def action(self) -> Action | None: ...
+    @property
+    def access(self) -> AccessTable | None: ...
+    @property
+    def targets_allowed(self) -> AddressSet | None: ...
+    @property
+    def private_allowed(self) -> bool: ...
+    @property
+    def trusted(self) -> AddressSet | None: ...
+    @property
+    def preface_from(self) -> AddressSet | None: ...

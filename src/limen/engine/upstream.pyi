@@ -1,0 +1,92 @@
+"""Where exchanges go: endpoints with their idle connections, upstreams with their balancer."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from limen.engine.reactor import Handler
+from limen.engine.worker import Worker
+
+class Pooled(Handler):
+    """A connection that can rest in an endpoint's pool; compiled code only."""
+
+    def __new__(cls) -> Self: ...
+
+class Endpoint:
+    """One address that exchanges go to, with the idle connections this worker keeps to it."""
+
+    def __new__(
+        cls,
+        worker: Worker,
+        *,
+        key: str,
+        host: str,
+        port: int,
+        slot: int = 0xFFFFFFFF,
+        proxy_protocol: int = 0,
+        is_target: bool = False,
+    ) -> Self:
+        """`key` makes it the same endpoint over reloads; `host` may be a name, an address or unix:/path (of at most
+        107 bytes, else ValueError); `slot` is the board's; `proxy_protocol` the version to send, 0 for none.
+        """
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def label(self) -> bytes:
+        """The address for log and metrics."""
+
+    @property
+    def host(self) -> bytes: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def slot(self) -> int: ...
+    @property
+    def proxy_protocol(self) -> int: ...
+    @property
+    def is_target(self) -> bool:
+        """Whether it comes from a request, not from the configuration."""
+
+    @property
+    def active(self) -> int:
+        """Exchanges that are at work with it, in this worker."""
+
+    @property
+    def connections(self) -> int: ...
+    @property
+    def idle_count(self) -> int: ...
+    @property
+    def retired(self) -> bool: ...
+    @property
+    def failures(self) -> int:
+        """Dials that failed, in a row."""
+
+    def retire(self) -> None:
+        """Out of the configuration: idle connections end now, busy ones after their exchange."""
+
+class Upstream:
+    """A named group of endpoints and how one of them is chosen."""
+
+    def __new__(
+        cls,
+        name: str,
+        members: list[Endpoint],
+        *,
+        weights: Sequence[int] | None = None,
+        balance: int = 0,
+        dial_timeout: float = 5.0,
+        idle_timeout: float = 55.0,
+        idle: int = 512,
+    ) -> Self:
+        """`balance`: 0 round robin, 1 least requests. Times in seconds; `idle` connections kept per endpoint."""
+
+    @property
+    def name(self) -> bytes: ...
+    @property
+    def members(self) -> list[Endpoint]: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def idle_most(self) -> int: ...
+    @property
+    def dial_seconds(self) -> float: ...

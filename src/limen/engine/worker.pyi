@@ -1,0 +1,66 @@
+"""What exchanges of one worker share: counts, names, own addresses, the journal."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, Self, type_check_only
+
+from limen.engine.board import Board
+from limen.engine.exchange import Exchange
+from limen.engine.journal import Journal
+from limen.engine.reactor import Reactor
+
+@type_check_only
+class OwnAddresses(Protocol):
+    """The addresses of this process at one port."""
+
+    def matches(self, ip: str) -> bool:
+        """Whether `ip` is one of them."""
+
+class Resolution:
+    """What is known of one name; compiled code only."""
+
+    def __new__(cls) -> Self: ...
+
+class Worker(Reactor):
+    """The base of Engine."""
+
+    max_connections: int  # of clients; those beyond are closed at once
+    connections: int  # of clients
+    exchanges: int
+    tunnels: int
+    retries: int  # exchanges that are in a retry
+    draining: bool
+
+    def __new__(
+        cls,
+        *,
+        number: int = 0,
+        board: Board | None = None,
+        journal: Journal | None = None,
+        resolve: Callable[[str], object] | None = None,
+        run_hook: Callable[[Exchange, bool], object] | None = None,
+        report: Callable[[int, str], object] | None = None,
+        max_connections: int = 10000,
+    ) -> Self: ...
+    @property
+    def number(self) -> int:
+        """Of the worker, from 0."""
+
+    @property
+    def board(self) -> Board:
+        """Where it counts; a sink if none was given."""
+
+    @property
+    def journal(self) -> Journal | None:
+        """Where it writes the access log."""
+
+    def set_own(self, addresses: Mapping[int, OwnAddresses]) -> None:
+        """Where this process itself listens, by port: never dialled for a target that a request names."""
+
+    def set_journal(self, journal: Journal | None) -> None:
+        """Write the access log to another journal from now on; None: to none."""
+
+    def resolved(self, host: str, addresses: list[str], ttl: float, fault: int = 0) -> None:
+        """The answer to resolve(host): addresses in the order to try them (16 at most), valid for `ttl` seconds.
+
+        `fault` is a FaultNumber if there is none. An answer nobody waits for is ignored.
+        """
