@@ -318,7 +318,8 @@ cdef class Exchange(ExchangeState):
             self.finish()
             return
         # the request as received, without what identifies somebody (RFC 9110, 9.3.8)
-        body = self.worker.value(self.head.size)
+        # ": " may be one byte longer than what came
+        body = self.worker.value(self.head.size + self.head.count)
         if body == NULL:
             self.refuse(FAULT_MEMORY)
             return
@@ -337,6 +338,8 @@ cdef class Exchange(ExchangeState):
             memcpy(out + 2, self.base + field.value, field.value_length)
             memcpy(out + 2 + field.value_length, b"\r\n", 2)
             out += field.value_length + 4
+        memcpy(out, b"\r\n", 2)
+        out += 2
         add_field(self, &count, b"Content-Type", 12, b"message/http", 12)
         send_reply(self, 200, body, <size_t>(out - body), count, False)
         self.finish()
@@ -665,7 +668,7 @@ cdef class Exchange(ExchangeState):
         if self.keep is not None:
             self.push_kept()
         elif self.request_over:
-            origin.send_end(NULL, NULL, 0)
+            self.end_request()
 
     cdef void push_kept(self) noexcept:
         """Send what was kept of the content, as far as the origin takes it."""
@@ -690,7 +693,7 @@ cdef class Exchange(ExchangeState):
             self.keep = None
             self.keep_lost = True
         if self.request_over or self.replaced:
-            self.origin.send_end(NULL, NULL, 0)
+            self.end_request()
         if not self.request_over:
             self.client.resume()
 
@@ -805,6 +808,32 @@ cdef class Exchange(ExchangeState):
         ):
             self.client.pause()
 
+    cdef int hold_trailers(self, const char* base, const Field* trailers, unsigned int count) noexcept:
+        """Copy the request's trailers: the content before them may still wait, or go out once more."""
+        cdef size_t room = count * sizeof(Field)
+        cdef size_t size = 0
+        cdef unsigned int i
+        for i in range(count):
+            size = max(size, <size_t>trailers[i].name + trailers[i].name_length)
+            size = max(size, <size_t>trailers[i].value + trailers[i].value_length)
+        free(self.trailer_block)
+        self.trailer_block = <char*>malloc(room + size)
+        if self.trailer_block == NULL:
+            return -1
+        memcpy(self.trailer_block, trailers, room)
+        memcpy(self.trailer_block + room, base, size)
+        self.trailer_count = count
+        return 0
+
+    cdef void end_request(self) noexcept:
+        """Tell the origin that the request is whole."""
+        if self.trailer_block == NULL:
+            self.origin.send_end(NULL, NULL, 0)
+            return
+        self.origin.send_end(
+            self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
+        )
+
     cdef uint64_t hold_most(self) noexcept:
         if self.body_limit:
             return max(self.action.keep_memory, self.body_limit + INPUT_SIZE)
@@ -829,10 +858,13 @@ cdef class Exchange(ExchangeState):
             self.request_over = True
             if self.replaced:
                 return
+            if count and self.hold_trailers(base, trailers, count) < 0:
+                self.refuse(FAULT_MEMORY)
+                return
             if self.parked and self.body_waiter is not None and self.phase == PHASE_HOOK:
                 self.hand_body(self.keep)
             elif self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
-                self.origin.send_end(base, trailers, count)
+                self.end_request()
         elif source is self.origin:
             self.response_over = True
             if self.phase == PHASE_RESPONSE_HOOK:
@@ -1274,6 +1306,7 @@ cdef class Exchange(ExchangeState):
         self.path = self.base + self.head.path
         self.path_length = self.head.path_length
         if self.path_length and not is_plain(self.path, self.path_length):
+            free(self.normal)
             self.normal = <char*>malloc(self.path_length)
             if self.normal == NULL:
                 return FAULT_MEMORY

@@ -441,7 +441,7 @@ cdef int add_originator(
         if value == NULL:
             return -1
         if trusted:
-            used = join_field(exchange, FIELD_FORWARDED, value, room - 256 if room > 256 else room)
+            used = join_field(exchange, FIELD_FORWARDED, value, head.size)
             if used < 0:
                 return -1
             value += used
@@ -470,7 +470,7 @@ cdef int add_originator(
         if value == NULL:
             return -1
         if trusted:
-            used = join_field(exchange, FIELD_X_FORWARDED_FOR, value, room - 64 if room > 64 else room)
+            used = join_field(exchange, FIELD_X_FORWARDED_FOR, value, head.size)
             if used < 0:
                 return -1
             value += used

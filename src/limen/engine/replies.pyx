@@ -130,6 +130,8 @@ cdef void send_reply(
         exchange.sent += size
         exchange.client.send_data(body, size)
     exchange.client.send_end(NULL, NULL, 0)
+    # the body may lie in the worker's scratch, where a pipelined request behind this one writes next
+    worker.flush()
 
 
 cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:

@@ -81,6 +81,8 @@ cdef class ExchangeState(Party):
     cdef Keep keep
     cdef uint64_t keep_sent   # of it, to the present origin
     cdef bint keep_lost       # content has passed that was not kept: no other attempt
+    cdef char* trailer_block  # owned: trailer fields, then their bytes; NULL when there are none
+    cdef unsigned int trailer_count
     # hooks
     cdef object hook_state    # what Python keeps with this exchange
     cdef int hook_index
