@@ -20,7 +20,7 @@ from limen.engine.board cimport (
     WORKER_HOOK_FAILURES,
 )
 from limen.engine.dial cimport Dial, new_dial
-from limen.engine.forwarding cimport find_client, lay_request, lay_response
+from limen.engine.forwarding cimport find_client, is_id_field, lay_request, lay_response
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
 from limen.engine.journal cimport (
     RETRY_ANSWERED,
@@ -89,7 +89,6 @@ from limen.engine.types cimport (
     FIELD_REFERER,
     FIELD_UPGRADE,
     FIELD_USER_AGENT,
-    FIELD_X_REQUEST_ID,
     FORM_ASTERISK,
     FORM_ORIGIN,
     FRAMING_LENGTH,
@@ -245,10 +244,12 @@ cdef class Exchange(ExchangeState):
         cdef const Field* field
         if self.service.id_field is None or len(self.service.id_field) == 0:
             return
-        if self.head.seen & SEEN(FIELD_X_REQUEST_ID) and (self.service.id_trust or self.is_sender_trusted()):
+        if self.service.id_trust or self.is_sender_trusted():
             for i in range(self.head.count):
                 field = &self.fields[i]
-                if field.id == FIELD_X_REQUEST_ID and 0 < field.value_length <= sizeof(self.id):
+                if is_id_field(self, field, self.base) and 0 < field.value_length <= sizeof(self.id) and is_visible(
+                    self.base + field.value, field.value_length
+                ):
                     memcpy(self.id, self.base + field.value, field.value_length)
                     self.id_length = field.value_length
                     return
@@ -1363,6 +1364,14 @@ cdef class Exchange(ExchangeState):
             elif self.origin is not None and not self.client.is_clogged():
                 self.origin.resume()
         self.worker.flush()
+
+
+cdef inline bint is_visible(const char* text, size_t size) noexcept nogil:
+    cdef size_t i
+    for i in range(size):
+        if not 32 < <unsigned char>text[i] < 127:
+            return False
+    return True
 
 
 cdef inline bint is_plain(const char* path, size_t size) noexcept nogil:

@@ -138,7 +138,7 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     """Answer with the fault's status, its reason in words, and Proxy-Status (RFC 9209)."""
     cdef Worker worker = exchange.worker
     cdef unsigned int count = 0
-    cdef char* body = worker.value(1024)
+    cdef char* body = worker.value(2048)
     cdef char* told = worker.value(512)
     cdef int size
     cdef int length

@@ -48,7 +48,7 @@ cdef class ExchangeState(Party):
     cdef bytes rewritten      # request path from `replace`, or None
     cdef Address peer         # who the client is (behind trusted proxies)
     cdef Address sender       # who is connected
-    cdef char id[64]          # request id
+    cdef char id[128]         # request id
     cdef uint32_t id_length
     cdef int minor            # of the client's version
     # where it stands

@@ -289,13 +289,18 @@ cdef class Http1Client(Accepted):
             if self.paused:
                 # we hold it back: the time starts again with resume()
                 return
-            if self.received == self.mark or (
-                now - self.since > self.service.min_rate_after
-                and (self.received - self.mark) * 1000000000 < self.service.min_rate * (now - self.since)
+            if self.received != self.noted:
+                self.noted = self.received
+                self.noted_at = now
+            elif now - self.noted_at >= self.service.body_timeout:
+                self.fail(FAULT_BODY_TIMEOUT)
+                return
+            if now - self.since >= self.service.min_rate_after and (
+                (self.received - self.mark) * 1000000000 < self.service.min_rate * (now - self.since)
             ):
                 self.fail(FAULT_BODY_TIMEOUT)
                 return
-            self.arm_content()
+            self.arm_look()
         elif self.state == CLIENT_WAIT or self.state == CLIENT_CLOSING:
             if self.lingering:
                 self.abort()
@@ -313,10 +318,17 @@ cdef class Http1Client(Accepted):
             self.worker.arm(self, now + self.service.body_timeout)
 
     cdef void arm_content(self) noexcept:
-        """Look after the request's content again in a while: has anything come, and fast enough?"""
-        self.since = self.worker.now
-        self.mark = self.received
-        self.worker.arm(self, self.worker.now + self.service.body_timeout)
+        """Content begins, or goes on after we held it back: from now on it has to come, and fast enough."""
+        self.since = self.noted_at = self.worker.now
+        self.mark = self.noted = self.received
+        self.arm_look()
+
+    cdef void arm_look(self) noexcept:
+        """Look again after a while. The rate is an average since the beginning, so windows don't hide a trickle."""
+        cdef uint64_t pause = self.service.body_timeout
+        if self.service.min_rate and self.service.min_rate_after < pause:
+            pause = self.service.min_rate_after
+        self.worker.arm(self, self.worker.now + pause)
 
     # From the client -----------------------------------------------------------------------------------
 
