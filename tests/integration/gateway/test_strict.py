@@ -374,7 +374,7 @@ def test_origins_that_keep_us_waiting(start_gateway, start_origin):
 
 
 def test_clients_that_go_away(start_gateway, start_origin):
-    origin = start_origin([[Delay(0.4), Reply(content=b"x" * 3000000)]])
+    origin = start_origin([[Delay(0.4), Reply(content=b"x" * 30000000)]])
     gateway = start_gateway(origin)
     waiting = gateway.connect().send_request()
     origin.wait_for_requests(1)
