@@ -318,7 +318,8 @@ cdef class Exchange(ExchangeState):
             self.finish()
             return
         # the request as received, without what identifies somebody (RFC 9110, 9.3.8)
-        body = self.worker.value(self.head.size)
+        # a field may come without the blank that is put behind its colon here
+        body = self.worker.value(self.head.size + self.head.count)
         if body == NULL:
             self.refuse(FAULT_MEMORY)
             return
@@ -901,7 +902,9 @@ cdef class Exchange(ExchangeState):
             self.client.send_head(&self.worker.out_head)
             self.begin_tunnel()
             return
-        if self.minor == 0 or (head.status == 100 and not self.head.flags & HEAD_EXPECT_CONTINUE):
+        if self.minor == 0 or (
+            head.status == 100 and (self.continued or not self.head.flags & HEAD_EXPECT_CONTINUE)
+        ):
             return
         if lay_response(self, head, fields, base) == 0:
             self.client.send_head(&self.worker.out_head)
