@@ -154,8 +154,6 @@ cdef class Http1Client(Accepted):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
-            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
-                self.hung = True
             if events & (EPOLLERR | EPOLLHUP) and self.state == CLIENT_WAIT:
                 # reset: nobody is there to answer. A half-close alone is a legal way to wait for one
                 self.fail(FAULT_CLIENT_CLOSED)
@@ -274,7 +272,11 @@ cdef class Http1Client(Accepted):
             if party is not None:
                 party.on_time(self)
         elif self.state == CLIENT_HEAD:
-            if self.ahead_end > self.ahead_start:
+            if self.preface_due:
+                # nobody has spoken HTTP yet
+                self.worker.board.count_fault(FAULT_HEAD_TIMEOUT)
+                self.abort()
+            elif self.ahead_end > self.ahead_start:
                 self.fail(FAULT_HEAD_TIMEOUT)
             elif self.ending:
                 # what has come in this very moment is answered

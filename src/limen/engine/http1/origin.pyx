@@ -179,8 +179,6 @@ cdef class Http1Origin(Pooled):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
-            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
-                self.hung = True
             if not self.paused:
                 self.on_readable()
 
