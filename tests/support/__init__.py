@@ -22,7 +22,8 @@ Everything binds 127.0.0.1 on free ports, is bounded in time and is ended by its
         assert origin.requests[0].get("x-one") == "1"
 """
 
-from tests.support.fixtures import FORWARD, REVERSE
+from tests.support.dns_thread import NameServerThread
+from tests.support.fixtures import FORWARD, OPEN_FORWARD, REVERSE
 from tests.support.origins import (
     Close,
     Delay,
@@ -38,19 +39,21 @@ from tests.support.origins import (
     Wait,
     echo,
 )
-from tests.support.ports import free_port
+from tests.support.ports import blackhole, free_port
 from tests.support.process import LimenFailure, LimenProcess, port_is_closed, run_limen, wait_until
 from tests.support.programs import NginxOrigin, PythonOrigin, available
 from tests.support.wire import RawClient, WireError, WireResponse, exchange
 
 __all__ = [
     "FORWARD",
+    "OPEN_FORWARD",
     "REVERSE",
     "Close",
     "Delay",
     "Echo",
     "LimenFailure",
     "LimenProcess",
+    "NameServerThread",
     "NginxOrigin",
     "OriginConnection",
     "OriginRequest",
@@ -66,6 +69,7 @@ __all__ = [
     "WireError",
     "WireResponse",
     "available",
+    "blackhole",
     "echo",
     "exchange",
     "free_port",

@@ -28,6 +28,18 @@ listeners:
       access:
         - allow: {ports: ["1-65535"]}
 """
+OPEN_FORWARD = """
+workers: 1
+admin: {bind: "127.0.0.1:@ADMIN@"}
+listeners:
+  - bind: 127.0.0.1:@PORT@
+    forward:
+      targets: {private: allow}
+      access:
+        - {name: no-telnet, deny: {ports: [23]}}
+        - allow: {}
+      timeouts: {dial: 500ms, response: 500ms, stall: 500ms}
+"""
 
 LimenStarter = Callable[..., LimenProcess]
 OriginStarter = Callable[..., ScriptedOrigin]

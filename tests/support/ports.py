@@ -59,3 +59,19 @@ def free_port() -> int:
             return port
     message = "no free port found"
     raise RuntimeError(message)
+
+
+def blackhole(family: int = socket.AF_INET) -> tuple[list[socket.socket], int]:
+    """Sockets to keep open, and a port of loopback on which nobody ever answers a SYN."""
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    host = "127.0.0.1" if family == socket.AF_INET else "::1"
+    listening.bind((host, 0))
+    listening.listen(0)
+    port = int(listening.getsockname()[1])
+    kept = [listening]
+    for _ in range(4):
+        client = socket.socket(family, socket.SOCK_STREAM)
+        client.setblocking(False)
+        client.connect_ex((host, port))
+        kept.append(client)
+    return kept, port

@@ -934,7 +934,9 @@ cdef class Exchange(ExchangeState):
             self.client.send_head(&self.worker.out_head)
             self.begin_tunnel()
             return
-        if self.minor == 0 or (head.status == 100 and not self.head.flags & HEAD_EXPECT_CONTINUE):
+        if self.minor == 0 or (
+            head.status == 100 and (self.continued or not self.head.flags & HEAD_EXPECT_CONTINUE)
+        ):
             return
         if lay_response(self, head, fields, base) == 0:
             self.client.send_head(&self.worker.out_head)

@@ -317,7 +317,8 @@ cdef int lay_request(ExchangeState exchange) noexcept:
             drop |= (BIT(FIELD_FORWARDED) if add_forwarded else 0) | (BIT(FIELD_X_FORWARDED_FOR) if add_x else 0)
     if head.method == METHOD_TRACE or head.method == METHOD_OPTIONS:
         drop |= BIT(FIELD_MAX_FORWARDS)
-    if exchange.minor == 0:
+    if exchange.minor == 0 or exchange.continued or exchange.replaced:
+        # nobody waits: the content is sent on as it comes
         drop |= BIT(FIELD_EXPECT)
     drop &= ~<uint64_t>1
     for i in range(head.count):

@@ -44,7 +44,7 @@ class Condition(Section):
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
-        "below, or a glob such as `cdn*.example.com` (`*` matches dots too). A client can name an address instead "
+        "below, or a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots). A client can name an address instead "
         "of a host: to keep it from something, use `addresses`.",
     )
     addresses: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
