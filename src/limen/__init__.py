@@ -1,6 +1,7 @@
 """Limen: one proxy server for both directions, forward and reverse, programmable in Python.
 
-`load` reads a configuration, `run` serves it; everything else is in the packages, each of which names its nouns.
+`load` reads a configuration, `run` serves it, `hook` and `Exchange` are what modules of hooks need; everything else is
+in the packages, each of which names its nouns.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     import os
 
     from limen.config import Config
+    from limen.exchange import Exchange, hook
 
-__all__ = ["__version__", "load", "run"]
+__all__ = ["Exchange", "__version__", "hook", "load", "run"]
 
 __version__ = "0.1.0"
 
@@ -40,3 +42,12 @@ def run(config: Config | str | os.PathLike[str]) -> int:
     from limen.control.serve import serve, serve_file
 
     return serve(config) if isinstance(config, ConfigModel) else serve_file(config)
+
+
+def __getattr__(name: str) -> object:
+    # Imported when first asked for, as above.
+    if name in {"Exchange", "hook"}:
+        from limen import exchange
+
+        return getattr(exchange, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

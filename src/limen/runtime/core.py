@@ -276,7 +276,12 @@ class _Own:
             self._addresses.add(str(ip_address(str(address.ip))))
 
     def matches(self, ip: str) -> bool:
-        """Bound to exactly this address, or to all and the address is this machine's."""
+        """Bound to exactly this address, or to all and the address is this machine's.
+
+        The kernel takes a connection to 0.0.0.0 or :: as one to loopback: never a target where we listen.
+        """
+        if ip_address(ip).is_unspecified:
+            return True
         return ip in self._addresses or (self._wildcard and _is_local(ip))
 
 

@@ -21,7 +21,7 @@ listeners:
         - {name: glob, deny: {hosts: ["cdn*.glob.example"]}}
         - {name: deep, deny: {hosts: ["a.**.deep.example"]}}
         - {name: literal, deny: {hosts: ["127.0.0.9"]}}
-        - {name: network, deny: {addresses: [127.0.8.0/24]}}
+        - {name: network, deny: {addresses: [127.0.8.0/24], ports: [8888]}}
         - {name: method, deny: {methods: [DELETE, PURGE]}}
         - {name: closed-window, deny: {ports: [7], times: [@CLOSED@]}}
         - {name: open-window, deny: {ports: [7, 9], times: [@OPEN@]}}
@@ -64,7 +64,7 @@ def ask(client: RawClient, target: str, method: str = "GET", fields: str = "") -
         ("http://cdn12.glob.example/", "glob"),
         ("http://a.x.y.deep.example/", "deep"),
         ("http://127.0.0.9/", "literal"),
-        ("http://127.0.8.1/", "network"),
+        ("http://127.0.8.1:8888/", "network"),
         ("http://127.0.0.1:7/", "open-window"),
         ("http://127.0.0.1:9/", "open-window"),
         ("http://127.0.0.1:8/", "second"),

@@ -133,8 +133,8 @@ class Forward(Section):
     targets: Targets = Field(default_factory=Targets, description="Which addresses may be reached at all.")
     anonymity: Annotated[str, choice("transparent", "anonymous", "elite")] = Field(
         default="anonymous",
-        description="What targets learn: `transparent` adds Via and Forwarded with the client's address, `anonymous` "
-        "only Via, `elite` nothing. The last two also drop such fields of the client.",
+        description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's address, and "
+        "the request id; `anonymous` only Via, `elite` nothing. The last two also drop such fields of the client.",
     )
     open: Flag = Field(
         default=False,
@@ -145,7 +145,7 @@ class Forward(Section):
         default=(), description="Python functions called for each exchange, as `module:function`."
     )
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
-        default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 500 beyond."
+        default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
     )
     body: ForwardBody = Field(default_factory=ForwardBody, description="Bounds of the request body.")
     timeouts: ForwardTimeouts = Field(default_factory=ForwardTimeouts, description="Patience with targets.")

@@ -254,7 +254,7 @@ class Route(Section):
         "beside the configuration file first.",
     )
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
-        default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 500 beyond."
+        default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
     )
     upgrade: Flag = Field(
         default=True, description="Whether `Upgrade` (such as WebSocket) passes and makes a tunnel; ignored otherwise."
