@@ -63,6 +63,8 @@ cdef class Exchange(ExchangeState):
     cdef void run_hooks(self, bint response) noexcept
     cdef void hook_failed(self, int fault) noexcept
     cdef void hand_body(self, Keep keep) noexcept
+    cdef void withhold_body(self) noexcept
+    cdef bytes gather_content(self, Keep keep)
     cdef void drop_hooks(self) noexcept
     cdef void hooks_done(self) noexcept
     cdef void want_body(self, uint64_t limit, object waiter) noexcept

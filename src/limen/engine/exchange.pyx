@@ -803,7 +803,7 @@ cdef class Exchange(ExchangeState):
             self.refuse(FAULT_BODY_TOO_LARGE if self.body_limit else FAULT_MEMORY)
             return
         if self.body_waiter is not None and self.keep.size > self.body_limit:
-            self.hand_body(None)
+            self.withhold_body()
         if self.keep is not None and self.keep.size >= (
             self.body_limit if self.body_waiter is not None else <uint64_t>PARKED_CONTENT
         ):
@@ -1023,7 +1023,7 @@ cdef class Exchange(ExchangeState):
             self.fault = fault
             self.response_over = True
             if self.body_waiter is not None:
-                self.hand_body(None)
+                self.withhold_body()
             return
         self.attempt_failed(fault, reused)
 
@@ -1190,7 +1190,7 @@ cdef class Exchange(ExchangeState):
             self.hook_failed(FAULT_HOOK)
             return
         if self.response_keep.size > most and self.body_waiter is not None:
-            self.hand_body(None)
+            self.withhold_body()
         if self.response_keep is not None and self.response_keep.size >= most and self.origin is not None:
             self.origin.pause()
 
@@ -1212,23 +1212,41 @@ cdef class Exchange(ExchangeState):
         self.refuse(fault)
 
     cdef void hand_body(self, Keep keep) noexcept:
-        """Give the content to the hook that waits for it; None: too large, or broken off."""
+        """Give the whole content to the hook that waits for it; None: there is none."""
         cdef object waiter = self.body_waiter
-        cdef bytes content
         self.body_waiter = None
         self.worker.wake = True
         try:
-            if keep is None and (self.phase == PHASE_HOOK and self.request_over) and self.fault == 0:
-                content = b""
-            elif keep is None:
-                content = b"" if self.response_over and self.fault == 0 else None
-            elif keep.fd >= 0:
-                content = None
-            else:
-                content = keep.data[:keep.in_memory]
-            waiter(content)
+            waiter(b"" if keep is None else self.gather_content(keep))
         except Exception as error:
             self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
+
+    cdef void withhold_body(self) noexcept:
+        """Tell the hook that waits for content that it is too large, or was broken off."""
+        cdef object waiter = self.body_waiter
+        self.body_waiter = None
+        self.worker.wake = True
+        try:
+            waiter(None)
+        except Exception as error:
+            self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
+
+    cdef bytes gather_content(self, Keep keep):
+        cdef const char* place = NULL
+        cdef uint64_t offset = keep.in_memory
+        cdef ssize_t size
+        cdef list pieces
+        if keep.fd < 0:
+            return keep.data[:keep.in_memory]
+        # what came before the hook asked may lie in the spool file
+        pieces = [keep.data[:keep.in_memory]]
+        while offset < keep.size:
+            size = keep.look(offset, self.worker.claim(SPOOL_PIECE), SPOOL_PIECE, &place)
+            if size <= 0:
+                raise OSError("the spooled content cannot be read")
+            pieces.append(place[:size])
+            offset += <uint64_t>size
+        return b"".join(pieces)
 
     cdef void drop_hooks(self) noexcept:
         cdef object waiter = self.body_waiter
@@ -1256,7 +1274,7 @@ cdef class Exchange(ExchangeState):
             keep.memory_most = max(keep.memory_most, limit + INPUT_SIZE)
             keep.most = max(keep.most, limit + INPUT_SIZE)
         if keep is not None and keep.size > limit or (head.framing == FRAMING_LENGTH and head.length > limit):
-            self.hand_body(None)
+            self.withhold_body()
         elif whole:
             self.hand_body(keep)
         elif self.phase == PHASE_HOOK:

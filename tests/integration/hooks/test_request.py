@@ -190,7 +190,7 @@ def test_responses(hooked, origin: ScriptedOrigin) -> None:
             for path in ("/slow_response", "/response"):
                 response = client.request("GET", path)
                 assert response.status == (203 if path == "/response" else script.status)
-                assert response.content == script.content if script.status == 200 else b""
+                assert response.content == (script.content if script.status == 200 else b"")
                 assert path == "/response" or response.get("x-slow") == "/slow_response"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from limen.config import Config, read
 from limen.control.commands.parsers import Subparsers
@@ -24,11 +25,13 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints `ok` and a summary. Raises ConfigErrors."""
-    # Only this command wants it.
+    # Only this command wants them.
+    from limen.control.importable_hooks import importable_hooks
     from limen.control.unreachable import unreachable_routes
 
     document = read(options.file)
-    report = document.check([unreachable_routes])
+    base = Path(options.file).absolute().parent
+    report = document.check([unreachable_routes, importable_hooks(base)])
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if report.errors:

@@ -274,7 +274,11 @@ cdef class Http1Client(Accepted):
             if party is not None:
                 party.on_time(self)
         elif self.state == CLIENT_HEAD:
-            if self.ahead_end > self.ahead_start:
+            if self.preface_due:
+                # nobody has spoken HTTP yet
+                self.worker.board.count_fault(FAULT_HEAD_TIMEOUT)
+                self.abort()
+            elif self.ahead_end > self.ahead_start:
                 self.fail(FAULT_HEAD_TIMEOUT)
             elif self.ending:
                 # what has come in this very moment is answered
