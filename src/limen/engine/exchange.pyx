@@ -804,9 +804,8 @@ cdef class Exchange(ExchangeState):
             return
         if self.body_waiter is not None and self.keep.size > self.body_limit:
             self.withhold_body()
-        if self.keep is not None and self.keep.size >= (
-            self.body_limit if self.body_waiter is not None else <uint64_t>PARKED_CONTENT
-        ):
+        if self.body_waiter is None and self.keep is not None and self.keep.size >= PARKED_CONTENT:
+            # (a hook that waits has to see the end, or one byte too much)
             self.client.pause()
 
     cdef int hold_trailers(self, const char* base, const Field* trailers, unsigned int count) noexcept:
@@ -1191,7 +1190,8 @@ cdef class Exchange(ExchangeState):
             return
         if self.response_keep.size > most and self.body_waiter is not None:
             self.withhold_body()
-        if self.response_keep is not None and self.response_keep.size >= most and self.origin is not None:
+        if self.body_waiter is None and self.response_keep.size >= most and self.origin is not None:
+            # (a hook that waits has to see the end, or one byte too much)
             self.origin.pause()
 
     cdef void run_hooks(self, bint response) noexcept:

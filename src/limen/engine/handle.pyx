@@ -14,11 +14,7 @@ from limen.engine.http1.parse cimport parse_request, parse_response
 from limen.engine.replies cimport add_field, send_reply
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
 from limen.engine.sys cimport monotonic
-from limen.engine.types cimport (
-    Field,
-    Head,
-    HeadLimits,
-)
+from limen.engine.types cimport FRAMING_LENGTH, FRAMING_NONE, METHOD_HEAD, Field, Head, HeadLimits
 
 # Never taken from a hook's field list: they belong to the connection and the framing.
 _ENGINES = frozenset(
@@ -27,6 +23,10 @@ _ENGINES = frozenset(
         "trailer", "expect",
     )
 )
+
+
+cdef inline bint status_has_no_content(int status) noexcept nogil:
+    return status == 204 or status == 304
 
 
 cdef object text(const char* base, size_t at, size_t size):
@@ -214,6 +214,14 @@ cdef class ExchangeHandle:
         if exchange.hold_head(&exchange.worker.head, exchange.worker.parsed, raw) < 0:
             raise MemoryError
         # the content that follows is still framed as it came
+        if status_has_no_content(exchange.response_head.status):
+            if old.framing != FRAMING_NONE and exchange.head.method != METHOD_HEAD:
+                exchange.replace_content(NULL, 0)
+            old.framing = FRAMING_NONE
+        elif old.framing == FRAMING_NONE and exchange.head.method != METHOD_HEAD:
+            # a status without content has become one with
+            old.framing = FRAMING_LENGTH
+            old.length = 0
         exchange.response_head.framing = old.framing
         exchange.response_head.length = old.length
         exchange.response_head.flags = old.flags
@@ -234,6 +242,8 @@ cdef class ExchangeHandle:
     def set_body(self, body: bytes) -> None:
         cdef Exchange exchange = self.exchange
         if exchange is None or exchange.finished:
+            return
+        if exchange.phase == PHASE_RESPONSE_HOOK and status_has_no_content(exchange.response_head.status):
             return
         exchange.replace_content(body, len(body))
 

@@ -47,6 +47,12 @@ def response(exchange):
 
 
 @hook("response")
+def no_content(exchange):
+    exchange.response.status = 204
+    exchange.response.body = b"not sent"
+
+
+@hook("response")
 async def slow_response(exchange):
     await asyncio.sleep(0.2)
     exchange.response.fields["X-Slow"] = exchange.request.path
@@ -119,7 +125,7 @@ def bad_value(exchange):
 '''
 NAMES = [
     "fields", "change", "reply", "late_reply", "response", "slow_response", "response_reply", "late_response_reply",
-    "both", "failing", "failing_late", "failing_response", "slow", "slow_after", "nap", "count", "forgets", "bad_value",
+    "both", "no_content", "failing", "failing_late", "failing_response", "slow", "slow_after", "nap", "count", "forgets", "bad_value",
 ]  # fmt: skip
 
 
@@ -192,6 +198,7 @@ def test_responses(hooked, origin: ScriptedOrigin) -> None:
                 assert response.status == (203 if path == "/response" else script.status)
                 assert response.content == (script.content if script.status == 200 else b"")
                 assert path == "/response" or response.get("x-slow") == "/slow_response"
+            assert client.request("GET", "/no_content").status == 204
 
 
 def test_failures(hooked, origin: ScriptedOrigin) -> None:
