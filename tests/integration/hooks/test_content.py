@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import LimenProcess, RawClient, Reply, ScriptedOrigin
 
-RULES = '''
+RULES = """
 import asyncio
 
 from limen import hook
@@ -77,7 +77,7 @@ async def response_tolerant(exchange):
 async def answered(exchange):
     content = await exchange.request.read()
     exchange.reply(200, content[::-1])
-'''
+"""
 NAMES = [
     "read", "plain", "replaced_unread", "emptied", "tolerant", "undeclared", "response_plain", "response_replaced",
     "response_tolerant", "response", "answered",

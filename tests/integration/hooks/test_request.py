@@ -4,7 +4,7 @@ import pytest
 
 from tests.support import RawClient, Reply, ScriptedOrigin, wait_until
 
-RULES = '''
+RULES = """
 import asyncio
 
 import limen
@@ -122,7 +122,7 @@ def forgets(exchange):
 
 def bad_value(exchange):
     exchange.request.fields["X-Bad"] = "a\\r\\nInjected: 1"
-'''
+"""
 NAMES = [
     "fields", "change", "reply", "late_reply", "response", "slow_response", "response_reply", "late_response_reply",
     "both", "no_content", "failing", "failing_late", "failing_response", "slow", "slow_after", "nap", "count", "forgets", "bad_value",
@@ -229,9 +229,11 @@ def test_clients_that_leave_while_a_hook_sleeps(hooked, origin: ScriptedOrigin) 
         client = proxy.connect()
         client.send_request("GET", "/nap")
         client.reset()
+
     def cancelled() -> bool:
         gone, left = map(int, proxy.get("/count").text.split())
         return gone <= 30 and left <= tasks
+
     wait_until(cancelled)
     wait_until(lambda: proxy.open_files() <= base)
     assert not origin.requests

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import LimenProcess, ScriptedOrigin, echo, RawOrigin, Reply, run_limen
+from tests.support import LimenProcess, RawOrigin, Reply, ScriptedOrigin, echo, run_limen
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-RULES = '''
+RULES = """
 from limen import hook
 
 
@@ -29,7 +29,7 @@ async def both(exchange):
 @hook("response")
 def mark(exchange):
     exchange.response.fields["X-Marked"] = repr(exchange.target)
-'''
+"""
 FORWARD = """
 workers: 1
 admin: {bind: "127.0.0.1:@ADMIN@"}
@@ -62,7 +62,11 @@ def test_a_gateway_goes_where_the_hook_says(hooked) -> None:
 
 @pytest.mark.parametrize("name", ["to_other", "rename", "both"])
 def test_the_rules_of_a_proxy_hold_for_hooks(hooked, name: str) -> None:
-    with ScriptedOrigin(host="127.0.0.2") as origin, ScriptedOrigin(host="127.0.0.2") as other, ScriptedOrigin() as shut:
+    with (
+        ScriptedOrigin(host="127.0.0.2") as origin,
+        ScriptedOrigin(host="127.0.0.2") as other,
+        ScriptedOrigin() as shut,
+    ):
         proxy = hooked(RULES, [], text=FORWARD, HOOK=name)
         with proxy.connect() as client:
             target = f"http://{origin.address}/path"

@@ -44,7 +44,10 @@ def window(start: timedelta, end: timedelta) -> str:
 
 @pytest.fixture(scope="module")
 def proxy():
-    windows = {"OPEN": window(timedelta(hours=-2), timedelta(hours=2)), "CLOSED": window(timedelta(hours=3), timedelta(hours=5))}
+    windows = {
+        "OPEN": window(timedelta(hours=-2), timedelta(hours=2)),
+        "CLOSED": window(timedelta(hours=3), timedelta(hours=5)),
+    }
     with LimenProcess(RULES, values=windows) as started:
         yield started
 

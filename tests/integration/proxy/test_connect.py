@@ -10,7 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import OPEN_FORWARD, LimenProcess, OriginConnection, RawClient, RawOrigin, Reply, ScriptedOrigin, blackhole, echo, free_port
+from tests.support import (
+    OPEN_FORWARD,
+    LimenProcess,
+    OriginConnection,
+    RawClient,
+    RawOrigin,
+    Reply,
+    ScriptedOrigin,
+    blackhole,
+    echo,
+    free_port,
+)
 
 SIZE = 24 << 20
 
@@ -197,7 +208,7 @@ def test_silent_tunnels_end(start_limen) -> None:
     with RawOrigin(echo) as origin, tunnel(proxy, origin.address) as client:
         assert client.send(b"hello").read_exactly(5) == b"hello"
         client.expect_end()
-    assert proxy.metrics().get('limen_tunnels') in (None, 0)
+    assert proxy.metrics().get("limen_tunnels") in (None, 0)
 
 
 def test_half_closed_tunnels_end(start_limen) -> None:

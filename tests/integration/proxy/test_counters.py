@@ -2,7 +2,16 @@
 
 import pytest
 
-from tests.support import OPEN_FORWARD, LimenProcess, OriginConnection, RawClient, RawOrigin, ScriptedOrigin, echo, wait_until
+from tests.support import (
+    OPEN_FORWARD,
+    LimenProcess,
+    OriginConnection,
+    RawClient,
+    RawOrigin,
+    ScriptedOrigin,
+    echo,
+    wait_until,
+)
 
 COUNT = 300
 

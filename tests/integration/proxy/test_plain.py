@@ -4,7 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import OPEN_FORWARD, Delay, LimenProcess, RawClient, RawOrigin, Reply, ScriptedOrigin, blackhole, echo, free_port
+from tests.support import (
+    OPEN_FORWARD,
+    Delay,
+    LimenProcess,
+    RawClient,
+    RawOrigin,
+    Reply,
+    ScriptedOrigin,
+    blackhole,
+    echo,
+    free_port,
+)
+
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[LimenProcess]:

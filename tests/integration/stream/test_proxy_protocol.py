@@ -2,9 +2,7 @@
 
 import ipaddress
 import json
-import socket
 import struct
-import time
 
 import pytest
 

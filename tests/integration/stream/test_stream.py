@@ -87,7 +87,7 @@ def test_with_all_endpoints_down_the_client_is_closed(start_limen) -> None:
     for _ in range(3):
         with proxy.connect() as client:
             client.expect_end()
-    assert proxy.metrics().get('limen_exchanges') in (None, 0)
+    assert proxy.metrics().get("limen_exchanges") in (None, 0)
 
 
 def test_an_endpoint_that_comes_back(start_limen) -> None:

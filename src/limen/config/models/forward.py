@@ -44,8 +44,8 @@ class Condition(Section):
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
-        "below, or a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots). A client can name an address instead "
-        "of a host: to keep it from something, use `addresses`.",
+        "below, or a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots). A client can name "
+        "an address instead of a host: to keep it from something, use `addresses`.",
     )
     addresses: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None,
@@ -133,8 +133,8 @@ class Forward(Section):
     targets: Targets = Field(default_factory=Targets, description="Which addresses may be reached at all.")
     anonymity: Annotated[str, choice("transparent", "anonymous", "elite")] = Field(
         default="anonymous",
-        description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's address, and "
-        "the request id; `anonymous` only Via, `elite` nothing. The last two also drop such fields of the client.",
+        description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
+        "address, and the request id; `anonymous` only Via, `elite` nothing. The last two also drop such fields of the client.",
     )
     open: Flag = Field(
         default=False,

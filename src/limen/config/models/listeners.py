@@ -19,7 +19,8 @@ ListenerCap = Annotated[int | None, optional(whole(1, 1_000_000))]
 
 class Head(Section):
     """Limits of a request head, which is at most 64 KiB in all; what is larger is answered with 414 or 431 and the
-    connection closed."""
+    connection closed.
+    """
 
     line: Annotated[int, size("256B", "16KiB")] = Field(
         default=parse_size("8KiB"), description="Largest request line, target included (414 beyond)."
