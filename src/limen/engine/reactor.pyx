@@ -222,7 +222,7 @@ cdef class Reactor:
                 handler = <Handler>self.events[i].data.ptr
                 if not handler.closed:
                     if self.events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
-                        handler.ending = True
+                        handler.hung_up = True
                     handler.on_event(self.events[i].events)
                     if self.gather_owner != NULL:
                         self.flush()
