@@ -24,7 +24,6 @@ cdef class Handler:
     cdef bint watched
     cdef bint closed          # bury() was called: never touch the descriptor again
     cdef bint deferred        # waits in the reactor's turn list
-    cdef bint hung_up         # epoll has told that the peer ends or ended: no further edge will
     cdef Timer timer
 
     cdef void on_event(self, uint32_t events) noexcept

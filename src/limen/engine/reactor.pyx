@@ -12,11 +12,8 @@ from limen.engine.sys cimport (
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
     EPOLL_CTL_MOD,
-    EPOLLERR,
     EPOLLET,
-    EPOLLHUP,
     EPOLLIN,
-    EPOLLRDHUP,
     close,
     epoll_create1,
     epoll_ctl,
@@ -221,8 +218,6 @@ cdef class Reactor:
                     continue
                 handler = <Handler>self.events[i].data.ptr
                 if not handler.closed:
-                    if self.events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
-                        handler.hung_up = True
                     handler.on_event(self.events[i].events)
                     if self.gather_owner != NULL:
                         self.flush()
