@@ -1191,7 +1191,6 @@ cdef class Exchange(ExchangeState):
         if self.response_keep.size > most and self.body_waiter is not None:
             self.withhold_body()
         if self.body_waiter is None and self.response_keep.size >= most and self.origin is not None:
-            # (a hook that waits has to see the end, or one byte too much)
             self.origin.pause()
 
     cdef void run_hooks(self, bint response) noexcept:
@@ -1232,14 +1231,11 @@ cdef class Exchange(ExchangeState):
             self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
 
     cdef bytes gather_content(self, Keep keep):
+        # what came before the hook asked may lie in the spool file
         cdef const char* place = NULL
         cdef uint64_t offset = keep.in_memory
         cdef ssize_t size
-        cdef list pieces
-        if keep.fd < 0:
-            return keep.data[:keep.in_memory]
-        # what came before the hook asked may lie in the spool file
-        pieces = [keep.data[:keep.in_memory]]
+        cdef list pieces = [keep.data[:keep.in_memory]]
         while offset < keep.size:
             size = keep.look(offset, self.worker.claim(SPOOL_PIECE), SPOOL_PIECE, &place)
             if size <= 0:

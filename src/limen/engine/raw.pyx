@@ -8,7 +8,7 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.exchange cimport Exchange, new_exchange
 from limen.engine.preface cimport PREFACE_MOST
 from limen.engine.stream cimport Party, Stream
-from limen.engine.sys cimport EPOLLERR, EPOLLHUP, MSG_PEEK, recv
+from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLRDHUP, MSG_PEEK, recv
 from limen.engine.types cimport FAULT_CLIENT_CLOSED, FAULT_HEAD_TIMEOUT
 
 
@@ -50,6 +50,8 @@ cdef class RawClient(Accepted):
 
     cdef void on_event(self, uint32_t events) noexcept:
         cdef Party party = self.party
+        if events & EPOLLRDHUP:
+            self.hung = True
         if self.tunnelled:
             if party is not None:
                 party.on_ready(self, events)

@@ -74,6 +74,9 @@ cdef class Tunnel(Party):
                     return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             connection.readable = True
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                # an end that came with the last data: no other edge will tell
+                connection.hung = True
         if connection.broken:
             self.end(FAULT_NONE)
             return

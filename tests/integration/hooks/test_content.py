@@ -115,7 +115,9 @@ def test_request_content(hooked, origin: ScriptedOrigin, chunked: bool) -> None:
             assert origin.requests[-1].content == content.upper()
             assert origin.requests[-1].get("x-length") == str(size)
             for path, expected in (("/replaced_unread", b"instead"), ("/emptied", b"")):
-                assert post(client, path, content, chunked=chunked) == 200
+                # answered without having read all of it: such a connection may be closed
+                with proxy.connect() as other:
+                    assert post(other, path, content, chunked=chunked) == 200
                 assert origin.requests[-1].content == expected
                 assert origin.requests[-1].get("transfer-encoding") is None
             assert post(client, "/tolerant", content, chunked=chunked) == 200

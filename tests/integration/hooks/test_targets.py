@@ -125,7 +125,7 @@ def test_bad_references_are_named(tmp_path: Path, reference: str, message: str) 
     (tmp_path / "broken.py").write_text("1 / 0\n", encoding="utf-8")
     path = tmp_path / "limen.yaml"
     path.write_text(BAD.replace("REFERENCE", reference), encoding="utf-8")
-    for command in ("check", "run"):
+    for command in ("check", "run") if reference == "rules:nothing" else ("check",):
         done = run_limen(command, str(path), directory=tmp_path)
         assert done.returncode == 2, done
         assert message in done.stderr, done.stderr

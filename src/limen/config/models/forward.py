@@ -134,7 +134,8 @@ class Forward(Section):
     anonymity: Annotated[str, choice("transparent", "anonymous", "elite")] = Field(
         default="anonymous",
         description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
-        "address, and the request id; `anonymous` only Via, `elite` nothing. The last two also drop such fields of the client.",
+        "address, and the request id; `anonymous` only Via, `elite` nothing. The last two"
+        " also drop such fields of the client.",
     )
     open: Flag = Field(
         default=False,
