@@ -10,7 +10,7 @@ from tests.support import Raw, Reply
 @pytest.mark.sanitize
 def test_the_request_byte_for_byte(start_gateway, start_origin):
     origin = start_origin()
-    gateway = start_gateway(origin)
+    gateway = start_gateway(origin, listener={"request_id": "none"})
     with gateway.connect() as client:
         client.send(
             b"GET /a/b?c=d&e HTTP/1.1\r\nHost: Example.com:8080\r\nX-One:  1 \r\nx-two: \r\nAccept: */*\r\nX-One: again\r\n\r\n"
