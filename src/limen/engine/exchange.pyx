@@ -689,7 +689,10 @@ cdef class Exchange(ExchangeState):
             if self.keep.in_memory > self.keep_sent or self.keep.fd >= 0:
                 # `place` may move or be overwritten by the next piece
                 self.worker.flush()
-        if self.keep is not None and not self.is_keeping():
+        if self.keep is not None and (
+            not self.is_keeping() or (self.keep.size > self.action.keep_most and not self.replaced)
+        ):
+            # more was held until there was an origin than is kept for another one
             self.worker.flush()
             self.keep = None
             self.keep_lost = True
@@ -847,7 +850,7 @@ cdef class Exchange(ExchangeState):
             except MemoryError:
                 self.keep_lost = True
                 return
-        if self.keep.append(data, size) < 0:
+        if self.keep.size + size > self.action.keep_most or self.keep.append(data, size) < 0:
             self.keep_lost = True
             self.keep = None
 
@@ -1015,6 +1018,7 @@ cdef class Exchange(ExchangeState):
         reused = (<Http1Origin>source).reused and not (<Http1Origin>source).answered and fault == FAULT_ORIGIN_CLOSED
         self.origin = None
         if self.response_begun:
+            self.retry_blocked = RETRY_ANSWERED
             self.break_off(fault)
             return
         if self.phase == PHASE_RESPONSE_HOOK:

@@ -62,7 +62,7 @@ cdef class Action:
     cdef uint64_t body_most   # bytes; 0 = no bound
     cdef uint64_t response_timeout    # ns
     cdef uint64_t stall_timeout
-    cdef int attempts         # in all
+    cdef int attempts         # after the first one; 0: none
     cdef int retry_methods
     cdef uint64_t keep_memory # bytes of a body kept for a retry in memory
     cdef uint64_t keep_most   # and in all

@@ -95,7 +95,7 @@ cdef class Action:
         self.body_most = body_most
         self.response_timeout = ns(response_timeout)
         self.stall_timeout = ns(stall_timeout)
-        self.attempts = max(attempts, 1)
+        self.attempts = max(attempts, 0)
         self.retry_methods = retry_methods
         self.keep_memory = keep_memory
         self.keep_most = max(keep_most, keep_memory)
