@@ -20,6 +20,7 @@ from limen.exchange.hooks import Chain, load_hook
 from limen.policy.access import compile_access
 from limen.policy.routes import compile_route_match
 from limen.runtime import names
+from limen.runtime.pacing import Steps
 from limen.terms import Phase
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from limen.config.models.stream import Stream
     from limen.config.models.upstreams import Upstream as UpstreamModel
     from limen.engine.engine import Engine
+    from limen.policy.specs import RouteSpec
     from limen.runtime.revision import Revision
 
 _FROM_ROUTE, _FROM_REQUEST, _OPAQUE = 0, 1, 2
@@ -41,6 +43,8 @@ _METHODS = {"safe": 0, "idempotent": 1, "any": 2}
 _HOST = {"pass": 0, "endpoint": 1}
 _LITERAL = 2
 _NO_SLOT = 0xFFFFFFFF
+# How many routes are compiled between two turns of the worker's loop: a few milliseconds.
+_ROUTES_PER_STEP = 64
 
 
 @dataclass(slots=True)
@@ -52,6 +56,7 @@ class Assembly:
     upstreams: dict[str, Upstream] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)  # by listener key
     tables: list[AccessTable] = field(default_factory=list)  # those with time windows
+    specs: dict[str, tuple[Route, RouteSpec]] = field(default_factory=dict)  # by route label
 
 
 class _Common(TypedDict):
@@ -90,14 +95,15 @@ class _Chains(TypedDict):
     response_hooks: list[object]
 
 
-def assemble(engine: Engine, revision: Revision, previous: Assembly | None) -> Assembly:
-    """Build everything for `revision`; nothing that is in force changes.
+def assemble(engine: Engine, revision: Revision, previous: Assembly | None) -> Steps[Assembly]:
+    """Build everything for `revision`, in steps; nothing that is in force changes.
 
     Raises ConfigError for hooks that cannot be loaded.
     """
     built = _Builder(engine, revision, previous)
     built.upstreams()
-    built.services()
+    yield
+    yield from built.services()
     return built.assembly
 
 
@@ -148,12 +154,12 @@ class _Builder:
         self.assembly.endpoints[key] = endpoint
         return endpoint
 
-    def services(self) -> None:
+    def services(self) -> Steps[None]:
         for place in self.assembly.revision.listeners:
             listener = self._config.listeners[place.index]
             service = self._kept(place.key, listener)
             if service is None:
-                service = self._service(listener, _port_of(place.address))
+                service = yield from self._service(listener, _port_of(place.address))
             self.assembly.services[place.key] = service
 
     def _kept(self, key: str, listener: Listener) -> Service | None:
@@ -167,31 +173,32 @@ class _Builder:
             return None
         used = {route.upstream for route in listener.routes or ()}
         used.add(listener.stream.upstream if listener.stream is not None else None)
-        for name in used - {None}:
-            assert name is not None  # noqa: S101 for the type checker
-            if self.assembly.upstreams.get(name) is not self._previous.upstreams.get(name):
-                return None
-        if any(self._slots.get(kind) != self._previous.revision.slots.get(kind) for kind in (names.ROUTE,)):
+        if not all(self._keeps_upstream(name) for name in used):
             return None
+        # the numbers on the board need no look: a name keeps its own as long as it is in use
         service = self._previous.services[key]
+        for index in range(len(listener.routes or ())):
+            label = listener.route_label(index)
+            self.assembly.specs[label] = self._previous.specs[label]
         if service.access is not None and service.access.windows:
             self.assembly.tables.append(service.access)
         return service
 
-    def _service(self, listener: Listener, port: int) -> Service:
+    def _service(self, listener: Listener, port: int) -> Steps[Service]:
         common = self._common(listener, port)
         if listener.forward is not None:
             return self._forward(listener, listener.forward, common)
         if listener.stream is not None:
             return self._stream(listener, listener.stream, common)
-        actions = [
-            compile_route_match(route.match, self._action(listener.route_label(index), route))
-            for index, route in enumerate(listener.routes or ())
-        ]
+        specs = []
+        for index, route in enumerate(listener.routes or ()):
+            specs.append(self._spec(listener.route_label(index), route))
+            if index % _ROUTES_PER_STEP == 0:
+                yield
         return Service(
             listener.label,
             target_source=_FROM_ROUTE,
-            routes=RouteTable(actions),
+            routes=RouteTable(specs),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
             # where a hook sends a gateway's exchange is the operator's word, as an upstream is
@@ -269,6 +276,22 @@ class _Builder:
             ),
             **common,
         )
+
+    def _spec(self, label: str, route: Route) -> RouteSpec:
+        """The route's conditions and action; those in force if nothing that went into them has changed."""
+        if self._previous is not None and label in self._previous.specs:
+            before, spec = self._previous.specs[label]
+            if before == route and self._keeps_upstream(route.upstream):
+                self.assembly.specs[label] = (route, spec)
+                return spec
+        spec = compile_route_match(route.match, self._action(label, route))
+        self.assembly.specs[label] = (route, spec)
+        return spec
+
+    def _keeps_upstream(self, name: str | None) -> bool:
+        if name is None or self._previous is None:
+            return True
+        return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
     def _action(self, label: str, route: Route) -> Action:
         slot = self._slot(names.ROUTE, label)

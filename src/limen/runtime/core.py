@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +26,8 @@ from limen.policy import schedule
 from limen.runtime.assemble import Assembly, assemble
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
-from limen.runtime.revision import Revision, decode
+from limen.runtime.pacing import paced
+from limen.runtime.revision import Parts, Revision, unpack
 
 if TYPE_CHECKING:
     from limen.engine.access import AccessTable
@@ -36,6 +38,13 @@ if TYPE_CHECKING:
 _LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error"}
 # Longest sleep of the schedule's task: a clock that is set is noticed within this time, seconds.
 _SCHEDULE_NAP = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    assembly: Assembly
+    parts: Parts
+    journal: Journal | None
 
 
 class Core:
@@ -58,7 +67,8 @@ class Core:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._resolver: Resolver | None = None
-        self._prepared: dict[int, tuple[Assembly, Journal | None]] = {}
+        self._prepared: dict[int, _Prepared] = {}
+        self._parts: Parts = {}
         self._force: Assembly | None = None
         self._journal: Journal | None = None
         self._access_log: AccessLog | None = None
@@ -71,11 +81,12 @@ class Core:
 
     # Revisions
 
-    def prepare(self, payload: bytes, number: int) -> None:
-        """Compile a revision, and open its access log; nothing that is in force changes."""
-        revision = decode(payload)
-        assembly = assemble(self._engine, revision, self._force)
-        self._prepared[number] = (assembly, self._open_journal(revision))
+    async def prepare(self, payload: bytes, number: int) -> None:
+        """Compile a revision, and open its access log; nothing in force changes, and connections are served meanwhile."""
+        parts: Parts = {}
+        revision = await paced(unpack(payload, self._parts, parts))
+        assembly = await paced(assemble(self._engine, revision, self._force))
+        self._prepared[number] = _Prepared(assembly, parts, self._open_journal(revision))
 
     def _open_journal(self, revision: Revision) -> Journal | None:
         """A new journal if the access log's settings have changed; the present one otherwise."""
@@ -86,12 +97,13 @@ class Core:
 
     def publish(self, number: int) -> None:
         """Put a prepared revision in force; others that were prepared are dropped."""
-        assembly, journal = self._prepared.pop(number)
+        prepared = self._prepared.pop(number)
         self._prepared.clear()
+        assembly, self._parts = prepared.assembly, prepared.parts
         previous, self._force = self._force, assembly
         revision = assembly.revision
         config = revision.config
-        self._set_journal(journal, access_log_of(revision))
+        self._set_journal(prepared.journal, access_log_of(revision))
         if previous is None or previous.revision.config.resolver != config.resolver:
             self._set_resolver(revision)
         self._engine.max_connections = config.limits.connections
@@ -106,9 +118,9 @@ class Core:
 
     def discard(self, number: int) -> None:
         """Drop a prepared revision."""
-        _, journal = self._prepared.pop(number, (None, None))
-        if journal is not None and journal is not self._journal:
-            journal.close()
+        prepared = self._prepared.pop(number, None)
+        if prepared is not None and prepared.journal is not None and prepared.journal is not self._journal:
+            prepared.journal.close()
 
     def _set_journal(self, journal: Journal | None, settings: AccessLog | None) -> None:
         old, self._journal, self._access_log = self._journal, journal, settings

@@ -6,13 +6,23 @@ as they are, with secrets already read by the supervisor.
 
 from __future__ import annotations
 
+import hashlib
 import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from limen.runtime.pacing import Steps, at_once
 
 if TYPE_CHECKING:
     from limen.config import Config
+    from limen.config.models.listeners import Listener
+    from limen.config.models.routes import Route
+
+# Routes of a part: on average, and at most. A part is what a worker unpacks without a turn of its loop.
+_PART_MEAN = 24
+_PART_LARGEST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +53,67 @@ class Revision:
     """Twelve hexadecimal digits of limen.config.revision.digest_of: equal wherever the same content runs."""
 
 
+Parts = dict[bytes, tuple["Route", ...]]
+"""Routes by the digest of the part that brought them."""
+
+
 def encode(revision: Revision) -> bytes:
-    """The payload of a `prepare` message."""
-    return pickle.dumps(revision, protocol=pickle.HIGHEST_PROTOCOL)
+    """The payload of a `prepare` message.
+
+    Routes go in parts whose bounds depend on the routes alone: a changed or added one changes its part and moves none.
+    """
+    listeners = revision.config.listeners
+    parts = tuple(tuple(map(_dump, _parted(listener))) if listener.routes else () for listener in listeners)
+    bare = tuple(
+        listener.model_copy(update={"routes": ()}) if listener.routes is not None else listener
+        for listener in listeners
+    )
+    config = revision.config.model_copy(update={"listeners": bare})
+    return _dump((replace(revision, config=config), parts))
 
 
 def decode(payload: bytes) -> Revision:
     """Reverses `encode`; raises TypeError when the payload is something else."""
-    revision = pickle.loads(payload)  # noqa: S301 - written by our own supervisor on a private socketpair
-    if not isinstance(revision, Revision):
-        raise TypeError(f"payload holds a {type(revision).__name__}, not a Revision")
-    return revision
+    return at_once(unpack(payload, {}, {}))
+
+
+def unpack(payload: bytes, kept: Parts, parts: Parts) -> Steps[Revision]:
+    """As `decode`, in steps. What is in `kept` is taken from there; all that the revision has is put into `parts`."""
+    found = _load(payload)
+    if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], Revision):
+        raise TypeError(f"payload holds a {type(found).__name__}, not a Revision")
+    revision, dumped = found
+    listeners = []
+    for listener, pieces in zip(revision.config.listeners, dumped, strict=True):
+        routes: list[Route] = []
+        for piece in pieces:
+            digest = hashlib.blake2b(piece, digest_size=16).digest()
+            part = kept.get(digest)
+            if part is None:
+                part = _load(piece)
+                yield
+            parts[digest] = part
+            routes += part
+        listeners.append(listener.model_copy(update={"routes": tuple(routes)}) if pieces else listener)
+    config = revision.config.model_copy(update={"listeners": tuple(listeners)})
+    return replace(revision, config=config)
+
+
+def _parted(listener: Listener) -> Iterator[tuple[Route, ...]]:
+    part: list[Route] = []
+    for route in listener.routes or ():
+        part.append(route)
+        key = repr((route.name, route.match.host, route.match.path))
+        if len(part) >= _PART_LARGEST or zlib.crc32(key.encode()) % _PART_MEAN == 0:
+            yield tuple(part)
+            part = []
+    if part:
+        yield tuple(part)
+
+
+def _dump(value: object) -> bytes:
+    return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _load(data: bytes) -> Any:
+    return pickle.loads(data)  # noqa: S301 - written by our own supervisor on a private socketpair
