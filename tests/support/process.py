@@ -74,6 +74,8 @@ class LimenProcess:
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="limen-test-")
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self.path = self.directory / "limen.yaml"
+        # What follows `arguments`; a command without a file sets it to nothing.
+        self.files = [str(self.path)]
         self.values: dict[str, object] = {"DIR": self.directory, **(values or {})}
         self.text = self._write(text)
         self.env = dict(env or {})
@@ -122,7 +124,7 @@ class LimenProcess:
             **self.env,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "limen", *self.arguments, str(self.path)],
+            [sys.executable, "-m", "limen", *self.arguments, *self.files],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

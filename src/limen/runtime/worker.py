@@ -105,6 +105,7 @@ class Worker:
         number = _integer(message, "number")
         self._core.publish(number)
         self._published = number
+        _log.debug("worker %d: revision %d is in force", self._number, number)
 
     def _discard(self, message: Message) -> None:
         self._core.discard(_integer(message, "number"))

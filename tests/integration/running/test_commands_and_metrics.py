@@ -1,0 +1,139 @@
+"""The command line and the metrics with the real engine."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+
+import pytest
+
+from tests.support import LimenProcess, available, free_port, run_limen
+
+SITE = """
+workers: 2
+admin: {bind: "127.0.0.1:@ADMIN@"}
+listeners:
+  - name: site
+    bind: 127.0.0.1:@PORT@
+    routes: [{name: web, upstream: web}]
+upstreams:
+  web: {endpoints: ["@ORIGIN@"]}
+"""
+
+
+def test_status_and_top(start_limen, start_origin):
+    site = start_limen(SITE, values={"ORIGIN": start_origin()})
+    with site.connect() as client:
+        client.request()
+        shown = site.command("status", str(site.path))
+        assert shown.returncode == 0, shown.stderr
+        assert re.search(r"live: 1 connections, 0 exchanges, 0 tunnels", shown.stdout)
+        assert re.search(r"^web +127\.0\.0\.1:\d+ +1 +0 +\d+ +1 +0 +1$", shown.stdout, re.MULTILINE)
+        data = json.loads(site.command("status", str(site.path), "--json").stdout)
+        assert [worker["state"] for worker in data["workers"]] == ["ready", "ready"]
+        assert data["upstreams"][0]["endpoints"][0]["requests"] == 1
+    top = site.command("top", "--once", str(site.path))
+    assert top.returncode == 0, top.stderr
+    assert "UPSTREAM" in top.stdout
+    assert "PER SECOND" in top.stdout
+
+
+def test_metrics_are_prometheus_text(start_limen, start_origin):
+    parser = pytest.importorskip("prometheus_client.parser")
+    site = start_limen(SITE, values={"ORIGIN": start_origin()})
+    for _ in range(3):
+        site.get()
+    with site.connect() as client:
+        client.send(b"BAD\r\n\r\n").read_response()
+    families = {family.name: family for family in parser.text_string_to_metric_families(site.admin("/metrics").text)}
+    exchanges = {sample.labels["code"]: sample.value for sample in families["limen_exchanges"].samples if sample.value}
+    assert exchanges["2xx"] == 3
+    buckets = [sample for sample in families["limen_exchange_duration_seconds"].samples if "le" in sample.labels]
+    assert [sample for sample in buckets if sample.labels["le"] == "+Inf"][0].value == 3
+    assert all(family.documentation for family in families.values())
+    for metric in families.values():
+        assert metric.type in {"counter", "gauge", "histogram"}, metric
+
+
+def test_reverse(start_origin):
+    origin = start_origin()
+    port = free_port()
+    arguments = ["reverse", "--listen", f"127.0.0.1:{port}", "--to", f"http://{origin.address}/under"]
+    with _Running(arguments) as running:
+        assert running.get("/page").status == 200
+        assert origin.requests[0].target == "/under/page"
+
+
+def test_forward(start_origin):
+    origin = start_origin()
+    port = free_port()
+    listen = ["forward", "--listen", f"127.0.0.1:{port}"]
+    with _Running(listen) as running, running.connect() as client:
+        assert client.request("GET", f"http://{origin.address}/", host=origin.address).status == 403
+    assert not origin.requests
+    with _Running([*listen, "--allow-private"]) as running, running.connect() as client:
+        assert client.request("GET", f"http://{origin.address}/page", host=origin.address).status == 200
+    assert origin.requests[0].target == "/page"
+
+
+class _Running(LimenProcess):
+    """A command that takes no file."""
+
+    def __init__(self, arguments):
+        super().__init__("", arguments=arguments)
+        self.files = []
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        (SITE, 0, "ok: 1 listener, 1 route, 1 upstream with 1 endpoint"),
+        (SITE.replace("upstream: web}", "upstream: wbe}"), 2, "unknown upstream 'wbe'"),
+        (SITE + "tls: {}\n", 2, "not available in this version"),
+        (SITE.replace("[{name: web", "[{upstream: web}, {name: web"), 0, "no request reaches the route 'web'"),
+        ("listeners: [{bind: 0.0.0.0:3128, forward: {access: [{allow: {}}]}}]", 2, "open: true"),
+        (SITE.replace("upstream: web}", "respond: {body: {file: /absent}}}"), 2, "/absent"),
+    ],
+)
+def test_check(tmp_path, text, status, words):
+    path = tmp_path / "limen.yaml"
+    path.write_text(
+        re.sub("@ORIGIN@", "127.0.0.1:9", re.sub("@(PORT|ADMIN)@", lambda found: str(len(found[0]) + 8000), text))
+    )
+    done = run_limen("check", str(path))
+    assert (done.returncode, words in done.stdout + done.stderr) == (status, True), done.stdout + done.stderr
+
+
+def test_every_line_of_the_demo_works():
+    if not available("curl"):
+        pytest.skip("curl is not installed")
+    ports = [free_port() for _ in range(3)]
+    arguments = ["demo"]
+    for name, port in zip(("gateway", "proxy", "admin"), ports, strict=True):
+        arguments += [f"--{name}", str(port)]
+    with _Running(arguments) as running:
+        running.wait_for_log("End with Ctrl-C")
+        lines = [line.strip() for line in running.log.splitlines() if line.startswith("  ")]
+        assert len(lines) >= 9
+        for line in lines:
+            if "example.com" in line or line == "limen top":
+                # the world is not there in a test; top does not end
+                continue
+            command = [
+                *shlex.split(line.replace("seconds=5", "seconds=0.1")),
+                "--silent",
+                "--show-error",
+                "--max-time",
+                "60",
+            ]
+            command += ["--write-out", "\n%{http_code}"]
+            done = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "no_proxy": ""})
+            assert done.returncode == 0, (line, done.stderr)
+            expected = b"403" if "192.168" in line else b"200"
+            assert done.stdout.endswith(expected), (line, done.stdout[-300:])
+        top = run_limen("top", "--once", env={"XDG_RUNTIME_DIR": str(running.directory)})
+        assert top.returncode == 0, top.stderr
+        running.signal(signal.SIGINT)
+        assert running.wait_for_exit() == 0
