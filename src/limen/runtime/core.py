@@ -82,7 +82,7 @@ class Core:
     # Revisions
 
     async def prepare(self, payload: bytes, number: int) -> None:
-        """Compile a revision, and open its access log; nothing in force changes, and connections are served meanwhile."""
+        """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
         parts: Parts = {}
         revision = await paced(unpack(payload, self._parts, parts))
         assembly = await paced(assemble(self._engine, revision, self._force))
