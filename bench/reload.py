@@ -18,6 +18,7 @@ from limen.observe import board
 from limen.runtime.core import Core
 from limen.runtime.estate import listener_keys
 from limen.runtime.names import CAPACITY, slot_names
+from limen.runtime.pacing import uncollected
 from limen.runtime.revision import ListenerPlace, Revision, encode
 from limen.runtime.slots import SlotBook
 
@@ -79,7 +80,8 @@ async def measure(core: Core, routes: int) -> None:
     print(f"{routes} routes           load  supervisor  prepare  publish  longest turn")
     for number, (name, source) in enumerate(cases.items(), 1):
         times = [time.perf_counter()]
-        config = loads(source)
+        with uncollected():
+            config = loads(source)
         times.append(time.perf_counter())
         made, book = revision(config, number, book)
         payload = encode(made)
