@@ -15,6 +15,7 @@ cdef class Connection(Stream):
     cdef bint readable        # an edge came that was not read to its end
     cdef bint broken          # sending failed: only closing is left
     cdef bint eof             # the peer will send no more
+    cdef bint hung            # the kernel has told of an end that was not read yet
     cdef Address peer
     cdef uint64_t sent        # bytes handed to the kernel
     cdef uint64_t received

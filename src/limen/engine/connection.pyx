@@ -159,8 +159,9 @@ cdef class Connection(Stream):
             done = recv(self.fd, data, room, 0)
             if done > 0:
                 self.received += <size_t>done
-                # a short read emptied the socket: what comes later brings a new edge
-                self.readable = <size_t>done == room
+                # a short read emptied the socket: what comes later brings a new edge; an end that was
+                # there already does not
+                self.readable = <size_t>done == room or self.hung
                 return done
             if done == 0:
                 self.readable = False

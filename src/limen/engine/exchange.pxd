@@ -43,6 +43,8 @@ cdef class Exchange(ExchangeState):
     cdef bint may_repeat(self, int fault, bint reused) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
+    cdef int hold_trailers(self, const char* base, const Field* trailers, unsigned int count) noexcept
+    cdef void end_request(self) noexcept
     cdef uint64_t hold_most(self) noexcept
     cdef void keep_more(self, const char* data, size_t size) noexcept
     cdef void pass_interim(self, const Head* head, const Field* fields, const char* base) noexcept

@@ -20,7 +20,7 @@ from limen.engine.board cimport (
     WORKER_HOOK_FAILURES,
 )
 from limen.engine.dial cimport Dial, new_dial
-from limen.engine.forwarding cimport find_client, lay_request, lay_response
+from limen.engine.forwarding cimport find_client, is_id_field, lay_request, lay_response
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
 from limen.engine.journal cimport (
     RETRY_ANSWERED,
@@ -89,7 +89,6 @@ from limen.engine.types cimport (
     FIELD_REFERER,
     FIELD_UPGRADE,
     FIELD_USER_AGENT,
-    FIELD_X_REQUEST_ID,
     FORM_ASTERISK,
     FORM_ORIGIN,
     FRAMING_LENGTH,
@@ -245,10 +244,12 @@ cdef class Exchange(ExchangeState):
         cdef const Field* field
         if self.service.id_field is None or len(self.service.id_field) == 0:
             return
-        if self.head.seen & SEEN(FIELD_X_REQUEST_ID) and (self.service.id_trust or self.is_sender_trusted()):
+        if self.service.id_trust or self.is_sender_trusted():
             for i in range(self.head.count):
                 field = &self.fields[i]
-                if field.id == FIELD_X_REQUEST_ID and 0 < field.value_length <= sizeof(self.id):
+                if is_id_field(self, field, self.base) and 0 < field.value_length <= sizeof(self.id) and is_visible(
+                    self.base + field.value, field.value_length
+                ):
                     memcpy(self.id, self.base + field.value, field.value_length)
                     self.id_length = field.value_length
                     return
@@ -318,7 +319,8 @@ cdef class Exchange(ExchangeState):
             self.finish()
             return
         # the request as received, without what identifies somebody (RFC 9110, 9.3.8)
-        body = self.worker.value(self.head.size)
+        # ": " may be one byte longer than what came
+        body = self.worker.value(self.head.size + self.head.count)
         if body == NULL:
             self.refuse(FAULT_MEMORY)
             return
@@ -337,6 +339,8 @@ cdef class Exchange(ExchangeState):
             memcpy(out + 2, self.base + field.value, field.value_length)
             memcpy(out + 2 + field.value_length, b"\r\n", 2)
             out += field.value_length + 4
+        memcpy(out, b"\r\n", 2)
+        out += 2
         add_field(self, &count, b"Content-Type", 12, b"message/http", 12)
         send_reply(self, 200, body, <size_t>(out - body), count, False)
         self.finish()
@@ -665,7 +669,7 @@ cdef class Exchange(ExchangeState):
         if self.keep is not None:
             self.push_kept()
         elif self.request_over:
-            origin.send_end(NULL, NULL, 0)
+            self.end_request()
 
     cdef void push_kept(self) noexcept:
         """Send what was kept of the content, as far as the origin takes it."""
@@ -690,7 +694,7 @@ cdef class Exchange(ExchangeState):
             self.keep = None
             self.keep_lost = True
         if self.request_over or self.replaced:
-            self.origin.send_end(NULL, NULL, 0)
+            self.end_request()
         if not self.request_over:
             self.client.resume()
 
@@ -805,6 +809,32 @@ cdef class Exchange(ExchangeState):
         ):
             self.client.pause()
 
+    cdef int hold_trailers(self, const char* base, const Field* trailers, unsigned int count) noexcept:
+        """Copy the request's trailers: the content before them may still wait, or go out once more."""
+        cdef size_t room = count * sizeof(Field)
+        cdef size_t size = 0
+        cdef unsigned int i
+        for i in range(count):
+            size = max(size, <size_t>trailers[i].name + trailers[i].name_length)
+            size = max(size, <size_t>trailers[i].value + trailers[i].value_length)
+        free(self.trailer_block)
+        self.trailer_block = <char*>malloc(room + size)
+        if self.trailer_block == NULL:
+            return -1
+        memcpy(self.trailer_block, trailers, room)
+        memcpy(self.trailer_block + room, base, size)
+        self.trailer_count = count
+        return 0
+
+    cdef void end_request(self) noexcept:
+        """Tell the origin that the request is whole."""
+        if self.trailer_block == NULL:
+            self.origin.send_end(NULL, NULL, 0)
+            return
+        self.origin.send_end(
+            self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
+        )
+
     cdef uint64_t hold_most(self) noexcept:
         if self.body_limit:
             return max(self.action.keep_memory, self.body_limit + INPUT_SIZE)
@@ -829,10 +859,13 @@ cdef class Exchange(ExchangeState):
             self.request_over = True
             if self.replaced:
                 return
+            if count and self.hold_trailers(base, trailers, count) < 0:
+                self.refuse(FAULT_MEMORY)
+                return
             if self.parked and self.body_waiter is not None and self.phase == PHASE_HOOK:
                 self.hand_body(self.keep)
             elif self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
-                self.origin.send_end(base, trailers, count)
+                self.end_request()
         elif source is self.origin:
             self.response_over = True
             if self.phase == PHASE_RESPONSE_HOOK:
@@ -1274,6 +1307,7 @@ cdef class Exchange(ExchangeState):
         self.path = self.base + self.head.path
         self.path_length = self.head.path_length
         if self.path_length and not is_plain(self.path, self.path_length):
+            free(self.normal)
             self.normal = <char*>malloc(self.path_length)
             if self.normal == NULL:
                 return FAULT_MEMORY
@@ -1330,6 +1364,14 @@ cdef class Exchange(ExchangeState):
             elif self.origin is not None and not self.client.is_clogged():
                 self.origin.resume()
         self.worker.flush()
+
+
+cdef inline bint is_visible(const char* text, size_t size) noexcept nogil:
+    cdef size_t i
+    for i in range(size):
+        if not 32 < <unsigned char>text[i] < 127:
+            return False
+    return True
 
 
 cdef inline bint is_plain(const char* path, size_t size) noexcept nogil:

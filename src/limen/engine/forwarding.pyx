@@ -29,7 +29,6 @@ from limen.engine.types cimport (
     FIELD_KEEP_ALIVE,
     FIELD_MAX_FORWARDS,
     FIELD_NAMED,
-    FIELD_OTHER,
     FIELD_PROXY_AUTHENTICATE,
     FIELD_PROXY_AUTHENTICATION_INFO,
     FIELD_PROXY_AUTHORIZATION,
@@ -47,7 +46,6 @@ from limen.engine.types cimport (
     FIELD_X_FORWARDED_PROTO,
     FIELD_X_ORIGINAL_URL,
     FIELD_X_REAL_IP,
-    FIELD_X_REQUEST_ID,
     FORM_ASTERISK,
     HEAD_TE_TRAILERS,
     METHOD_HEAD,
@@ -103,14 +101,12 @@ cdef inline void add(Worker worker, unsigned int* count, const char* name, uint3
     field.value_length = length
 
 
-cdef inline bint is_id_field(ExchangeState exchange, const Field* field, const char* base) noexcept:
+cdef bint is_id_field(ExchangeState exchange, const Field* field, const char* base) noexcept:
     cdef bytes name = exchange.service.id_field
     cdef uint32_t i
     cdef unsigned char a
     cdef unsigned char b
-    if field.id == FIELD_X_REQUEST_ID:
-        return True
-    if field.id != FIELD_OTHER or field.name_length != <uint32_t>len(name):
+    if field.name_length != <uint32_t>len(name):
         return False
     for i in range(field.name_length):
         a = <unsigned char>base[field.name + i]
@@ -441,7 +437,7 @@ cdef int add_originator(
         if value == NULL:
             return -1
         if trusted:
-            used = join_field(exchange, FIELD_FORWARDED, value, room - 256 if room > 256 else room)
+            used = join_field(exchange, FIELD_FORWARDED, value, head.size)
             if used < 0:
                 return -1
             value += used
@@ -470,7 +466,7 @@ cdef int add_originator(
         if value == NULL:
             return -1
         if trusted:
-            used = join_field(exchange, FIELD_X_FORWARDED_FOR, value, room - 64 if room > 64 else room)
+            used = join_field(exchange, FIELD_X_FORWARDED_FOR, value, head.size)
             if used < 0:
                 return -1
             value += used

@@ -130,13 +130,15 @@ cdef void send_reply(
         exchange.sent += size
         exchange.client.send_data(body, size)
     exchange.client.send_end(NULL, NULL, 0)
+    # the body may lie in the worker's scratch, where a pipelined request behind this one writes next
+    worker.flush()
 
 
 cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     """Answer with the fault's status, its reason in words, and Proxy-Status (RFC 9209)."""
     cdef Worker worker = exchange.worker
     cdef unsigned int count = 0
-    cdef char* body = worker.value(1024)
+    cdef char* body = worker.value(2048)
     cdef char* told = worker.value(512)
     cdef int size
     cdef int length

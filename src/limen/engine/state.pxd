@@ -48,7 +48,7 @@ cdef class ExchangeState(Party):
     cdef bytes rewritten      # request path from `replace`, or None
     cdef Address peer         # who the client is (behind trusted proxies)
     cdef Address sender       # who is connected
-    cdef char id[64]          # request id
+    cdef char id[128]         # request id
     cdef uint32_t id_length
     cdef int minor            # of the client's version
     # where it stands
@@ -81,6 +81,8 @@ cdef class ExchangeState(Party):
     cdef Keep keep
     cdef uint64_t keep_sent   # of it, to the present origin
     cdef bint keep_lost       # content has passed that was not kept: no other attempt
+    cdef char* trailer_block  # owned: trailer fields, then their bytes; NULL when there are none
+    cdef unsigned int trailer_count
     # hooks
     cdef object hook_state    # what Python keeps with this exchange
     cdef int hook_index

@@ -10,3 +10,4 @@ cdef class ExchangeState(Party):
         free(self.block)
         free(self.normal)
         free(self.response_block)
+        free(self.trailer_block)

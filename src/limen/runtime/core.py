@@ -76,7 +76,7 @@ class Core:
         self._housekeeping: list[asyncio.Task[None]] = []
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
-        """The loop whose selector is the engine."""
+        """See WorkerCore."""
         return asyncio.SelectorEventLoop(self._engine.selector())
 
     # Revisions
@@ -147,7 +147,7 @@ class Core:
     # Listeners
 
     def listen(self, listener_key: str, fd: int) -> None:
-        """Accept on `fd`, which is ours from now on, by the revision in force."""
+        """See WorkerCore."""
         assert self._force is not None  # noqa: S101 the order of life
         try:
             self._engine.listen(listener_key, fd, self._force.services[listener_key])
@@ -156,28 +156,28 @@ class Core:
             os.close(fd)
 
     def unlisten(self, listener_key: str) -> None:
-        """Accept no more for this listener."""
+        """See WorkerCore."""
         self._engine.unlisten(listener_key)
 
     def drain(self) -> None:
-        """Accept no more at all and let what is going on end."""
+        """See WorkerCore."""
         self._engine.drain()
 
     def live(self) -> Mapping[str, int]:
-        """Connections of clients, exchanges, tunnels."""
+        """See WorkerCore."""
         return self._engine.live()
 
     def status(self) -> Mapping[str, object]:
-        """The same, with the engine's own figures."""
+        """See WorkerCore."""
         return {"live": self._engine.live(), "engine": self._engine.counters()}
 
     def reopen_logs(self) -> None:
-        """Open the access log anew, after a rotation."""
+        """See WorkerCore."""
         if self._journal is not None:
             self._journal.reopen()
 
     def stop(self) -> None:
-        """Close everything at once."""
+        """See WorkerCore."""
         for task in [*self._housekeeping, *self._tasks]:
             task.cancel()
         self._engine.stop()

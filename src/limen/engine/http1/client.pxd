@@ -36,6 +36,8 @@ cdef class Http1Client(Accepted):
     cdef Pipe* pipe           # owned while content is spliced
     cdef uint64_t since       # monotonic ns: content began, or the reader got stuck
     cdef uint64_t mark        # bytes moved by then
+    cdef uint64_t noted       # bytes of content when the timer fired last
+    cdef uint64_t noted_at    # monotonic ns: when that number was seen first
 
     cdef void on_readable(self) noexcept
     cdef size_t process(self, const char* data, size_t size) noexcept
@@ -48,6 +50,7 @@ cdef class Http1Client(Accepted):
     cdef void close_gently(self) noexcept
     cdef void on_eof(self) noexcept
     cdef void arm_content(self) noexcept
+    cdef void arm_look(self) noexcept
     cdef void answer_malformed(self, int fault) noexcept
     cdef void read_off(self) noexcept
     cdef bint partial_only(self) noexcept

@@ -33,6 +33,7 @@ from limen.engine.types cimport (
     FAULT_BODY_TIMEOUT,
     FAULT_CLIENT_CLOSED,
     FAULT_CLIENT_IDLE,
+    FAULT_FIELDS_TOO_LARGE,
     FAULT_HEAD_TIMEOUT,
     FAULT_MEMORY,
     FAULT_SLOW_READER,
@@ -82,7 +83,8 @@ cdef class Http1Client(Accepted):
                     self.chunked = True
                 else:
                     self.keep_alive = False
-            if head.close or self.ending or self.eof:
+            if head.close or self.ending or self.eof or self.state < CLIENT_WAIT:
+                # an answer before the end of the request ends the connection (RFC 9112, 9.3): say so
                 self.keep_alive = False
         data = write_response(self.worker, head, self.minor, self.chunked, not self.keep_alive, &size)
         if data == NULL:
@@ -152,6 +154,8 @@ cdef class Http1Client(Accepted):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.hung = True
             if events & (EPOLLERR | EPOLLHUP) and self.state == CLIENT_WAIT:
                 # reset: nobody is there to answer. A half-close alone is a legal way to wait for one
                 self.fail(FAULT_CLIENT_CLOSED)
@@ -197,8 +201,9 @@ cdef class Http1Client(Accepted):
         if not self.paused:
             return
         self.paused = False
-        if self.state < CLIENT_WAIT:
-            self.worker.arm(self, self.worker.now + self.service.body_timeout)
+        if self.state == CLIENT_CONTENT or self.state == CLIENT_TRAILERS:
+            # the time it was held back is not the client's
+            self.arm_content()
         self.worker.defer(self)
 
     cdef void on_readable(self) noexcept:
@@ -284,13 +289,18 @@ cdef class Http1Client(Accepted):
             if self.paused:
                 # we hold it back: the time starts again with resume()
                 return
-            if self.received == self.mark or (
-                now - self.since > self.service.min_rate_after
-                and (self.received - self.mark) * 1000000000 < self.service.min_rate * (now - self.since)
+            if self.received != self.noted:
+                self.noted = self.received
+                self.noted_at = now
+            elif now - self.noted_at >= self.service.body_timeout:
+                self.fail(FAULT_BODY_TIMEOUT)
+                return
+            if now - self.since >= self.service.min_rate_after and (
+                (self.received - self.mark) * 1000000000 < self.service.min_rate * (now - self.since)
             ):
                 self.fail(FAULT_BODY_TIMEOUT)
                 return
-            self.arm_content()
+            self.arm_look()
         elif self.state == CLIENT_WAIT or self.state == CLIENT_CLOSING:
             if self.lingering:
                 self.abort()
@@ -299,7 +309,7 @@ cdef class Http1Client(Accepted):
                 self.since = 0
                 return
             moved = self.sent - self.mark
-            if moved * 1000000000 < self.service.min_rate * (now - self.since):
+            if moved == 0 or moved * 1000000000 < self.service.min_rate * (now - self.since):
                 self.worker.board.count_fault(FAULT_SLOW_READER)
                 self.fail(FAULT_SLOW_READER)
                 return
@@ -308,10 +318,17 @@ cdef class Http1Client(Accepted):
             self.worker.arm(self, now + self.service.body_timeout)
 
     cdef void arm_content(self) noexcept:
-        """Look after the request's content again in a while: has anything come, and fast enough?"""
-        self.since = self.worker.now
-        self.mark = self.received
-        self.worker.arm(self, self.worker.now + self.service.body_timeout)
+        """Content begins, or goes on after we held it back: from now on it has to come, and fast enough."""
+        self.since = self.noted_at = self.worker.now
+        self.mark = self.noted = self.received
+        self.arm_look()
+
+    cdef void arm_look(self) noexcept:
+        """Look again after a while. The rate is an average since the beginning, so windows don't hide a trickle."""
+        cdef uint64_t pause = self.service.body_timeout
+        if self.service.min_rate and self.service.min_rate_after < pause:
+            pause = self.service.min_rate_after
+        self.worker.arm(self, self.worker.now + pause)
 
     # From the client -----------------------------------------------------------------------------------
 
@@ -362,10 +379,14 @@ cdef class Http1Client(Accepted):
                 data += used
                 size -= used
             else:
-                if self.scanned and not head_ready(data, size, &self.scanned) and data[0] != 13:
+                if self.scanned and size <= self.service.limits.fields and (
+                    not head_ready(data, size, &self.scanned) and data[0] != 13
+                ):
                     self.save(data, size)
                     return size
                 result = parse_trailers(data, size, &self.service.limits, self.worker.parsed, &count)
+                if result == 0 and size > self.service.limits.fields + 2:
+                    result = -FAULT_FIELDS_TOO_LARGE
                 if result == 0:
                     self.scanned = max(self.scanned, <size_t>1)
                     self.save(data, size)
@@ -393,11 +414,14 @@ cdef class Http1Client(Accepted):
             skipped = 2
             if size == 0:
                 return 2
-        if self.scanned and not head_ready(data, size, &self.scanned):
+        if self.scanned and size <= self.service.limits.fields and not head_ready(data, size, &self.scanned):
+            # over the bound the parser has the word: nothing grows because an end does not come
             self.save(data, size)
             return 0
         self.service = self.listener.service if self.listener is not None else self.service
         result = parse_request(data, size, &self.service.limits, head, worker.parsed)
+        if result == 0 and size > self.service.limits.line + self.service.limits.fields + 4:
+            result = -FAULT_FIELDS_TOO_LARGE
         if result == 0:
             if self.ahead_end == self.ahead_start and (self.served or self.ending):
                 # the first bytes of another request: its time begins

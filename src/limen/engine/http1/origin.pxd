@@ -28,6 +28,8 @@ cdef class Http1Origin(Pooled):
     cdef bint request_over    # the request was sent to its end
     cdef bint request_chunked
     cdef bint answered        # any byte of a response has come
+    cdef bint surplus         # bytes lie behind the head that is being handled
+    cdef uint64_t mark        # bytes sent when the timer was set
     cdef uint64_t remaining
     cdef ChunkDecoder decoder
     cdef char* partial        # owned; an incomplete head or trailer section

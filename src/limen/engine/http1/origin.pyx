@@ -114,6 +114,7 @@ cdef class Http1Origin(Pooled):
         self.request_over = False
         self.request_chunked = False
         self.paused = False
+        self.mark = <uint64_t>-1
         self.worker.arm(self, self.worker.now + self.head_timeout)
 
     # Towards the origin --------------------------------------------------------------------------
@@ -178,6 +179,8 @@ cdef class Http1Origin(Pooled):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
+            if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.hung = True
             if not self.paused:
                 self.on_readable()
 
@@ -210,13 +213,17 @@ cdef class Http1Origin(Pooled):
             if party is not None:
                 party.on_time(self)
         elif self.state == ORIGIN_HEAD:
-            if self.request_over or self.backlog != NULL:
+            if self.request_over:
                 self.fail(FAULT_RESPONSE_TIMEOUT)
+            elif self.sent == self.mark and (self.backlog != NULL or not self.writable):
+                # it has taken nothing of the request since we looked last
+                self.fail(FAULT_ORIGIN_STALL)
             else:
                 # the client is still sending; its own time is kept on its side
-                self.worker.arm(self, self.worker.now + self.head_timeout)
+                self.mark = self.sent
+                self.worker.arm(self, self.worker.now + self.stall_timeout)
         elif self.state == ORIGIN_CONTENT or self.state == ORIGIN_TRAILERS:
-            if self.paused or self.pipe != NULL:
+            if self.paused:
                 # the client is slow, not the origin
                 self.worker.arm(self, self.worker.now + self.stall_timeout)
             else:
@@ -229,6 +236,9 @@ cdef class Http1Origin(Pooled):
         if not self.paused:
             return
         self.paused = False
+        if self.state == ORIGIN_CONTENT or self.state == ORIGIN_TRAILERS:
+            # the time it was held back is not the origin's
+            self.worker.arm(self, self.worker.now + self.stall_timeout)
         if self.readable or self.pipe != NULL or self.eof:
             self.worker.defer(self)
 
@@ -254,6 +264,9 @@ cdef class Http1Origin(Pooled):
                 if self.paused or self.closed:
                     return
             held = self.partial_size
+            if held >= INPUT_SIZE:
+                self.fail(FAULT_RESPONSE + 16)
+                return
             if held:
                 memcpy(input, self.partial, held)
             got = self.receive(input + held, INPUT_SIZE - held)
@@ -320,6 +333,7 @@ cdef class Http1Origin(Pooled):
                     self.fail(FAULT_RESPONSE - result)
                     return
                 self.drop_partial()
+                self.surplus = size > <size_t>result
                 self.take_head(data)
                 data += result
                 size -= <size_t>result
@@ -384,6 +398,9 @@ cdef class Http1Origin(Pooled):
         if self.closed or self.party is None or self.state != ORIGIN_CONTENT:
             return
         if self.framing == FRAMING_NONE or (self.framing == FRAMING_LENGTH and self.remaining == 0):
+            if self.surplus:
+                # content where there is none: the connection must not meet another request
+                self.keep_alive = False
             self.complete(NULL, 0)
 
     cdef size_t take_content(self, const char* data, size_t size) noexcept:
@@ -477,8 +494,9 @@ cdef class Http1Origin(Pooled):
             return
         if (
             self.state != ORIGIN_COMPLETE or not self.keep_alive or not self.request_over or self.broken or self.eof
-            or self.backlog != NULL or self.worker.draining
+            or self.backlog != NULL or self.worker.draining or self.hung or (self.readable and self.is_stale())
         ):
+            # also if something lies unread behind the response: it would answer the next request
             self.abort()
             return
         self.state = ORIGIN_IDLE
