@@ -10,14 +10,18 @@ each the longest time between two turns of the worker's loop, in milliseconds.
 import asyncio
 import sys
 import time
+from itertools import pairwise
+from typing import Self
 
 from limen.config import Config, loads
 from limen.observe import board
 from limen.runtime.core import Core
 from limen.runtime.estate import listener_keys
 from limen.runtime.names import CAPACITY, slot_names
+from limen.runtime.pacing import uncollected
 from limen.runtime.revision import ListenerPlace, Revision, encode
 from limen.runtime.slots import SlotBook
+
 
 def text(routes: int, *, first: str = "", stem: str = "") -> str:
     """YAML with so many routes."""
@@ -42,7 +46,7 @@ class Watch:
     def __init__(self) -> None:
         self.longest = 0.0
 
-    async def __aenter__(self) -> "Watch":
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
         await asyncio.sleep(0.01)
         self.longest = 0.0
@@ -76,7 +80,8 @@ async def measure(core: Core, routes: int) -> None:
     print(f"{routes} routes           load  supervisor  prepare  publish  longest turn")
     for number, (name, source) in enumerate(cases.items(), 1):
         times = [time.perf_counter()]
-        config = loads(source)
+        with uncollected():
+            config = loads(source)
         times.append(time.perf_counter())
         made, book = revision(config, number, book)
         payload = encode(made)
@@ -88,7 +93,7 @@ async def measure(core: Core, routes: int) -> None:
             times.append(time.perf_counter())
             core.publish(number)
             times.append(time.perf_counter())
-        load, supervisor, _, prepare, publish = (after - before for before, after in zip(times, times[1:], strict=False))
+        load, supervisor, _, prepare, publish = (after - before for before, after in pairwise(times))
         print(
             f"{name:18}  {load:7.3f} s  {supervisor:7.3f} s  {prepare:5.3f} s  {publish:5.3f} s"
             f"  {watch.longest * 1000:8.1f} ms  ({len(payload) / 1e6:.1f} MB)"

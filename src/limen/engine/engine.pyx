@@ -4,6 +4,7 @@
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.acceptor cimport Acceptor
 from limen.engine.service cimport Service
+from limen.engine.stream cimport Party
 from limen.engine.sys cimport EPOLLIN, IPPROTO_TCP, TCP_NODELAY, monotonic, setsockopt
 from limen.engine.types cimport FAULT_DRAIN
 from limen.engine.worker cimport Worker
@@ -43,7 +44,7 @@ cdef class Engine(Worker):
         setsockopt(acceptor.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
         result = self.watch(acceptor, EPOLLIN)
         if result < 0:
-            self.bury(acceptor)
+            self.bury_shared(acceptor)
             raise OSError(-result, os.strerror(-result))
         self.acceptors[key].append(acceptor)
         # connections that came before we watched make no edge
@@ -82,7 +83,7 @@ cdef class Engine(Worker):
         self.draining = True
         for acceptors in self.acceptors.values():
             for acceptor in acceptors:
-                self.bury(<Acceptor>acceptor)
+                self.bury_shared(<Acceptor>acceptor)
             acceptors.clear()
         for listener in (*self.listeners.values(), *self.leaving):
             self.close_connections(<Listener>listener)
@@ -99,10 +100,13 @@ cdef class Engine(Worker):
 
     cdef int close_connections(self, Listener listener) except -1:
         cdef Accepted connection
+        cdef Party party
         while listener.first != NULL:
             connection = <Accepted>listener.first
-            if connection.party is not None:
-                connection.party.on_fault(connection, FAULT_DRAIN)
+            # held: ending, it lets go of the connection, and the connection of it
+            party = connection.party
+            if party is not None:
+                party.on_fault(connection, FAULT_DRAIN)
             connection.abort()
         return 0
 
@@ -110,7 +114,7 @@ cdef class Engine(Worker):
         for acceptor in acceptors:
             (<Acceptor>acceptor).accept_rest()
             self.flush()
-            self.bury(<Acceptor>acceptor)
+            self.bury_shared(<Acceptor>acceptor)
         acceptors.clear()
         return 0
 

@@ -63,6 +63,7 @@ cdef class Reactor:
     cdef int watch(self, Handler handler, uint32_t events) noexcept
     cdef int adopt(self, Handler handler, uint32_t events) noexcept
     cdef void bury(self, Handler handler) noexcept
+    cdef void bury_shared(self, Handler handler) noexcept
     cdef void defer(self, Handler handler) noexcept
     cdef void flush(self) noexcept
     cdef int run(self, double timeout) except -2

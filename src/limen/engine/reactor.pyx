@@ -11,6 +11,7 @@ from limen.engine.sys cimport (
     EINTR,
     EPOLL_CLOEXEC,
     EPOLL_CTL_ADD,
+    EPOLL_CTL_DEL,
     EPOLL_CTL_MOD,
     EPOLLERR,
     EPOLLET,
@@ -137,6 +138,13 @@ cdef class Reactor:
             self.grave_room *= 2
         self.graveyard[self.grave_count] = <void*>handler
         self.grave_count += 1
+
+    cdef void bury_shared(self, Handler handler) noexcept:
+        """As bury(), for a descriptor whose description other processes have, too: closing ours ends no events."""
+        cdef epoll_event event
+        if handler.watched and not handler.closed:
+            epoll_ctl(self.epfd, EPOLL_CTL_DEL, handler.fd, &event)
+        self.bury(handler)
 
     cdef void defer(self, Handler handler) noexcept:
         """Have handler.on_turn() called after the events of this batch."""

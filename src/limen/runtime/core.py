@@ -82,7 +82,7 @@ class Core:
     # Revisions
 
     async def prepare(self, payload: bytes, number: int) -> None:
-        """See WorkerCore. Connections are served meanwhile."""
+        """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
         parts: Parts = {}
         revision = await paced(unpack(payload, self._parts, parts))
         assembly = await paced(assemble(self._engine, revision, self._force))
@@ -96,7 +96,7 @@ class Core:
         return settings.open() if settings is not None else None
 
     def publish(self, number: int) -> None:
-        """See WorkerCore."""
+        """Put a prepared revision in force; others that were prepared are dropped."""
         prepared = self._prepared.pop(number)
         self._prepared.clear()
         assembly, self._parts = prepared.assembly, prepared.parts
@@ -117,7 +117,7 @@ class Core:
         self._restart_housekeeping()
 
     def discard(self, number: int) -> None:
-        """See WorkerCore."""
+        """Drop a prepared revision."""
         prepared = self._prepared.pop(number, None)
         if prepared is not None and prepared.journal is not None and prepared.journal is not self._journal:
             prepared.journal.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -15,16 +16,22 @@ Steps = Generator[None, None, Result]
 
 async def paced(steps: Steps[Result]) -> Result:
     """Does the work on the running loop; raises what it raises."""
-    # What is built lives on, all of it: looking for garbage in it again and again would take longer than building it.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         while True:
             try:
                 next(steps)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             await asyncio.sleep(0)
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """For building what lives on: looking for garbage in it again and again takes longer than building it."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()

@@ -82,7 +82,8 @@ def unpack(payload: bytes, kept: Parts, parts: Parts) -> Steps[Revision]:
     found = _load(payload)
     if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], Revision):
         raise TypeError(f"payload holds a {type(found).__name__}, not a Revision")
-    revision, dumped = found
+    revision: Revision = found[0]
+    dumped: tuple[tuple[bytes, ...], ...] = found[1]
     listeners = []
     for listener, pieces in zip(revision.config.listeners, dumped, strict=True):
         routes: list[Route] = []

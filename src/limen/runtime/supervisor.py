@@ -33,6 +33,7 @@ from limen.runtime.event_log import configure as configure_log
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
+from limen.runtime.pacing import uncollected
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, replace
@@ -221,7 +222,8 @@ class Supervisor:
             raise ReloadFailed("this instance was not started from a file: there is nothing to read again")
         previous = self._estate
         try:
-            config = await asyncio.to_thread(self._options.load)
+            with uncollected():
+                config = await asyncio.to_thread(self._options.load)
             successor = establish(
                 config,
                 number=previous.revision.number + 1,

@@ -1,6 +1,8 @@
 """The end of an instance, and a new one taking its place, on the real engine."""
 
+import contextlib
 import os
+import re
 import select
 import signal
 import threading
@@ -103,24 +105,32 @@ def test_a_drain_under_load_fails_no_request_that_was_let_in(start):
 
 
 def test_handovers_under_load_fail_no_request(start):
-    site = start(status=-signal.SIGKILL)
-    first = site.pid
-    pids = [first]
-    try:
-        with Load(site.port(), kept=4, fresh=6) as load:
-            for number in range(2):
-                load.wait(100)
-                os.kill(pids[-1], signal.SIGUSR2)
-                found = site.wait_for_log(r"handover: process (\d+) has taken over", 60, count=number + 1)
-                pids.append(int(found[-1]))
-                load.wait(100)
+    site = start()
+    pids = [site.pid]
+    with ending(pids), Load(site.port(), kept=4, fresh=6) as load:
+        for _ in range(2):
+            load.wait(100)
+            os.kill(pids[-1], signal.SIGUSR2)
+            done = f" {pids[-1]} limen.supervisor: handover: process ([0-9]+) has taken over"
+            wait_until(lambda wanted=done: re.search(wanted, site.log), 60, what=done)
+            pids.append(int(re.search(done, site.log)[1]))
+            load.wait(100)
+        load.stop()
         assert load.failures == []
         assert site.get("/").status == 200
         assert site.metrics()["limen_workers"] == 2
+        assert site.wait_for_exit() == 0
+    site.check_log()
+
+
+@contextlib.contextmanager
+def ending(pids):
+    """Ends the instances that came after the first, which is not our child."""
+    try:
+        yield
     finally:
         for pid in pids[1:]:
             end(pid)
-    site.kill()
 
 
 def end(pid):

@@ -58,7 +58,7 @@ def test_the_combined_format(start):
 
 
 def test_records_wait_for_the_flush_and_are_all_there_at_the_end(start):
-    site = start(FLUSH="1h")
+    site = start(FLUSH="1m")
     for _ in range(10):
         site.get("/own")
     assert records(site) == []
