@@ -18,7 +18,7 @@ class Limits(Section):
     )
     per_client: Annotated[int | None, optional(whole(1, 1_000_000))] = Field(
         default=200,
-        description="Connections of one client address per worker, over all listeners; `none` for no bound. While it is "
-        "not set, loopback addresses are spared, because what runs on this machine often stands for many clients; a "
+        description="Connections of one client address per worker, over all listeners; `none` for no bound. While it "
+        "is not set, loopback addresses are spared, because what runs on this machine often stands for many clients; a "
         "bound that is set spares only addresses that the listener has among its `trusted`.",
     )

@@ -19,7 +19,8 @@ ListenerCap = Annotated[int | None, optional(whole(1, 1_000_000))]
 
 class Head(Section):
     """Limits of a request head, which is at most 64 KiB in all; what is larger is answered with 414 or 431 and the
-    connection closed."""
+    connection closed.
+    """
 
     line: Annotated[int, size("256B", "16KiB")] = Field(
         default=parse_size("8KiB"), description="Largest request line, target included (414 beyond)."
@@ -148,8 +149,8 @@ class Listener(Section):
     )
     per_client: ListenerCap = Field(
         default=None,
-        description="Replaces the root's `limits.per_client` for connections to this listener. What is compared with it "
-        "is the same count: a client address's connections to the worker over all listeners. Spares only `trusted` "
+        description="Replaces the root's `limits.per_client` for connections to this listener. What is compared with "
+        "it is the same count: a client address's connections to the worker over all listeners. Spares only `trusted` "
         "addresses. `none` leaves it at the root's.",
     )
     via: Annotated[Name | None, NoneWord()] = Field(
