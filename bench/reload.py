@@ -19,6 +19,7 @@ from limen.runtime.names import CAPACITY, slot_names
 from limen.runtime.revision import ListenerPlace, Revision, encode
 from limen.runtime.slots import SlotBook
 
+
 def text(routes: int, *, first: str = "", stem: str = "") -> str:
     """YAML with so many routes."""
     lines = ["upstreams:", "  web: {endpoints: ['127.0.0.1:9001']}", "listeners:", "  - bind: 127.0.0.1:8080"]
@@ -88,7 +89,9 @@ async def measure(core: Core, routes: int) -> None:
             times.append(time.perf_counter())
             core.publish(number)
             times.append(time.perf_counter())
-        load, supervisor, _, prepare, publish = (after - before for before, after in zip(times, times[1:], strict=False))
+        load, supervisor, _, prepare, publish = (
+            after - before for before, after in zip(times, times[1:], strict=False)
+        )
         print(
             f"{name:18}  {load:7.3f} s  {supervisor:7.3f} s  {prepare:5.3f} s  {publish:5.3f} s"
             f"  {watch.longest * 1000:8.1f} ms  ({len(payload) / 1e6:.1f} MB)"

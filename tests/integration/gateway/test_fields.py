@@ -124,7 +124,14 @@ def test_ipv6_clients_are_quoted(start_gateway, start_origin):
 
 def test_request_id(start_gateway, start_origin):
     origin = start_origin()
-    gateway = start_gateway(origin, listener={"request_id": {"field": "X-Trace"}, "via": "none", "forwarded": {"forwarded": False, "x_forwarded": False}})
+    gateway = start_gateway(
+        origin,
+        listener={
+            "request_id": {"field": "X-Trace"},
+            "via": "none",
+            "forwarded": {"forwarded": False, "x_forwarded": False},
+        },
+    )
     with gateway.connect() as client:
         client.request("GET", "/", [("X-Trace", "mine")])
         client.request("GET", "/")
@@ -148,7 +155,15 @@ def test_request_id(start_gateway, start_origin):
 
 
 def test_date_is_added_and_reason_kept(start_gateway, start_origin):
-    gateway = start_gateway(start_origin([Reply(reason="Very Fine"), Raw(b"HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n"), Raw(b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n")]))
+    gateway = start_gateway(
+        start_origin(
+            [
+                Reply(reason="Very Fine"),
+                Raw(b"HTTP/1.1 299\r\nContent-Length: 0\r\n\r\n"),
+                Raw(b"HTTP/1.1 299 \r\nContent-Length: 0\r\n\r\n"),
+            ]
+        )
+    )
     with gateway.connect() as client:
         response = client.request()
         assert response.reason == "Very Fine"
@@ -169,7 +184,11 @@ ROUTES = [
     {"match": {"path": "/strip/"}, "upstream": "web", "rewrite": {"strip": "/strip"}},
     {"match": {"path": "/both"}, "upstream": "web", "rewrite": {"strip": "/both", "add": "/v2"}},
     {"match": {"path": "/add"}, "upstream": "web", "rewrite": {"add": "/v1/"}},
-    {"match": {"path": "/replace"}, "upstream": "web", "rewrite": {"replace": {"pattern": "/replace/(\\d+)", "with": "/item-\\1"}}},
+    {
+        "match": {"path": "/replace"},
+        "upstream": "web",
+        "rewrite": {"replace": {"pattern": "/replace/(\\d+)", "with": "/item-\\1"}},
+    },
     {"match": {"path": "/redirect"}, "redirect": {"to": "https://{host}{path}{query}"}},
     {"match": {"path": "/moved"}, "redirect": {"to": "/new{query}", "status": 301}},
     {"match": {"path": "/respond"}, "respond": {"status": 418, "body": "teapot", "fields": {"X-A": "b"}}},

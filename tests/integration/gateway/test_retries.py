@@ -91,7 +91,9 @@ def test_a_stale_connection_never_surfaces(start_gateway):
         with gateway.connect() as client:
             for number in range(60):
                 if number % 3 == 2:
-                    wait_until(lambda: gateway.total("limen_endpoint_connections") == 0, what="closed") if number == 2 else None
+                    wait_until(
+                        lambda: gateway.total("limen_endpoint_connections") == 0, what="closed"
+                    ) if number == 2 else None
                 assert client.request("GET", f"/{number}").content == b"ok"
         assert len(origin.connections) == 60
         assert all(record["status"] == 200 for record in gateway.wait_for_records(60))
@@ -141,7 +143,11 @@ def test_why_there_was_no_other_attempt(start_gateway, start_origin):
         breaks,
         routes=[
             {"match": {"path": "/none"}, "upstream": "web", "retry": {"attempts": 0}},
-            {"match": {"path": "/body"}, "upstream": "web", "retry": {"methods": "any", "max": "1KiB", "memory": "1KiB"}},
+            {
+                "match": {"path": "/body"},
+                "upstream": "web",
+                "retry": {"methods": "any", "max": "1KiB", "memory": "1KiB"},
+            },
             {"match": {"path": "/late"}, "upstream": "web", "timeouts": {"response": "100ms"}},
             {"upstream": "web"},
         ],
@@ -166,7 +172,13 @@ def test_why_there_was_no_other_attempt(start_gateway, start_origin):
     assert gateway.get("/late").status == 504
     records = gateway.wait_for_records(7)
     assert [record["retry_blocked"] for record in records] == [
-        "attempts", "attempts", "method", "method", "body", "answered", "fault",
+        "attempts",
+        "attempts",
+        "method",
+        "method",
+        "body",
+        "answered",
+        "fault",
     ]
     assert [record["attempts"] for record in records] == [1, 3, 1, 1, 1, 1, 1]
 

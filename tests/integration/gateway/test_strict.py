@@ -308,7 +308,9 @@ def test_an_origin_that_does_not_read(start_gateway):
         time.sleep(3)
 
     with RawOrigin(handler) as origin:
-        gateway = start_gateway(origin, route={"timeouts": {"response": "300ms", "stall": "300ms"}, "body": {"max": "none"}})
+        gateway = start_gateway(
+            origin, route={"timeouts": {"response": "300ms", "stall": "300ms"}, "body": {"max": "none"}}
+        )
         before = gateway.memory()
         with gateway.connect() as spliced, gateway.connect() as chunked:
             spliced.send_request("POST", "/", [("Content-Length", str(1 << 30))])
@@ -369,7 +371,9 @@ def test_origins_that_keep_us_waiting(start_gateway, start_origin):
             client.send_request("GET", target)
             assert client.read_head().status == 200
             assert client.read_to_end() == b"x" * 50
-    assert [record.get("fault") for record in gateway.wait_for_records(4)] == ["response_timeout"] * 2 + ["origin_stall"] * 2
+    assert [record.get("fault") for record in gateway.wait_for_records(4)] == ["response_timeout"] * 2 + [
+        "origin_stall"
+    ] * 2
     assert json.dumps(gateway.records[0])
 
 
