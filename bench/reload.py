@@ -8,8 +8,10 @@ each the longest time between two turns of the worker's loop, in milliseconds.
 """
 
 import asyncio
+import itertools
 import sys
 import time
+from typing import Self
 
 from limen.config import Config, loads
 from limen.observe import board
@@ -43,7 +45,7 @@ class Watch:
     def __init__(self) -> None:
         self.longest = 0.0
 
-    async def __aenter__(self) -> "Watch":
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
         await asyncio.sleep(0.01)
         self.longest = 0.0
@@ -89,9 +91,7 @@ async def measure(core: Core, routes: int) -> None:
             times.append(time.perf_counter())
             core.publish(number)
             times.append(time.perf_counter())
-        load, supervisor, _, prepare, publish = (
-            after - before for before, after in zip(times, times[1:], strict=False)
-        )
+        load, supervisor, _, prepare, publish = (after - before for before, after in itertools.pairwise(times))
         print(
             f"{name:18}  {load:7.3f} s  {supervisor:7.3f} s  {prepare:5.3f} s  {publish:5.3f} s"
             f"  {watch.longest * 1000:8.1f} ms  ({len(payload) / 1e6:.1f} MB)"
