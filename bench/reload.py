@@ -8,9 +8,9 @@ each the longest time between two turns of the worker's loop, in milliseconds.
 """
 
 import asyncio
+import itertools
 import sys
 import time
-from itertools import pairwise
 from typing import Self
 
 from limen.config import Config, loads
@@ -18,7 +18,6 @@ from limen.observe import board
 from limen.runtime.core import Core
 from limen.runtime.estate import listener_keys
 from limen.runtime.names import CAPACITY, slot_names
-from limen.runtime.pacing import uncollected
 from limen.runtime.revision import ListenerPlace, Revision, encode
 from limen.runtime.slots import SlotBook
 
@@ -80,8 +79,7 @@ async def measure(core: Core, routes: int) -> None:
     print(f"{routes} routes           load  supervisor  prepare  publish  longest turn")
     for number, (name, source) in enumerate(cases.items(), 1):
         times = [time.perf_counter()]
-        with uncollected():
-            config = loads(source)
+        config = loads(source)
         times.append(time.perf_counter())
         made, book = revision(config, number, book)
         payload = encode(made)
@@ -93,7 +91,7 @@ async def measure(core: Core, routes: int) -> None:
             times.append(time.perf_counter())
             core.publish(number)
             times.append(time.perf_counter())
-        load, supervisor, _, prepare, publish = (after - before for before, after in pairwise(times))
+        load, supervisor, _, prepare, publish = (after - before for before, after in itertools.pairwise(times))
         print(
             f"{name:18}  {load:7.3f} s  {supervisor:7.3f} s  {prepare:5.3f} s  {publish:5.3f} s"
             f"  {watch.longest * 1000:8.1f} ms  ({len(payload) / 1e6:.1f} MB)"

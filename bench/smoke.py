@@ -27,6 +27,14 @@ def cpu_seconds(pids: list[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def requests_in(output: str) -> int:
+    """The number of requests in what wrk prints; complaints go to standard error."""
+    if bad := re.search(r"(?:Socket errors|Non-2xx).*", output):
+        print(f"  {bad[0].strip()}", file=sys.stderr)
+    found = re.search(r"(\d+) requests in", output)
+    return int(found[1]) if found else 0
+
+
 def load(proxy: LimenProcess, seconds: int) -> int:
     """Requests answered in `seconds`."""
     if shutil.which("wrk") is None:
@@ -39,10 +47,7 @@ def load(proxy: LimenProcess, seconds: int) -> int:
     url = f"http://127.0.0.1:{proxy.port()}/hello"
     command = ["wrk", "-t1", f"-c{CLIENTS}", f"-d{seconds}s", url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if bad := re.search(r"(?:Socket errors|Non-2xx).*", output):
-        print(f"  {bad[0].strip()}", file=sys.stderr)
-    found = re.search(r"(\d+) requests in", output)
-    return int(found[1]) if found else 0
+    return requests_in(output)
 
 
 def main() -> int:

@@ -59,6 +59,8 @@ cdef int parse_binary(const char* data, size_t size, Address* source) noexcept n
                 return -1
             source.family = 6
             memcpy(&source.ip[0], data + 16, 16)
+            if memcmp(&source.ip[0], b"\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0:
+                source.family = 4
             source.port = <uint16_t>(raw[48] << 8 | raw[49])
         elif raw[13] != 0 and raw[13] != 0x31 and raw[13] != 0x32:
             return -1
@@ -100,9 +102,11 @@ cdef int parse_text(const char* data, size_t size, Address* source) noexcept nog
         return -1
     if parse_ip(words[1], lengths[1], source) != 0 or parse_ip(words[2], lengths[2], &other) != 0:
         return -1
-    if (words[0][3] == 52) != (source.family == 4) or (words[0][3] != 52 and words[0][3] != 54):
-        return -1
-    if other.family != source.family:
+    # senders that listen on [::] write a client of IPv4 as TCP6 ::ffff:a.b.c.d
+    if words[0][3] == 52:
+        if memchr(words[1], 58, lengths[1]) != NULL or memchr(words[2], 58, lengths[2]) != NULL:
+            return -1
+    elif words[0][3] != 54 or memchr(words[1], 58, lengths[1]) == NULL or memchr(words[2], 58, lengths[2]) == NULL:
         return -1
     if parse_port(words[3], lengths[3], &source.port) < 0 or parse_port(words[4], lengths[4], &other.port) < 0:
         return -1

@@ -15,6 +15,10 @@ cdef enum:
     EVENT_SLOTS = 256
 
 
+# Objects alive in this process, for tests: counted by debug builds, -1 in others.
+cdef long live_handlers() noexcept nogil
+
+
 cdef class Handler:
     # Something with a descriptor or a timer. It lives as long as it is watched (the registration
     # holds a reference); after bury() it is released at the end of the batch, so that events of

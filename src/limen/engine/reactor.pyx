@@ -32,13 +32,37 @@ import os
 import selectors
 
 
+cdef extern from *:
+    """
+    #ifdef LIMEN_DEBUG
+    static long limen_handlers = 0;
+    #define LIMEN_HANDLER_BORN() (limen_handlers++)
+    #define LIMEN_HANDLER_GONE() (limen_handlers--)
+    #define LIMEN_HANDLERS_LIVE() (limen_handlers)
+    #else
+    #define LIMEN_HANDLER_BORN() ((void)0)
+    #define LIMEN_HANDLER_GONE() ((void)0)
+    #define LIMEN_HANDLERS_LIVE() (-1L)
+    #endif
+    """
+    void handler_born "LIMEN_HANDLER_BORN"() noexcept nogil
+    void handler_gone "LIMEN_HANDLER_GONE"() noexcept nogil
+    long handlers_live "LIMEN_HANDLERS_LIVE"() noexcept nogil
+
+
+cdef long live_handlers() noexcept nogil:
+    return handlers_live()
+
+
 @cython.no_gc
 cdef class Handler:
     def __cinit__(self):
+        handler_born()
         self.fd = -1
         self.timer.owner = <void*>self
 
     def __dealloc__(self):
+        handler_gone()
         if self.timer.tick != 0 and self.reactor is not None:
             wheel_lift(&self.reactor.wheel, &self.timer)
         if self.fd >= 0:

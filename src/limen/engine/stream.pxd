@@ -36,6 +36,10 @@ cdef struct OutHead:
     uint8_t close             # the connection ends after this message
 
 
+# As live_handlers(), of parties.
+cdef long live_parties() noexcept nogil
+
+
 cdef class Stream(Handler):
     cdef Party party          # the exchange it serves at the moment, or None
     cdef bint paused          # the party takes no more data for now

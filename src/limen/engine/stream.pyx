@@ -40,8 +40,36 @@ cdef class Stream(Handler):
         pass
 
 
+cdef extern from *:
+    """
+    #ifdef LIMEN_DEBUG
+    static long limen_parties = 0;
+    #define LIMEN_PARTY_BORN() (limen_parties++)
+    #define LIMEN_PARTY_GONE() (limen_parties--)
+    #define LIMEN_PARTIES_LIVE() (limen_parties)
+    #else
+    #define LIMEN_PARTY_BORN() ((void)0)
+    #define LIMEN_PARTY_GONE() ((void)0)
+    #define LIMEN_PARTIES_LIVE() (-1L)
+    #endif
+    """
+    void party_born "LIMEN_PARTY_BORN"() noexcept nogil
+    void party_gone "LIMEN_PARTY_GONE"() noexcept nogil
+    long parties_live "LIMEN_PARTIES_LIVE"() noexcept nogil
+
+
+cdef long live_parties() noexcept nogil:
+    return parties_live()
+
+
 @cython.no_gc
 cdef class Party:
+    def __cinit__(self):
+        party_born()
+
+    def __dealloc__(self):
+        party_gone()
+
     cdef void on_response(self, Stream source, const Head* head, const Field* fields, const char* base) noexcept:
         pass
 

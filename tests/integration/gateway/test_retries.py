@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from tests.support import Close, Delay, Raw, RawOrigin, Reply, Reset, free_port, wait_until
+from tests.support import Close, Delay, Raw, RawOrigin, Reply, Reset, ScriptedOrigin, free_port, wait_until
 
 
 def closed_port() -> str:
@@ -171,7 +171,7 @@ def test_why_there_was_no_other_attempt(start_gateway, start_origin):
     breaks.script = [[Delay(0.3)]]
     assert gateway.get("/late").status == 504
     records = gateway.wait_for_records(7)
-    assert [record.get("retry_blocked") for record in records] == [
+    assert [record["retry_blocked"] for record in records] == [
         "attempts",
         "attempts",
         "method",
@@ -183,9 +183,13 @@ def test_why_there_was_no_other_attempt(start_gateway, start_origin):
     assert [record["attempts"] for record in records] == [1, 3, 1, 1, 1, 1, 1]
 
 
+class Breaking(ScriptedOrigin):
+    """Reads the whole request, then breaks off."""
+
+
 @pytest.mark.sanitize
 def test_content_is_replayed_byte_for_byte(start_gateway, start_origin):
-    bad = start_origin(lambda *_: Close())
+    bad = start_origin(lambda request, _: Close())
     good = start_origin()
     gateway = start_gateway(
         bad, good, route={"retry": {"methods": "idempotent", "memory": "64KiB", "max": "8MiB", "attempts": 3}}

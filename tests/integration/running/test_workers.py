@@ -10,8 +10,7 @@ SITE = """
 workers: 2
 admin: {bind: "127.0.0.1:@ADMIN@"}
 listeners:
-  - name: site
-    bind: 127.0.0.1:@PORT@
+  - bind: 127.0.0.1:@PORT@
     routes: [{name: web, upstream: web}]
 upstreams:
   web: {endpoints: ["@ORIGIN@"]}
@@ -46,4 +45,4 @@ def test_a_killed_worker_loses_only_its_own_connections(start_limen, start_origi
     metrics = site.metrics()
     assert metrics['limen_exchanges_total{route="web",code="2xx"}'] >= 100
     # a gauge of the dead worker does not stay
-    wait_until(lambda: site.metrics().get('limen_listener_connections{listener="site"}', 0) == 0, what="no connections")
+    wait_until(lambda: site.metrics().get(f'limen_listener_connections{{listener="{site.listening[0]}"}}', 0) == 0)

@@ -18,7 +18,7 @@ ListenerCap = Annotated[int | None, optional(whole(1, 1_000_000))]
 
 
 class Head(Section):
-    """Limits of a request head, which is at most 64 KiB in all; what is larger is answered with 414 or 431, and the
+    """Limits of a request head, which is at most 64 KiB in all; what is larger is answered with 414 or 431 and the
     connection closed.
     """
 

@@ -1,0 +1,208 @@
+"""Balancers give exact shares and avoid what failed; pools give back the connection used last."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limen.engine import _engine_probe as probe
+from limen.engine.engine import Engine
+from limen.engine.upstream import Endpoint, Upstream
+
+ROUND_ROBIN, LEAST_REQUESTS = 0, 1
+KINDS = [(ROUND_ROBIN, [1, 1, 1]), (ROUND_ROBIN, [3, 1, 2]), (LEAST_REQUESTS, [1, 1, 1])]
+NOW = 1_000_000_000_000
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine()
+
+
+def endpoints_of(engine, count):
+    return [Endpoint(engine, key=str(i), host="127.0.0.1", port=8000 + i) for i in range(count)]
+
+
+def picks(upstream, times, now=NOW, avoid=None):
+    return [probe.choose(upstream, now, avoid) for _ in range(times)]
+
+
+def test_round_robin_goes_round(engine):
+    members = endpoints_of(engine, 3)
+    chosen = picks(Upstream("web", members), 9)
+    assert chosen[:3] == chosen[3:6] == chosen[6:]
+    assert set(chosen) == set(members)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(1, 3))
+def test_weights_are_exact_over_their_sum(weights, rounds):
+    members = endpoints_of(Engine(), len(weights))
+    upstream = Upstream("web", members, weights=weights)
+    for _ in range(rounds):
+        found = Counter(picks(upstream, sum(weights) if len(set(weights)) > 1 else len(weights)))
+        if len(set(weights)) > 1:
+            assert [found[member] for member in members] == weights
+        else:
+            assert set(found.values()) == {1}
+
+
+def test_weights_are_spread(engine):
+    members = endpoints_of(engine, 3)
+    chosen = picks(Upstream("web", members, weights=[5, 1, 1]), 7)
+    a, b, c = members
+    assert chosen == [a, a, b, a, c, a, a]  # nginx's own example
+
+
+@pytest.mark.parametrize(("balance", "weights"), KINDS)
+def test_what_has_just_failed_is_avoided(engine, balance, weights):
+    members = endpoints_of(engine, 3)
+    upstream = Upstream("web", members, weights=weights, balance=balance)
+    found = Counter(picks(upstream, 30, avoid=members[0]))
+    assert set(found) == set(members[1:])
+
+
+@pytest.mark.parametrize(("balance", "weights"), KINDS)
+def test_endpoints_that_are_out_wait_until_nothing_else_is_there(engine, balance, weights):
+    members = endpoints_of(engine, 3)
+    upstream = Upstream("web", members, weights=weights, balance=balance)
+    ends = [probe.dial_failed(members[0], NOW)]
+    assert ends == [NOW + SECOND]
+    assert set(picks(upstream, 30, NOW)) == set(members[1:])
+    assert set(picks(upstream, 30, ends[0])) == set(members)
+    for member in members[1:]:
+        probe.dial_failed(member, NOW)
+    assert set(picks(upstream, 30, NOW)) == set(members), "all are out: a doubtful one is better than none"
+    assert set(picks(upstream, 30, NOW, members[0])) == set(members[1:])
+    probe.dial_done(members[2])
+    assert set(picks(upstream, 30, NOW)) == {members[2]}
+    # the only one in is the one to avoid: those that are out are asked rather than it
+    assert set(picks(upstream, 30, NOW, members[2])) == set(members[:2])
+
+
+def test_a_single_endpoint_is_chosen_whatever_happened(engine):
+    (member,) = endpoints_of(engine, 1)
+    probe.dial_failed(member, NOW)
+    assert picks(Upstream("web", [member]), 2, avoid=member) == [member, member]
+
+
+def test_no_endpoint_at_all():
+    assert probe.choose(Upstream("web", []), NOW) is None
+
+
+def test_the_pause_doubles_up_to_half_a_minute(engine):
+    (member,) = endpoints_of(engine, 1)
+    pauses = [(probe.dial_failed(member, NOW) - NOW) // SECOND for _ in range(8)]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert member.failures == 8
+    probe.dial_done(member)
+    assert member.failures == 0
+    assert probe.dial_failed(member, NOW) == NOW + SECOND
+
+
+def test_least_requests(engine):
+    members = endpoints_of(engine, 3)
+    upstream = Upstream("web", members, balance=LEAST_REQUESTS)
+    assert set(picks(upstream, 3)) == set(members), "ties go round"
+    for _ in range(2):
+        probe.enter(members[0])
+    probe.enter(members[1])
+    assert set(picks(upstream, 5)) == {members[2]}
+    for _ in range(3):
+        probe.enter(members[2])
+    assert set(picks(upstream, 5)) == {members[1]}
+    for _ in range(3):
+        probe.leave(members[2])
+    assert set(picks(upstream, 5)) == {members[2]}
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5))
+def test_least_requests_fills_by_weight(weights):
+    members = endpoints_of(Engine(), len(weights))
+    upstream = Upstream("web", members, weights=weights, balance=LEAST_REQUESTS)
+    for _ in range(10 * sum(weights)):
+        probe.enter(probe.choose(upstream, NOW))
+    for member, weight in zip(members, weights, strict=True):
+        assert abs(member.active - 10 * weight) <= 1
+
+
+def test_the_connection_used_last_comes_first(engine):
+    (endpoint,) = endpoints_of(engine, 1)
+    resting = [probe.resting(engine, endpoint) for _ in range(4)]
+    for connection in resting:
+        probe.give(endpoint, connection, 10)
+    assert endpoint.idle_count == 4
+    probe.lift(endpoint, resting[2])
+    probe.lift(endpoint, resting[2])
+    assert [probe.take(endpoint) for _ in range(4)] == [resting[3], resting[1], resting[0], None]
+    assert endpoint.idle_count == 0
+
+
+def test_over_the_bound_the_one_idle_longest_goes(engine):
+    (endpoint,) = endpoints_of(engine, 1)
+    resting = [probe.resting(engine, endpoint) for _ in range(5)]
+    for connection in resting:
+        probe.give(endpoint, connection, 3)
+    assert [connection.ended for connection in resting] == [True, True, False, False, False]
+    assert endpoint.idle_count == 3
+    probe.give(endpoint, lone := probe.resting(engine, endpoint), 0)
+    assert lone.ended is False or endpoint.idle_count < 4
+
+
+def test_a_pool_of_none_keeps_none(engine):
+    (endpoint,) = endpoints_of(engine, 1)
+    probe.give(endpoint, lone := probe.resting(engine, endpoint), 0)
+    assert lone.ended
+    assert endpoint.idle_count == 0
+    assert probe.take(endpoint) is None
+
+
+def test_a_retired_endpoint_keeps_nothing(engine):
+    (endpoint,) = endpoints_of(engine, 1)
+    resting = [probe.resting(engine, endpoint) for _ in range(3)]
+    for connection in resting[:2]:
+        probe.give(endpoint, connection, 10)
+    endpoint.retire()
+    assert [connection.ended for connection in resting] == [True, True, False]
+    probe.give(endpoint, resting[2], 10)
+    assert resting[2].ended
+    assert endpoint.idle_count == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.just("give"), st.just("take"), st.integers(0, 20)), max_size=60))
+def test_pool_against_a_list(todo):
+    engine = Engine()
+    (endpoint,) = endpoints_of(engine, 1)
+    model = []
+    for what in todo:
+        if what == "give":
+            model.append(probe.resting(engine, endpoint))
+            probe.give(endpoint, model[-1], 8)
+            del model[:-8]
+        elif what == "take":
+            assert probe.take(endpoint) is (model.pop() if model else None)
+        elif model:
+            probe.lift(endpoint, model.pop(what % len(model)))
+        assert endpoint.idle_count == len(model)
+
+
+@pytest.mark.parametrize(
+    ("host", "label"),
+    [
+        ("a.example", b"a.example:80"),
+        ("10.0.0.1", b"10.0.0.1:80"),
+        ("::1", b"[::1]:80"),
+        ("unix:/run/a", b"unix:/run/a"),
+    ],
+)
+def test_labels(engine, host, label):
+    assert Endpoint(engine, key="", host=host, port=80).label == label
+
+
+def test_long_unix_paths_are_refused(engine):
+    with pytest.raises(ValueError, match="107"):
+        Endpoint(engine, key="", host="unix:/" + "x" * 107, port=0)
