@@ -3,9 +3,8 @@
 
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.acceptor cimport Acceptor
-from limen.engine.reactor cimport live_handlers
 from limen.engine.service cimport Service
-from limen.engine.stream cimport live_parties
+from limen.engine.stream cimport Party
 from limen.engine.sys cimport EPOLLIN, IPPROTO_TCP, TCP_NODELAY, monotonic, setsockopt
 from limen.engine.types cimport FAULT_DRAIN
 from limen.engine.worker cimport Worker
@@ -45,7 +44,7 @@ cdef class Engine(Worker):
         setsockopt(acceptor.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
         result = self.watch(acceptor, EPOLLIN)
         if result < 0:
-            self.bury(acceptor)
+            self.bury_shared(acceptor)
             raise OSError(-result, os.strerror(-result))
         self.acceptors[key].append(acceptor)
         # connections that came before we watched make no edge
@@ -84,7 +83,7 @@ cdef class Engine(Worker):
         self.draining = True
         for acceptors in self.acceptors.values():
             for acceptor in acceptors:
-                self.bury(<Acceptor>acceptor)
+                self.bury_shared(<Acceptor>acceptor)
             acceptors.clear()
         for listener in (*self.listeners.values(), *self.leaving):
             self.close_connections(<Listener>listener)
@@ -101,10 +100,13 @@ cdef class Engine(Worker):
 
     cdef int close_connections(self, Listener listener) except -1:
         cdef Accepted connection
+        cdef Party party
         while listener.first != NULL:
             connection = <Accepted>listener.first
-            if connection.party is not None:
-                connection.party.on_fault(connection, FAULT_DRAIN)
+            # held: ending, it lets go of the connection, and the connection of it
+            party = connection.party
+            if party is not None:
+                party.on_fault(connection, FAULT_DRAIN)
             connection.abort()
         return 0
 
@@ -112,7 +114,7 @@ cdef class Engine(Worker):
         for acceptor in acceptors:
             (<Acceptor>acceptor).accept_rest()
             self.flush()
-            self.bury(<Acceptor>acceptor)
+            self.bury_shared(<Acceptor>acceptor)
         acceptors.clear()
         return 0
 
@@ -131,13 +133,8 @@ cdef class Engine(Worker):
         return {"connections": self.connections, "exchanges": self.exchanges, "tunnels": self.tunnels}
 
     def counters(self) -> dict[str, int]:
-        """Figures of the reactor, for the curious and for tests; a debug build adds its live objects."""
-        cdef dict found = {
+        """Figures of the reactor, for the curious and for tests."""
+        return {
             "batches": self.batches, "turns_given": self.turns_given, "watched": self.watched_count,
             "direct": len(self.direct), "names": len(self.names), "pipes": self.pipes_kept,
         }
-        if live_handlers() >= 0:
-            # of the whole process
-            found["handlers"] = live_handlers()
-            found["parties"] = live_parties()
-        return found
