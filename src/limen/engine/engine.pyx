@@ -3,7 +3,9 @@
 
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.acceptor cimport Acceptor
+from limen.engine.reactor cimport live_handlers
 from limen.engine.service cimport Service
+from limen.engine.stream cimport live_parties
 from limen.engine.stream cimport Party
 from limen.engine.sys cimport EPOLLIN, IPPROTO_TCP, TCP_NODELAY, monotonic, setsockopt
 from limen.engine.types cimport FAULT_DRAIN
@@ -133,8 +135,13 @@ cdef class Engine(Worker):
         return {"connections": self.connections, "exchanges": self.exchanges, "tunnels": self.tunnels}
 
     def counters(self) -> dict[str, int]:
-        """Figures of the reactor, for the curious and for tests."""
-        return {
+        """Figures of the reactor, for the curious and for tests; a debug build adds its live objects."""
+        cdef dict found = {
             "batches": self.batches, "turns_given": self.turns_given, "watched": self.watched_count,
             "direct": len(self.direct), "names": len(self.names), "pipes": self.pipes_kept,
         }
+        if live_handlers() >= 0:
+            # of the whole process
+            found["handlers"] = live_handlers()
+            found["parties"] = live_parties()
+        return found
