@@ -8,6 +8,7 @@ reset. A refused connection is a failure unless `refused` is set.
 import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import Self
 
 ADDRESS = "127.0.0.1"
@@ -58,7 +59,7 @@ class Load:
             pause.wait(0.01)
         raise TimeoutError(f"{len(self.answers)} answers instead of {goal}")
 
-    def _run(self, loop) -> None:
+    def _run(self, loop: Callable[[], None]) -> None:
         try:
             while not self._stop.wait(PAUSE) and len(self.answers) < self._most:
                 loop()

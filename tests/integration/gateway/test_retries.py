@@ -189,7 +189,7 @@ class Breaking(ScriptedOrigin):
 
 @pytest.mark.sanitize
 def test_content_is_replayed_byte_for_byte(start_gateway, start_origin):
-    bad = start_origin(lambda request, _: Close())
+    bad = start_origin(lambda _request, _: Close())
     good = start_origin()
     gateway = start_gateway(
         bad, good, route={"retry": {"methods": "idempotent", "memory": "64KiB", "max": "8MiB", "attempts": 3}}
