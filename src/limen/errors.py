@@ -157,6 +157,10 @@ class BodyTooLarge(LimenError):
     """
 
 
+class BodyTruncated(LimenError):
+    """The origin broke off before the content was whole. Not caught, it ends the exchange with 502."""
+
+
 class HookError(ExchangeError):
     """A hook raised, took longer than its `hook_timeout`, or answered what its phase does not allow."""
 

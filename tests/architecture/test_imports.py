@@ -117,7 +117,7 @@ def test_libraries_of_the_tests_are_declared():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module]
-            for root in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"limen", "tests"}:
+            for root in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"limen", "tests", "bench"}:
                 if DISTRIBUTIONS.get(root, root) not in declared:
                     wrong.add(f"{shown(path)}: {root}")
     assert not wrong

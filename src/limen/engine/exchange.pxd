@@ -13,24 +13,12 @@ from limen.engine.worker cimport Resolution, Worker
 
 
 cdef class Exchange(ExchangeState):
-    cdef int copy_head(self, const char* data) noexcept
     cdef void begin(self, Stream client, Service service, const Address* sender, int minor, const char* data) noexcept
     cdef void begin_refused(self, Stream client, Service service, const Address* sender, int fault) noexcept
     cdef void begin_opaque(self, Stream client, Service service, const Address* sender) noexcept
     cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept
     cdef void proceed(self) noexcept
-    cdef void lay_id(self) noexcept
-    cdef bint is_sender_trusted(self) noexcept
-    cdef int find_target(self) noexcept
-    cdef bint is_last_hop(self) noexcept
-    cdef void answer_last_hop(self) noexcept
-    cdef int find_route(self) noexcept
-    cdef int rewrite_path(self) noexcept
-    cdef bint upgrade_allowed(self) noexcept
-    cdef int check_access(self, const Address* target) noexcept
-    cdef int check_target_address(self, const Address* target) noexcept
-    cdef void answer_action(self) noexcept
-    cdef bytes fill_location(self, bytes template)
+    cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept
     cdef void attempt(self) noexcept
     cdef void attempt_target(self) noexcept
     cdef void dial_endpoint(self) noexcept
@@ -43,7 +31,6 @@ cdef class Exchange(ExchangeState):
     cdef bint may_repeat(self, int fault, bint reused) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
-    cdef int hold_trailers(self, const char* base, const Field* trailers, unsigned int count) noexcept
     cdef void end_request(self) noexcept
     cdef uint64_t hold_most(self) noexcept
     cdef void keep_more(self, const char* data, size_t size) noexcept
@@ -57,19 +44,15 @@ cdef class Exchange(ExchangeState):
     cdef void enter(self) noexcept
     cdef void leave(self) noexcept
     cdef void finish(self) noexcept
-    cdef void log(self) noexcept
-    cdef int hold_head(self, const Head* head, const Field* fields, const char* base) noexcept
     cdef void hold_response(self, const char* data, size_t size) noexcept
     cdef void run_hooks(self, bint response) noexcept
     cdef void hook_failed(self, int fault) noexcept
     cdef void hand_body(self, Keep keep) noexcept
     cdef void withhold_body(self) noexcept
-    cdef bytes gather_content(self, Keep keep)
     cdef void drop_hooks(self) noexcept
     cdef void hooks_done(self) noexcept
     cdef void want_body(self, uint64_t limit, object waiter) noexcept
     cdef void replace_content(self, const char* data, size_t size) noexcept
-    cdef int revise(self) noexcept
 
 
 cdef Exchange new_exchange(Worker worker)

@@ -7,20 +7,15 @@
 # once, which writes the log. All changes of `phase` are in this file.
 
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.string cimport memset
 
-from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
-from limen.engine.addresses cimport HOST_NAME, is_special, parse_authority
-from limen.engine.board cimport (
-    ENDPOINT_RETRIES,
-    WORKER_EXCHANGES,
-    WORKER_HOOK_CALLS,
-    WORKER_HOOK_FAILURES,
-)
+from limen.engine.account cimport log_exchange
+from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
+from limen.engine.connection cimport Connection
+from limen.engine.copies cimport copy_head, gather_content, hold_head, hold_trailers
 from limen.engine.dial cimport Dial, new_dial
-from limen.engine.forwarding cimport find_client, is_id_field, lay_request, lay_response
+from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
 from limen.engine.journal cimport (
     RETRY_ANSWERED,
@@ -31,20 +26,21 @@ from limen.engine.journal cimport (
     RETRY_FAULT,
     RETRY_METHOD,
     RETRY_NO_ENDPOINT,
-    LogRecord,
 )
-from limen.engine.connection cimport Connection
-from limen.engine.keep cimport Keep, new_keep
+from limen.engine.keep cimport SPOOL_PIECE, Keep, new_keep
 from limen.engine.preface cimport send_preface
 from limen.engine.reactor cimport INPUT_SIZE
-from limen.engine.replies cimport add_field, fault_status, send_fault, send_reply
-from limen.engine.service cimport (
-    RETRY_ANY,
-    RETRY_IDEMPOTENT,
-    TARGET_FROM_REQUEST,
-    Action,
-    Service,
+from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
+from limen.engine.routing cimport (
+    check_access,
+    check_target_address,
+    find_route,
+    find_target,
+    is_last_hop,
+    lay_id,
+    upgrade_allowed,
 )
+from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT, Service
 from limen.engine.state cimport (
     PHASE_ACCESS,
     PHASE_EGRESS,
@@ -59,50 +55,33 @@ from limen.engine.state cimport (
     ExchangeState,
 )
 from limen.engine.stream cimport OutHead, Stream
-from limen.engine.sys cimport monotonic, realtime
-from limen.engine.tables cimport RequestView, normalize_path
+from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
     FAULT_CLIENT_CLOSED,
-    FAULT_DENIED,
     FAULT_DNS,
     FAULT_HOOK,
-    FAULT_HOST,
     FAULT_INTERNAL,
-    FAULT_LOOP,
     FAULT_MEMORY,
     FAULT_METHOD,
-    FAULT_NO_ENDPOINT,
-    FAULT_NO_ROUTE,
     FAULT_NONE,
+    FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
     FAULT_RESPONSE,
-    FAULT_SCHEME,
-    FAULT_TARGET,
-    FAULT_TARGET_ADDRESS,
     FAULT_UPGRADE,
-    FIELD_AUTHORIZATION,
-    FIELD_COOKIE,
     FIELD_MAX_FORWARDS,
-    FIELD_PROXY_AUTHORIZATION,
-    FIELD_REFERER,
-    FIELD_UPGRADE,
-    FIELD_USER_AGENT,
-    FORM_ASTERISK,
-    FORM_ORIGIN,
     FRAMING_LENGTH,
     FRAMING_NONE,
     HEAD_EXPECT_CONTINUE,
     HEAD_UPGRADE,
-    METHOD_CONNECT,
     METHOD_DELETE,
     METHOD_GET,
     METHOD_HEAD,
     METHOD_OPTIONS,
     METHOD_PUT,
     METHOD_TRACE,
-    SCHEME_HTTP,
+    SEEN,
     Address,
     Field,
     Head,
@@ -114,14 +93,6 @@ from limen.engine.worker cimport Resolution, Worker
 cdef enum:
     PARKED_CONTENT = 65536    # bytes of content held while there is nowhere to send them yet
     RETRIES_ALWAYS = 10       # retries that may be under way whatever the budget says
-    SPOOL_PIECE = 32768
-
-
-cdef extern from *:
-    """
-    #define LIMEN_SEEN(id) (1ull << (id))
-    """
-    uint64_t SEEN "LIMEN_SEEN"(int id) noexcept nogil
 
 
 cdef Exchange new_exchange(Worker worker):
@@ -141,26 +112,10 @@ cdef class Exchange(ExchangeState):
 
     # request -------------------------------------------------------------------------------------
 
-    cdef int copy_head(self, const char* data) noexcept:
-        """Make the parsed head our own: one block, fields first."""
-        cdef Head* head = &self.worker.head
-        cdef size_t fields = head.count * sizeof(Field)
-        cdef char* block = <char*>malloc(fields + head.size)
-        if block == NULL:
-            return -1
-        memcpy(block, self.worker.parsed, fields)
-        memcpy(block + fields, data, head.size)
-        free(self.block)
-        self.block = block
-        self.fields = <Field*>block
-        self.base = block + fields
-        self.head = head[0]
-        return 0
-
     cdef void begin(self, Stream client, Service service, const Address* sender, int minor, const char* data) noexcept:
         """Start with the head just parsed into worker.head and worker.parsed from `data`."""
         self.enlist(client, service, sender, minor)
-        if self.copy_head(data) < 0:
+        if copy_head(self, data) < 0:
             # the head is only in the scratch buffer: there is nothing to log but the fault
             self.head.method = METHOD_GET
             self.refuse(FAULT_MEMORY)
@@ -173,7 +128,7 @@ cdef class Exchange(ExchangeState):
     cdef void begin_refused(self, Stream client, Service service, const Address* sender, int fault) noexcept:
         """Stand in for a request that could not be read: answered, counted and logged like any other."""
         self.enlist(client, service, sender, 1)
-        self.lay_id()
+        lay_id(self)
         self.refuse(fault)
 
     cdef void begin_opaque(self, Stream client, Service service, const Address* sender) noexcept:
@@ -203,18 +158,18 @@ cdef class Exchange(ExchangeState):
         cdef int fault
         if self.service.trusted is not None:
             find_client(self)
-        self.lay_id()
+        lay_id(self)
         self.phase = PHASE_ROUTE
-        fault = self.find_target()
+        fault = find_target(self)
         if fault == FAULT_NONE and self.head.method == METHOD_TRACE and not self.request_over:
             fault = FAULT_METHOD
         if fault != FAULT_NONE:
             self.refuse(fault)
             return
-        if self.head.seen & SEEN(FIELD_MAX_FORWARDS) and self.is_last_hop():
-            self.answer_last_hop()
+        if self.head.seen & SEEN(FIELD_MAX_FORWARDS) and is_last_hop(self):
+            self.answer_here(send_last_hop)
             return
-        fault = self.find_route()
+        fault = find_route(self)
         if fault != FAULT_NONE:
             self.refuse(fault)
             return
@@ -222,13 +177,13 @@ cdef class Exchange(ExchangeState):
             self.refuse(FAULT_BODY_TOO_LARGE)
             return
         if self.action.status:
-            self.answer_action()
+            self.answer_here(send_action)
             return
         if self.head.flags & HEAD_UPGRADE and self.action.upgrade and self.request_over:
-            self.is_upgrade = self.upgrade_allowed()
+            self.is_upgrade = upgrade_allowed(self)
         if self.service.access is not None:
             self.phase = PHASE_ACCESS
-            fault = self.check_access(NULL)
+            fault = check_access(self, NULL)
             if fault != FAULT_NONE:
                 self.refuse(fault)
                 return
@@ -238,265 +193,16 @@ cdef class Exchange(ExchangeState):
         self.phase = PHASE_EGRESS
         self.attempt()
 
-    cdef void lay_id(self) noexcept:
-        """The request id: a trusted sender's own, or a new one."""
-        cdef int i
-        cdef const Field* field
-        if self.service.id_field is None or len(self.service.id_field) == 0:
-            return
-        if self.service.id_trust or self.is_sender_trusted():
-            for i in range(self.head.count):
-                field = &self.fields[i]
-                if is_id_field(self, field, self.base) and 0 < field.value_length <= sizeof(self.id) and is_visible(
-                    self.base + field.value, field.value_length
-                ):
-                    memcpy(self.id, self.base + field.value, field.value_length)
-                    self.id_length = field.value_length
-                    return
-        self.id_length = self.worker.request_id(self.id)
-
-    cdef bint is_sender_trusted(self) noexcept:
-        return (
-            self.service.trusted is not None and self.sender.family != 1
-            and self.service.trusted.contains(self.sender.ip)
-        )
-
-    cdef int find_target(self) noexcept:
-        """Where the exchange goes, from the request or from the route: the one place that asks."""
-        cdef Head* head = &self.head
-        cdef int result
-        if self.service.target_source == TARGET_FROM_REQUEST:
-            if head.method == METHOD_CONNECT:
-                self.is_connect = True
-                self.host.port = 0
-                result = parse_authority(self.base + head.authority, head.authority_length, 0, &self.host)
-                return FAULT_TARGET if result < 0 or self.host.port == 0 else FAULT_NONE
-            if head.form == FORM_ORIGIN or head.form == FORM_ASTERISK:
-                return FAULT_TARGET
-            if head.scheme != SCHEME_HTTP:
-                return FAULT_SCHEME
-            if parse_authority(self.base + head.authority, head.authority_length, 80, &self.host) < 0:
-                return FAULT_TARGET
-            return FAULT_NONE
-        if head.method == METHOD_CONNECT:
-            return FAULT_METHOD
-        if head.authority_length:
-            result = parse_authority(self.base + head.authority, head.authority_length, 80, &self.host)
-            return FAULT_TARGET if result < 0 else FAULT_NONE
-        if head.host_length:
-            result = parse_authority(self.base + head.host, head.host_length, 80, &self.host)
-            return FAULT_HOST if result < 0 else FAULT_NONE
-        self.host.name_length = 0
-        return FAULT_NONE
-
-    cdef bint is_last_hop(self) noexcept:
-        """Max-Forwards: 0 with TRACE or OPTIONS ends here (RFC 9110, 7.6.2)."""
-        cdef int i
-        cdef uint32_t j
-        cdef const Field* field
-        if self.head.method != METHOD_TRACE and self.head.method != METHOD_OPTIONS:
-            return False
-        for i in range(self.head.count):
-            field = &self.fields[i]
-            if field.id == FIELD_MAX_FORWARDS:
-                for j in range(field.value_length):
-                    if self.base[field.value + j] != 48:
-                        return False
-                return True
-        return False
-
-    cdef void answer_last_hop(self) noexcept:
-        cdef unsigned int count = 0
-        cdef char* body
-        cdef char* out
-        cdef int i
-        cdef const Field* field
-        self.phase = PHASE_REPLY
-        self.worker.values_used = 0
-        if self.head.method == METHOD_OPTIONS:
-            add_field(self, &count, b"Allow", 5, b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH", 51)
-            send_reply(self, 200, NULL, 0, count, False)
-            self.finish()
-            return
-        # the request as received, without what identifies somebody (RFC 9110, 9.3.8)
-        # ": " may be one byte longer than what came
-        body = self.worker.value(self.head.size + self.head.count)
-        if body == NULL:
-            self.refuse(FAULT_MEMORY)
-            return
-        out = body
-        i = <int>(self.head.method_length + 1 + self.head.target_length)
-        memcpy(out, self.base, <size_t>i)
-        memcpy(out + i, b" HTTP/1.1\r\n", 11)
-        out += i + 11
-        for i in range(self.head.count):
-            field = &self.fields[i]
-            if field.id == FIELD_AUTHORIZATION or field.id == FIELD_COOKIE or field.id == FIELD_PROXY_AUTHORIZATION:
-                continue
-            memcpy(out, self.base + field.name, field.name_length)
-            out += field.name_length
-            memcpy(out, b": ", 2)
-            memcpy(out + 2, self.base + field.value, field.value_length)
-            memcpy(out + 2 + field.value_length, b"\r\n", 2)
-            out += field.value_length + 4
-        memcpy(out, b"\r\n", 2)
-        out += 2
-        add_field(self, &count, b"Content-Type", 12, b"message/http", 12)
-        send_reply(self, 200, body, <size_t>(out - body), count, False)
-        self.finish()
-
-    # route ----------------------------------------------------------------------------------------
-
-    cdef int find_route(self) noexcept:
-        cdef RequestView view
-        cdef Head* head = &self.head
-        cdef int length
-        cdef int index
-        if self.is_connect or self.service.routes is None:
-            self.path = self.base + head.path
-            self.path_length = head.path_length
-            return FAULT_NONE
-        self.path = self.base + head.path
-        self.path_length = head.path_length
-        if self.path_length == 0:
-            self.path = b"/"
-            if head.form == FORM_ASTERISK:
-                self.path = b"*"
-            self.path_length = 1
-        elif not is_plain(self.path, self.path_length):
-            self.normal = <char*>malloc(self.path_length)
-            if self.normal == NULL:
-                return FAULT_MEMORY
-            length = normalize_path(self.path, self.path_length, self.normal, self.path_length)
-            if length < 0:
-                return FAULT_TARGET
-            if length > 0:
-                self.path = self.normal
-                self.path_length = <size_t>length
-        view.head = self.base
-        view.fields = self.fields
-        view.count = head.count
-        view.host = self.host.name
-        view.host_length = self.host.name_length
-        view.path = self.path
-        view.path_length = self.path_length
-        view.query = self.base + head.query
-        view.query_length = head.query_length
-        view.method = self.base
-        view.method_length = head.method_length
-        view.method_id = head.method
-        view.client = &self.peer
-        index = self.service.routes.match(&view)
-        if index < 0:
-            return FAULT_NO_ROUTE
-        self.action = <Action>self.service.routes.actions[index]
-        self.upstream = self.action.upstream
-        if self.action.replace is not None:
-            return self.rewrite_path()
-        return FAULT_NONE
-
-    cdef int rewrite_path(self) noexcept:
-        """The route's regular expression on the path; a result that is no path refuses the request."""
-        cdef bytes path
-        cdef unsigned char c
-        try:
-            path = self.action.replace(self.path[:self.path_length])
-        except Exception as error:
-            self.worker.tell(40, f"route {self.action.name}: rewrite failed: {error!r}")
-            return FAULT_INTERNAL
-        if not path.startswith(b"/"):
-            path = b"/" + path
-        for c in path:
-            if c <= 32 or c >= 127 or c == 35 or c == 63:
-                self.worker.tell(40, f"route {self.action.name}: rewriting made an invalid path {path!r}")
-                return FAULT_INTERNAL
-        self.rewritten = path
-        return FAULT_NONE
-
-    cdef bint upgrade_allowed(self) noexcept:
-        """h2c is not passed: it would open a channel in which nothing is checked any more."""
-        cdef int i
-        cdef uint32_t j
-        cdef const Field* field
-        for i in range(self.head.count):
-            field = &self.fields[i]
-            if field.id != FIELD_UPGRADE:
-                continue
-            for j in range(field.value_length):
-                if field.value_length - j >= 3 and (self.base[field.value + j] | 32) == 104 and (
-                    self.base[field.value + j + 1] == 50
-                ):
-                    return False
-        return True
-
-    cdef int check_access(self, const Address* target) noexcept:
-        cdef AccessView view
-        cdef int decision
-        view.client = &self.peer
-        view.host = self.host.name
-        view.host_length = self.host.name_length
-        view.port = self.host.port
-        view.method_id = self.head.method
-        view.method = self.base
-        view.method_length = self.head.method_length
-        view.target = target if target != NULL else (NULL if self.host.kind == HOST_NAME else &self.host.address)
-        decision = self.service.access.decide(&view, &self.rule)
-        if decision == NEED_ADDRESS:
-            self.need_address = True
-            return FAULT_NONE
-        return FAULT_NONE if decision == ALLOW else FAULT_DENIED
-
-    cdef int check_target_address(self, const Address* target) noexcept:
-        """What may be dialled: the rules on the very address, own listeners never, special ones if opened."""
+    cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept:
+        """Answer without any origin."""
         cdef int fault
-        if self.need_address:
-            fault = self.check_access(target)
-            if fault != FAULT_NONE:
-                return fault
-        if self.worker.is_own(target):
-            return FAULT_LOOP
-        if self.service.private_allowed or not is_special(target.ip):
-            return FAULT_NONE
-        if self.service.targets_allowed is not None and self.service.targets_allowed.contains(target.ip):
-            return FAULT_NONE
-        return FAULT_TARGET_ADDRESS
-
-    # replies of routes ------------------------------------------------------------------------------
-
-    cdef void answer_action(self) noexcept:
-        cdef Action action = self.action
-        cdef unsigned int count = 0
-        cdef int i
-        cdef bytes location
         self.phase = PHASE_REPLY
         self.worker.values_used = 0
-        if action.location is not None:
-            try:
-                location = self.fill_location(action.location)
-            except Exception as error:
-                self.worker.tell(40, f"route {action.name}: redirect failed: {error!r}")
-                self.refuse(FAULT_INTERNAL)
-                return
-            add_field(self, &count, b"Location", 8, <const char*>location, <size_t>len(location))
-        if action.reply is not None:
-            for i in range(action.reply.set_count):
-                add_field(
-                    self, &count, action.reply.sets[i].name, action.reply.sets[i].name_length,
-                    action.reply.sets[i].value, action.reply.sets[i].value_length,
-                )
-        send_reply(self, action.status, <const char*>action.body, <size_t>len(action.body), count, False)
-        self.finish()
-
-    cdef bytes fill_location(self, bytes template):
-        cdef Head* head = &self.head
-        cdef bytes host = self.base[head.authority:head.authority + head.authority_length]
-        if not host:
-            host = self.base[head.host:head.host + head.host_length]
-        return (
-            template.replace(b"{host}", host)
-            .replace(b"{path}", self.path[:self.path_length])
-            .replace(b"{query}", self.base[head.query - 1:head.query + head.query_length] if head.has_query else b"")
-        )
+        fault = send(self)
+        if fault != FAULT_NONE:
+            self.refuse(fault)
+        else:
+            self.finish()
 
     # egress -----------------------------------------------------------------------------------------
 
@@ -540,7 +246,7 @@ cdef class Exchange(ExchangeState):
             if pooled is None:
                 break
             # the pool is shared: this client's rules are asked about the address that was dialled
-            if self.check_target_address(&pooled.peer) != FAULT_NONE:
+            if check_target_address(self, &pooled.peer) != FAULT_NONE:
                 pooled.abort()
                 continue
             if not self.is_repeatable() and (<Http1Origin>pooled).is_stale():
@@ -599,7 +305,7 @@ cdef class Exchange(ExchangeState):
         cdef int refused = empty
         if self.upstream is None:
             for i in range(dial.count):
-                fault = self.check_target_address(&dial.addresses[i])
+                fault = check_target_address(self, &dial.addresses[i])
                 if fault == FAULT_NONE:
                     dial.addresses[kept] = dial.addresses[i]
                     kept += 1
@@ -811,23 +517,6 @@ cdef class Exchange(ExchangeState):
             # (a hook that waits has to see the end, or one byte too much)
             self.client.pause()
 
-    cdef int hold_trailers(self, const char* base, const Field* trailers, unsigned int count) noexcept:
-        """Copy the request's trailers: the content before them may still wait, or go out once more."""
-        cdef size_t room = count * sizeof(Field)
-        cdef size_t size = 0
-        cdef unsigned int i
-        for i in range(count):
-            size = max(size, <size_t>trailers[i].name + trailers[i].name_length)
-            size = max(size, <size_t>trailers[i].value + trailers[i].value_length)
-        free(self.trailer_block)
-        self.trailer_block = <char*>malloc(room + size)
-        if self.trailer_block == NULL:
-            return -1
-        memcpy(self.trailer_block, trailers, room)
-        memcpy(self.trailer_block + room, base, size)
-        self.trailer_count = count
-        return 0
-
     cdef void end_request(self) noexcept:
         """Tell the origin that the request is whole."""
         if self.trailer_block == NULL:
@@ -861,7 +550,7 @@ cdef class Exchange(ExchangeState):
             self.request_over = True
             if self.replaced:
                 return
-            if count and self.hold_trailers(base, trailers, count) < 0:
+            if count and hold_trailers(self, base, trailers, count) < 0:
                 self.refuse(FAULT_MEMORY)
                 return
             if self.parked and self.body_waiter is not None and self.phase == PHASE_HOOK:
@@ -915,7 +604,7 @@ cdef class Exchange(ExchangeState):
             return
         self.response_time = self.worker.now - self.forwarded_at
         if self.action.response_hooks:
-            if self.hold_head(head, fields, base) < 0:
+            if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)
                 return
             self.run_hooks(True)
@@ -1093,7 +782,7 @@ cdef class Exchange(ExchangeState):
         self.leave()
         if self.retrying:
             worker.retries -= 1
-        self.log()
+        log_exchange(self)
         self.phase = PHASE_LOG
         worker.exchanges -= 1
         worker.board.worker_add(WORKER_EXCHANGES, -1)
@@ -1107,79 +796,7 @@ cdef class Exchange(ExchangeState):
             origin.release()
         client.release()
 
-    cdef void log(self) noexcept:
-        """Count and write the exchange: always, once."""
-        cdef LogRecord record
-        cdef uint64_t total = monotonic() - self.started
-        cdef const Field* field
-        cdef int i
-        cdef unsigned int slot = self.action.slot if self.action is not None else 0xffffffff
-        self.worker.board.count_exchange(slot, self.status, self.received, self.sent, total)
-        if self.worker.journal is None:
-            return
-        memset(&record, 0, sizeof(record))
-        record.started = <int64_t>(realtime() - total)
-        record.total = total
-        record.dial = self.dial_time
-        record.response_head = self.response_time
-        record.received = self.received
-        record.sent = self.sent
-        record.client = self.peer
-        record.direction.text = b"reverse"
-        if self.service.target_source == TARGET_FROM_REQUEST:
-            record.direction.text = b"forward"
-        record.direction.length = 7
-        if self.base != NULL:
-            record.method.text = self.base
-            record.method.length = self.head.method_length
-            record.target.text = self.base + self.head.target
-            record.target.length = self.head.target_length
-            record.host.text = self.host.name
-            record.host.length = self.host.name_length
-            if self.head.seen & (SEEN(FIELD_USER_AGENT) | SEEN(FIELD_REFERER)):
-                for i in range(self.head.count):
-                    field = &self.fields[i]
-                    if field.id == FIELD_USER_AGENT:
-                        record.user_agent.text = self.base + field.value
-                        record.user_agent.length = field.value_length
-                    elif field.id == FIELD_REFERER:
-                        record.referer.text = self.base + field.value
-                        record.referer.length = field.value_length
-        if self.action is not None:
-            record.route.text = <const char*>self.action.label
-            record.route.length = <uint32_t>len(self.action.label)
-        if self.upstream is not None:
-            record.upstream.text = <const char*>self.upstream.name
-            record.upstream.length = <uint32_t>len(self.upstream.name)
-        if self.endpoint is not None:
-            record.endpoint.text = <const char*>self.endpoint.label
-            record.endpoint.length = <uint32_t>len(self.endpoint.label)
-        record.request_id.text = self.id
-        record.request_id.length = self.id_length
-        record.status = self.status
-        record.attempts = <uint16_t>self.attempts
-        record.fault = <uint8_t>self.fault
-        record.retry_blocked = self.retry_blocked
-        record.minor = <uint8_t>self.minor
-        record.tunnel = self.phase == PHASE_TUNNEL
-        self.worker.journal.record(&record)
-
     # hooks --------------------------------------------------------------------------------------------------------
-
-    cdef int hold_head(self, const Head* head, const Field* fields, const char* base) noexcept:
-        """Copy a response head, for as long as a hook has it."""
-        cdef size_t room = head.count * sizeof(Field)
-        cdef char* block = <char*>malloc(room + head.size)
-        if block == NULL:
-            return -1
-        memcpy(block, fields, room)
-        memcpy(block + room, base, head.size)
-        free(self.response_block)
-        self.response_block = block
-        self.response_fields = <Field*>block
-        self.response_base = block + room
-        self.response_head = head[0]
-        return 0
 
     cdef void hold_response(self, const char* data, size_t size) noexcept:
         cdef uint64_t most = self.body_limit if self.body_limit else <uint64_t>PARKED_CONTENT
@@ -1220,7 +837,7 @@ cdef class Exchange(ExchangeState):
         self.body_waiter = None
         self.worker.wake = True
         try:
-            waiter(b"" if keep is None else self.gather_content(keep))
+            waiter(b"" if keep is None else gather_content(self, keep))
         except Exception as error:
             self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
 
@@ -1233,20 +850,6 @@ cdef class Exchange(ExchangeState):
             waiter(None)
         except Exception as error:
             self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
-
-    cdef bytes gather_content(self, Keep keep):
-        # what came before the hook asked may lie in the spool file
-        cdef const char* place = NULL
-        cdef uint64_t offset = keep.in_memory
-        cdef ssize_t size
-        cdef list pieces = [keep.data[:keep.in_memory]]
-        while offset < keep.size:
-            size = keep.look(offset, self.worker.claim(SPOOL_PIECE), SPOOL_PIECE, &place)
-            if size <= 0:
-                raise OSError("the spooled content cannot be read")
-            pieces.append(place[:size])
-            offset += <uint64_t>size
-        return b"".join(pieces)
 
     cdef void drop_hooks(self) noexcept:
         cdef object waiter = self.body_waiter
@@ -1273,7 +876,9 @@ cdef class Exchange(ExchangeState):
             # a hook's content is handed over from memory: make room for it there
             keep.memory_most = max(keep.memory_most, limit + INPUT_SIZE)
             keep.most = max(keep.most, limit + INPUT_SIZE)
-        if keep is not None and keep.size > limit or (head.framing == FRAMING_LENGTH and head.length > limit):
+        if self.fault or keep is not None and keep.size > limit or (
+            head.framing == FRAMING_LENGTH and head.length > limit
+        ):
             self.withhold_body()
         elif whole:
             self.hand_body(keep)
@@ -1310,37 +915,13 @@ cdef class Exchange(ExchangeState):
             self.head.flags &= <uint8_t>~HEAD_EXPECT_CONTINUE
         elif self.phase == PHASE_RESPONSE_HOOK:
             self.response_keep = keep
+            # if the origin's content broke off, it is not missed any more
+            self.fault = FAULT_NONE
             if not self.response_over:
                 self.response_over = True
                 self.drop_origin()
             self.response_head.framing = FRAMING_LENGTH
             self.response_head.length = size
-
-    cdef int revise(self) noexcept:
-        """After a hook has changed the request: target, path and access again. The route stays."""
-        cdef int fault
-        cdef int length
-        if not self.pinned:
-            fault = self.find_target()
-            if fault != FAULT_NONE:
-                return fault
-        self.path = self.base + self.head.path
-        self.path_length = self.head.path_length
-        if self.path_length and not is_plain(self.path, self.path_length):
-            free(self.normal)
-            self.normal = <char*>malloc(self.path_length)
-            if self.normal == NULL:
-                return FAULT_MEMORY
-            length = normalize_path(self.path, self.path_length, self.normal, self.path_length)
-            if length < 0:
-                return FAULT_TARGET
-            if length > 0:
-                self.path = self.normal
-                self.path_length = <size_t>length
-        elif self.path_length == 0:
-            self.path = b"/"
-            self.path_length = 1
-        return FAULT_NONE
 
     cdef void hooks_done(self) noexcept:
         """Python is through with this phase: go on from where the exchange was parked."""
@@ -1355,7 +936,7 @@ cdef class Exchange(ExchangeState):
             self.body_limit = 0
             if self.service.access is not None:
                 # what the hook made of the target is judged like what the client asked for
-                fault = self.check_access(NULL)
+                fault = check_access(self, NULL)
                 if fault != FAULT_NONE:
                     self.refuse(fault)
                     return
@@ -1384,20 +965,3 @@ cdef class Exchange(ExchangeState):
             elif self.origin is not None and not self.client.is_clogged():
                 self.origin.resume()
         self.worker.flush()
-
-
-cdef inline bint is_visible(const char* text, size_t size) noexcept nogil:
-    cdef size_t i
-    for i in range(size):
-        if not 32 < <unsigned char>text[i] < 127:
-            return False
-    return True
-
-
-cdef inline bint is_plain(const char* path, size_t size) noexcept nogil:
-    """No escape and no dot segment, as in most paths: nothing to normalise."""
-    cdef size_t i
-    for i in range(size):
-        if path[i] == 37 or (path[i] == 46 and path[i - 1 if i else 0] == 47):
-            return False
-    return True

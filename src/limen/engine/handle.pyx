@@ -3,15 +3,17 @@
 
 import asyncio
 
-from limen.errors import BodyTooLarge
+from limen.errors import BodyTooLarge, BodyTruncated
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free
 
 from limen.engine.addresses cimport format_ip, parse_authority
+from limen.engine.copies cimport copy_head, hold_head
 from limen.engine.exchange cimport Exchange
 from limen.engine.http1.parse cimport parse_request, parse_response
 from limen.engine.replies cimport add_field, send_reply
+from limen.engine.routing cimport revise
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
 from limen.engine.sys cimport monotonic
 from limen.engine.types cimport FRAMING_LENGTH, FRAMING_NONE, METHOD_HEAD, Field, Head, HeadLimits
@@ -126,6 +128,8 @@ cdef class ExchangeHandle:
         if content is None:
             if self.exchange is None or self.exchange.finished:
                 raise LookupError("the exchange has ended")
+            if self.exchange.fault:
+                raise BodyTruncated("the content ended before it was whole")
             raise BodyTooLarge(f"the content has more than {limit} bytes")
         return content
 
@@ -171,12 +175,12 @@ cdef class ExchangeHandle:
         result = parse_request(raw, len(raw), &limits, &exchange.worker.head, exchange.worker.parsed)
         if result <= 0:
             raise ValueError(f"the changed request head is malformed (fault {-result})")
-        if exchange.copy_head(raw) < 0:
+        if copy_head(exchange, raw) < 0:
             raise MemoryError
         exchange.head.minor = <uint8_t>minor
         free(exchange.normal)
         exchange.normal = NULL
-        fault = exchange.revise()
+        fault = revise(exchange)
         if fault:
             raise ValueError(f"the changed request cannot be forwarded (fault {fault})")
         return 0
@@ -211,7 +215,7 @@ cdef class ExchangeHandle:
         )
         if result <= 0:
             raise ValueError(f"the changed response head is malformed (fault {-result})")
-        if exchange.hold_head(&exchange.worker.head, exchange.worker.parsed, raw) < 0:
+        if hold_head(exchange, &exchange.worker.head, exchange.worker.parsed, raw) < 0:
             raise MemoryError
         # the content that follows is still framed as it came
         if status_has_no_content(exchange.response_head.status):

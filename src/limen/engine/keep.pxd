@@ -3,6 +3,10 @@
 from libc.stdint cimport int64_t, uint64_t
 
 
+cdef enum:
+    SPOOL_PIECE = 32768       # bytes read back from the spool file at a time
+
+
 cdef class Keep:
     cdef char* data           # owned
     cdef uint64_t size        # bytes kept in all

@@ -15,3 +15,7 @@ cdef void send_reply(
 cdef void add_field(
     ExchangeState exchange, unsigned int* count, const char* name, size_t name_size, const char* value, size_t size
 ) noexcept
+# The answer to Max-Forwards: 0 (RFC 9110, 7.6.2). A fault instead, when nothing was sent.
+cdef int send_last_hop(ExchangeState exchange) noexcept
+# What the route answers itself: `respond` or `redirect`. A fault instead, when nothing was sent.
+cdef int send_action(ExchangeState exchange) noexcept

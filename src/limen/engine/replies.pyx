@@ -5,18 +5,29 @@ from libc.stdint cimport uint16_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
+from limen.engine.service cimport Action
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport OutField, OutHead
 from limen.engine.types cimport (
     FAULT_COUNT,
     FAULT_DENIED,
+    FAULT_INTERNAL,
+    FAULT_MEMORY,
     FAULT_METHOD,
+    FAULT_NONE,
+    FIELD_AUTHORIZATION,
+    FIELD_COOKIE,
+    FIELD_PROXY_AUTHORIZATION,
     FRAMING_LENGTH,
     FRAMING_NONE,
     METHOD_HEAD,
+    METHOD_OPTIONS,
+    Field,
+    Head,
 )
 from limen.engine.worker cimport OUT_FIELDS, Worker
 
+import re
 from http import HTTPStatus
 
 from limen.faults import FAULTS
@@ -38,6 +49,7 @@ cdef FaultText texts[128]
 cdef Reason reasons[600]
 cdef list KEPT = []
 cdef const char* KEPT_NAME = b"limen"
+cdef object PLACEHOLDERS = re.compile(rb"(\{(?:host|path|query)\})")
 
 
 cdef const char* keep(str text) except NULL:
@@ -175,3 +187,87 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     if status == 405:
         add_field(exchange, &count, b"Allow", 5, b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH", 51)
     send_reply(exchange, status, body, <size_t>size, count, fault < 30 and fault != FAULT_METHOD)
+
+
+cdef int send_last_hop(ExchangeState exchange) noexcept:
+    cdef unsigned int count = 0
+    cdef char* body
+    cdef char* out
+    cdef int i
+    cdef const Field* field
+    exchange.worker.values_used = 0
+    if exchange.head.method == METHOD_OPTIONS:
+        add_field(exchange, &count, b"Allow", 5, b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH", 51)
+        send_reply(exchange, 200, NULL, 0, count, False)
+        return FAULT_NONE
+    # the request as received, without what identifies somebody (RFC 9110, 9.3.8)
+    # ": " may be one byte longer than what came
+    body = exchange.worker.value(exchange.head.size + exchange.head.count)
+    if body == NULL:
+        return FAULT_MEMORY
+    out = body
+    i = <int>(exchange.head.method_length + 1 + exchange.head.target_length)
+    memcpy(out, exchange.base, <size_t>i)
+    memcpy(out + i, b" HTTP/1.1\r\n", 11)
+    out += i + 11
+    for i in range(exchange.head.count):
+        field = &exchange.fields[i]
+        if field.id == FIELD_AUTHORIZATION or field.id == FIELD_COOKIE or field.id == FIELD_PROXY_AUTHORIZATION:
+            continue
+        memcpy(out, exchange.base + field.name, field.name_length)
+        out += field.name_length
+        memcpy(out, b": ", 2)
+        memcpy(out + 2, exchange.base + field.value, field.value_length)
+        memcpy(out + 2 + field.value_length, b"\r\n", 2)
+        out += field.value_length + 4
+    memcpy(out, b"\r\n", 2)
+    out += 2
+    add_field(exchange, &count, b"Content-Type", 12, b"message/http", 12)
+    send_reply(exchange, 200, body, <size_t>(out - body), count, False)
+    return FAULT_NONE
+
+
+cdef int send_action(ExchangeState exchange) noexcept:
+    cdef Action action = exchange.action
+    cdef unsigned int count = 0
+    cdef int i
+    cdef bytes location
+    exchange.worker.values_used = 0
+    if action.location is not None:
+        try:
+            location = fill_location(exchange, action.location)
+        except Exception as error:
+            exchange.worker.tell(40, f"route {action.name}: redirect failed: {error!r}")
+            return FAULT_INTERNAL
+        add_field(exchange, &count, b"Location", 8, <const char*>location, <size_t>len(location))
+    if action.reply is not None:
+        for i in range(action.reply.set_count):
+            add_field(
+                exchange, &count, action.reply.sets[i].name, action.reply.sets[i].name_length,
+                action.reply.sets[i].value, action.reply.sets[i].value_length,
+            )
+    send_reply(exchange, action.status, <const char*>action.body, <size_t>len(action.body), count, False)
+    return FAULT_NONE
+
+
+cdef bytes fill_location(ExchangeState exchange, bytes template):
+    """The redirect's place. What is filled in is never looked at for placeholders again."""
+    cdef Head* head = &exchange.head
+    cdef const char* path = exchange.path
+    cdef size_t size = exchange.path_length
+    cdef list pieces = PLACEHOLDERS.split(template)
+    cdef bytes host
+    if pieces[0] == b"":
+        # at the start, "//other.example" would be read as a host
+        while size > 1 and path[0] == 47 and (path[1] == 47 or path[1] == 92):
+            path += 1
+            size -= 1
+    for i, piece in enumerate(pieces):
+        if piece == b"{path}":
+            pieces[i] = path[:size]
+        elif piece == b"{query}":
+            pieces[i] = exchange.base[head.query - 1:head.query + head.query_length] if head.has_query else b""
+        elif piece == b"{host}":
+            host = exchange.base[head.authority:head.authority + head.authority_length]
+            pieces[i] = host or exchange.base[head.host:head.host + head.host_length]
+    return b"".join(pieces)

@@ -78,6 +78,7 @@ cdef class Service:
     cdef readonly str name
     cdef bytes label
     cdef readonly unsigned int slot
+    cdef unsigned int unrouted        # slot of exchanges that no route took
     cdef int target_source
     cdef readonly RouteTable routes
     cdef readonly Action action       # of a forward or stream listener

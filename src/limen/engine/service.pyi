@@ -74,6 +74,7 @@ class Service:
         *,
         target_source: int,
         slot: int = 0xFFFFFFFF,
+        unrouted: int = 0xFFFFFFFF,
         routes: RouteTable | None = None,
         action: Action | None = None,
         access: AccessTable | None = None,

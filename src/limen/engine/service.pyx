@@ -114,8 +114,8 @@ cdef class Service:
     """Everything one listener needs. All times in seconds, all sizes in bytes."""
 
     def __init__(
-        self, str name, *, int target_source, unsigned int slot=0xffffffff, RouteTable routes=None, Action action=None,
-        AccessTable access=None, AddressSet targets_allowed=None, bint private_allowed=False, int anonymity=1,
+        self, str name, *, int target_source, unsigned int slot=0xffffffff, unsigned int unrouted=0xffffffff,
+        RouteTable routes=None, Action action=None, AccessTable access=None, AddressSet targets_allowed=None, bint private_allowed=False, int anonymity=1,
         AddressSet trusted=None, AddressSet preface_from=None, int line=8192, int fields=32768, int count=100,
         int trailers=16, bint underscores=False, double head_timeout=10.0, double idle_timeout=60.0,
         double body_timeout=30.0, double tunnel_idle=300.0, double tunnel_half=30.0, double tunnel_life=86400.0,
@@ -130,6 +130,7 @@ cdef class Service:
         self.name = name
         self.label = name.encode()
         self.slot = slot
+        self.unrouted = unrouted
         self.target_source = target_source
         self.routes = routes
         self.action = action

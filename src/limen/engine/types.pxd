@@ -208,6 +208,11 @@ cdef struct Head:
     uint8_t has_query         # a "?" was there, perhaps with nothing after it
 
 
+cdef inline uint64_t SEEN(int field) noexcept nogil:
+    # the bit of a FieldId in Head.seen
+    return <uint64_t>1 << field
+
+
 cdef struct HeadLimits:
     uint32_t line             # bytes of the request line (status line)
     uint32_t fields           # bytes of all field lines

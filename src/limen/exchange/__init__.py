@@ -5,13 +5,14 @@ that receives an exchange in a phase) and a *chain* (the hooks of a route); the 
 offers for one exchange). The worker loads chains and runs them when the engine asks.
 """
 
-from limen.errors import BodyTooLarge
+from limen.errors import BodyTooLarge, BodyTruncated
 from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Request, Response
 from limen.exchange.fields import Fields
 from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
 
 __all__ = [
     "BodyTooLarge",
+    "BodyTruncated",
     "BodyUndeclared",
     "Chain",
     "Exchange",

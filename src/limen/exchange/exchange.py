@@ -50,7 +50,7 @@ class Handle(Protocol):
         """Status, version and fields of the response; called in phases that have one."""
 
     async def read_body(self, limit: int) -> bytes:
-        """The whole decoded-framing content of the phase's message. BodyTooLarge above `limit` bytes. It is sent
+        """The whole decoded-framing content of the phase's message. BodyTooLarge above `limit` bytes, BodyTruncated. It is sent
         on as usual unless replaced; a second call gives the same bytes.
         """
 
@@ -83,7 +83,8 @@ class _Message:
     async def read(self) -> bytes:
         """The whole content, as it is sent (a Content-Encoding is not undone).
 
-        Only for hooks that declared a bound. Raises BodyTooLarge above it, BodyUndeclared without one.
+        Only for hooks that declared a bound. Raises BodyTooLarge above it, BodyUndeclared without one,
+        BodyTruncated when the origin breaks off.
         """
         if self._replacement is not None:
             return self._replacement

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
-from limen.errors import BodyTooLarge, ConfigError
+from limen.errors import BodyTooLarge, BodyTruncated, ConfigError
 from limen.exchange.exchange import Exchange
 from limen.faults import FaultNumber
 from limen.terms import Phase, Verdict
@@ -202,13 +202,15 @@ class Chain:
         return _REPLY if exchange.replied else _CONTINUE
 
     def _fault_of(self, error: Exception) -> int:
+        if isinstance(error, BodyTruncated):
+            return FaultNumber.TRUNCATED
         if not isinstance(error, BodyTooLarge):
             return FaultNumber.HOOK
         offset = FaultNumber.RESPONSE if self.phase is Phase.RESPONSE else 0
         return FaultNumber.BODY_TOO_LARGE + offset
 
     def _failed(self, hook: Hook, fault: int, error: Exception) -> Outcome:
-        if not isinstance(error, BodyTooLarge):
+        if not isinstance(error, BodyTooLarge | BodyTruncated):
             self._log(hook, fault, error)
         return Outcome(Verdict.DENY, fault)
 

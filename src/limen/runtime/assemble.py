@@ -63,6 +63,7 @@ class _Common(TypedDict):
     """Arguments of Service that listeners of every kind have."""
 
     slot: int
+    unrouted: int
     port: int
     trusted: AddressSet | None
     preface_from: AddressSet | None
@@ -213,6 +214,7 @@ class _Builder:
         preface = listener.proxy_protocol
         return {
             "slot": self._slot(names.LISTENER, listener.label),
+            "unrouted": self._slot(names.ROUTE, listener.label),
             "port": port,
             "trusted": AddressSet(list(listener.trusted)) if listener.trusted else None,
             "preface_from": AddressSet(list(preface.from_)) if preface is not None else None,

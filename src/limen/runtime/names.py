@@ -26,13 +26,13 @@ def endpoint_name(upstream: str, address: object) -> str:
 def slot_names(config: Config) -> dict[str, list[str]]:
     """All names by kind, in the order of the configuration.
 
-    A forward or stream listener has one route, named as the listener: its exchanges are counted like a route's.
+    A route's name may also be a listener's: that of the exchanges of a forward or stream listener, and of those of a
+    gateway that ended before a route took them.
     """
     routes: list[str] = []
     for listener in config.listeners:
-        if listener.routes is None:
-            routes.append(listener.label)
-        else:
+        routes.append(listener.label)
+        if listener.routes is not None:
             routes += [listener.route_label(index) for index in range(len(listener.routes))]
     return {
         LISTENER: [listener.label for listener in config.listeners],

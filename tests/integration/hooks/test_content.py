@@ -187,12 +187,12 @@ def test_a_response_that_breaks_off(hooked) -> None:
             connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf").socket.close()
 
         origin.script = half
-        for path in ("/response", "/response_plain", "/response_tolerant"):
-            with proxy.connect() as client:
-                client.send_request("GET", path)
-                # an error, or a response that is visibly not whole
-                data = client.read_to_end()
-                assert data.startswith(b"HTTP/1.1 5") or len(data.partition(b"\r\n\r\n")[2]) < 1000
+        for _ in range(10):
+            for path in ("/response", "/response_plain", "/response_tolerant"):
+                with proxy.connect() as client:
+                    assert client.request("GET", path).status == 502
+        with proxy.connect() as client:
+            assert client.request("GET", "/response_replaced").content == b"instead"
         origin.script = Reply(content=b"whole")
         with proxy.connect() as client:
             assert client.request("GET", "/response").content == b"whole"

@@ -31,7 +31,7 @@ def test_the_exposition_has_the_names_of_the_estate():
     try:
         for worker in range(2):
             for area, cells, slot, cell in (
-                (board.ROUTE_AREA, board.ROUTE_CELLS, 0, board.RouteCell.STATUS + 2),
+                (board.ROUTE_AREA, board.ROUTE_CELLS, 1, board.RouteCell.STATUS + 2),
                 (board.ENDPOINT_AREA, board.ENDPOINT_CELLS, 1, board.EndpointCell.REQUESTS),
             ):
                 start = board.HEADER + worker * board.REGION + area + slot * cells + cell

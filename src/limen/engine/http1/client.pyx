@@ -154,12 +154,11 @@ cdef class Http1Client(Accepted):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
-            if events & (EPOLLERR | EPOLLHUP) and self.state == CLIENT_WAIT:
+            if not self.paused and self.state != CLIENT_WAIT:
+                self.on_readable()
+            if events & (EPOLLERR | EPOLLHUP) and self.state <= CLIENT_WAIT and not self.closed:
                 # reset: nobody is there to answer. A half-close alone is a legal way to wait for one
                 self.fail(FAULT_CLIENT_CLOSED)
-                return
-            if not self.paused:
-                self.on_readable()
 
     cdef void on_turn(self) noexcept:
         cdef Party party

@@ -1,0 +1,68 @@
+# What remains of an exchange when it is over: counts on the board, a record in the access log.
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from limen.engine.journal cimport LogRecord
+from limen.engine.service cimport TARGET_FROM_REQUEST
+from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
+from limen.engine.sys cimport monotonic, realtime
+from limen.engine.types cimport FIELD_REFERER, FIELD_USER_AGENT, SEEN, Field
+
+
+cdef void log_exchange(ExchangeState exchange) noexcept:
+    """Count and write the exchange: always, once."""
+    cdef LogRecord record
+    cdef uint64_t total = monotonic() - exchange.started
+    cdef const Field* field
+    cdef int i
+    cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
+    exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
+    if exchange.worker.journal is None:
+        return
+    memset(&record, 0, sizeof(record))
+    record.started = <int64_t>(realtime() - total)
+    record.total = total
+    record.dial = exchange.dial_time
+    record.response_head = exchange.response_time
+    record.received = exchange.received
+    record.sent = exchange.sent
+    record.client = exchange.peer
+    record.direction.text = b"reverse"
+    if exchange.service.target_source == TARGET_FROM_REQUEST:
+        record.direction.text = b"forward"
+    record.direction.length = 7
+    if exchange.base != NULL:
+        record.method.text = exchange.base
+        record.method.length = exchange.head.method_length
+        record.target.text = exchange.base + exchange.head.target
+        record.target.length = exchange.head.target_length
+        record.host.text = exchange.host.name
+        record.host.length = exchange.host.name_length
+        if exchange.head.seen & (SEEN(FIELD_USER_AGENT) | SEEN(FIELD_REFERER)):
+            for i in range(exchange.head.count):
+                field = &exchange.fields[i]
+                if field.id == FIELD_USER_AGENT:
+                    record.user_agent.text = exchange.base + field.value
+                    record.user_agent.length = field.value_length
+                elif field.id == FIELD_REFERER:
+                    record.referer.text = exchange.base + field.value
+                    record.referer.length = field.value_length
+    if exchange.action is not None:
+        record.route.text = <const char*>exchange.action.label
+        record.route.length = <uint32_t>len(exchange.action.label)
+    if exchange.upstream is not None:
+        record.upstream.text = <const char*>exchange.upstream.name
+        record.upstream.length = <uint32_t>len(exchange.upstream.name)
+    if exchange.endpoint is not None:
+        record.endpoint.text = <const char*>exchange.endpoint.label
+        record.endpoint.length = <uint32_t>len(exchange.endpoint.label)
+    record.request_id.text = exchange.id
+    record.request_id.length = exchange.id_length
+    record.status = exchange.status
+    record.attempts = <uint16_t>exchange.attempts
+    record.fault = <uint8_t>exchange.fault
+    record.retry_blocked = exchange.retry_blocked
+    record.minor = <uint8_t>exchange.minor
+    record.tunnel = exchange.phase == PHASE_TUNNEL
+    exchange.worker.journal.record(&record)

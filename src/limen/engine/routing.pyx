@@ -1,0 +1,265 @@
+# Which way a request goes: its target, its route, its rules, its id. Each answers with a fault;
+# what follows from that is the phase machine's business.
+
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
+from limen.engine.addresses cimport HOST_NAME, is_special, parse_authority
+from limen.engine.forwarding cimport is_id_field
+from limen.engine.service cimport TARGET_FROM_REQUEST, Action
+from limen.engine.state cimport ExchangeState
+from limen.engine.tables cimport RequestView, normalize_path
+from limen.engine.types cimport (
+    FAULT_DENIED,
+    FAULT_HOST,
+    FAULT_INTERNAL,
+    FAULT_LOOP,
+    FAULT_MEMORY,
+    FAULT_METHOD,
+    FAULT_NO_ROUTE,
+    FAULT_NONE,
+    FAULT_SCHEME,
+    FAULT_TARGET,
+    FAULT_TARGET_ADDRESS,
+    FIELD_MAX_FORWARDS,
+    FIELD_UPGRADE,
+    FORM_ASTERISK,
+    FORM_ORIGIN,
+    METHOD_CONNECT,
+    METHOD_OPTIONS,
+    METHOD_TRACE,
+    SCHEME_HTTP,
+    Address,
+    Field,
+    Head,
+)
+
+
+cdef void lay_id(ExchangeState exchange) noexcept:
+    """The request id: a trusted sender's own, or a new one."""
+    cdef int i
+    cdef const Field* field
+    if exchange.service.id_field is None or len(exchange.service.id_field) == 0:
+        return
+    if exchange.service.id_trust or is_sender_trusted(exchange):
+        for i in range(exchange.head.count):
+            field = &exchange.fields[i]
+            if not is_id_field(exchange, field, exchange.base):
+                continue
+            if 0 < field.value_length <= sizeof(exchange.id) and is_visible(
+                exchange.base + field.value, field.value_length
+            ):
+                memcpy(exchange.id, exchange.base + field.value, field.value_length)
+                exchange.id_length = field.value_length
+                return
+    exchange.id_length = exchange.worker.request_id(exchange.id)
+
+
+cdef bint is_sender_trusted(ExchangeState exchange) noexcept:
+    return (
+        exchange.service.trusted is not None and exchange.sender.family != 1
+        and exchange.service.trusted.contains(exchange.sender.ip)
+    )
+
+
+cdef int find_target(ExchangeState exchange) noexcept:
+    """Where the exchange goes, from the request or from the route: the one place that asks."""
+    cdef Head* head = &exchange.head
+    cdef int result
+    if exchange.service.target_source == TARGET_FROM_REQUEST:
+        if head.method == METHOD_CONNECT:
+            exchange.is_connect = True
+            exchange.host.port = 0
+            result = parse_authority(exchange.base + head.authority, head.authority_length, 0, &exchange.host)
+            return FAULT_TARGET if result < 0 or exchange.host.port == 0 else FAULT_NONE
+        if head.form == FORM_ORIGIN or head.form == FORM_ASTERISK:
+            return FAULT_TARGET
+        if head.scheme != SCHEME_HTTP:
+            return FAULT_SCHEME
+        if parse_authority(exchange.base + head.authority, head.authority_length, 80, &exchange.host) < 0:
+            return FAULT_TARGET
+        return FAULT_NONE
+    if head.method == METHOD_CONNECT:
+        return FAULT_METHOD
+    if head.authority_length:
+        result = parse_authority(exchange.base + head.authority, head.authority_length, 80, &exchange.host)
+        return FAULT_TARGET if result < 0 else FAULT_NONE
+    if head.host_length:
+        result = parse_authority(exchange.base + head.host, head.host_length, 80, &exchange.host)
+        return FAULT_HOST if result < 0 else FAULT_NONE
+    exchange.host.name_length = 0
+    return FAULT_NONE
+
+
+cdef bint is_last_hop(ExchangeState exchange) noexcept:
+    """Max-Forwards: 0 with TRACE or OPTIONS ends here (RFC 9110, 7.6.2)."""
+    cdef int i
+    cdef uint32_t j
+    cdef const Field* field
+    if exchange.head.method != METHOD_TRACE and exchange.head.method != METHOD_OPTIONS:
+        return False
+    for i in range(exchange.head.count):
+        field = &exchange.fields[i]
+        if field.id == FIELD_MAX_FORWARDS:
+            for j in range(field.value_length):
+                if exchange.base[field.value + j] != 48:
+                    return False
+            return True
+    return False
+
+
+cdef int settle_path(ExchangeState exchange) noexcept:
+    """exchange.path: the request's, normalised."""
+    cdef Head* head = &exchange.head
+    cdef int length
+    exchange.path = exchange.base + head.path
+    exchange.path_length = head.path_length
+    if head.path_length == 0:
+        exchange.path = b"*" if head.form == FORM_ASTERISK else b"/"
+        exchange.path_length = 1
+    elif not is_plain(exchange.path, exchange.path_length):
+        free(exchange.normal)
+        exchange.normal = <char*>malloc(exchange.path_length)
+        if exchange.normal == NULL:
+            return FAULT_MEMORY
+        length = normalize_path(exchange.path, exchange.path_length, exchange.normal, exchange.path_length)
+        if length < 0:
+            return FAULT_TARGET
+        if length > 0:
+            exchange.path = exchange.normal
+            exchange.path_length = <size_t>length
+    return FAULT_NONE
+
+
+cdef int find_route(ExchangeState exchange) noexcept:
+    cdef RequestView view
+    cdef Head* head = &exchange.head
+    cdef int index
+    cdef int fault
+    if exchange.is_connect or exchange.service.routes is None:
+        exchange.path = exchange.base + head.path
+        exchange.path_length = head.path_length
+        return FAULT_NONE
+    fault = settle_path(exchange)
+    if fault != FAULT_NONE:
+        return fault
+    view.head = exchange.base
+    view.fields = exchange.fields
+    view.count = head.count
+    view.host = exchange.host.name
+    view.host_length = exchange.host.name_length
+    view.path = exchange.path
+    view.path_length = exchange.path_length
+    view.query = exchange.base + head.query
+    view.query_length = head.query_length
+    view.method = exchange.base
+    view.method_length = head.method_length
+    view.method_id = head.method
+    view.client = &exchange.peer
+    index = exchange.service.routes.match(&view)
+    if index < 0:
+        return FAULT_NO_ROUTE
+    exchange.action = <Action>exchange.service.routes.actions[index]
+    exchange.upstream = exchange.action.upstream
+    if exchange.action.replace is not None:
+        return rewrite_path(exchange)
+    return FAULT_NONE
+
+
+cdef int rewrite_path(ExchangeState exchange) noexcept:
+    """The route's regular expression on the path; a result that is no path refuses the request."""
+    cdef bytes path
+    cdef unsigned char c
+    try:
+        path = exchange.action.replace(exchange.path[:exchange.path_length])
+    except Exception as error:
+        exchange.worker.tell(40, f"route {exchange.action.name}: rewrite failed: {error!r}")
+        return FAULT_INTERNAL
+    if not path.startswith(b"/"):
+        path = b"/" + path
+    for c in path:
+        if c <= 32 or c >= 127 or c == 35 or c == 63:
+            exchange.worker.tell(40, f"route {exchange.action.name}: rewriting made an invalid path {path!r}")
+            return FAULT_INTERNAL
+    exchange.rewritten = path
+    return FAULT_NONE
+
+
+cdef bint upgrade_allowed(ExchangeState exchange) noexcept:
+    """h2c is not passed: it would open a channel in which nothing is checked any more."""
+    cdef int i
+    cdef uint32_t j
+    cdef const Field* field
+    for i in range(exchange.head.count):
+        field = &exchange.fields[i]
+        if field.id != FIELD_UPGRADE:
+            continue
+        for j in range(field.value_length):
+            if field.value_length - j >= 3 and (exchange.base[field.value + j] | 32) == 104 and (
+                exchange.base[field.value + j + 1] == 50
+            ):
+                return False
+    return True
+
+
+cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
+    cdef AccessView view
+    cdef int decision
+    view.client = &exchange.peer
+    view.host = exchange.host.name
+    view.host_length = exchange.host.name_length
+    view.port = exchange.host.port
+    view.method_id = exchange.head.method
+    view.method = exchange.base
+    view.method_length = exchange.head.method_length
+    view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
+    decision = exchange.service.access.decide(&view, &exchange.rule)
+    if decision == NEED_ADDRESS:
+        exchange.need_address = True
+        return FAULT_NONE
+    return FAULT_NONE if decision == ALLOW else FAULT_DENIED
+
+
+cdef int check_target_address(ExchangeState exchange, const Address* target) noexcept:
+    """What may be dialled: the rules on the very address, own listeners never, special ones if opened."""
+    cdef int fault
+    if exchange.need_address:
+        fault = check_access(exchange, target)
+        if fault != FAULT_NONE:
+            return fault
+    if exchange.worker.is_own(target):
+        return FAULT_LOOP
+    if exchange.service.private_allowed or not is_special(target.ip):
+        return FAULT_NONE
+    if exchange.service.targets_allowed is not None and exchange.service.targets_allowed.contains(target.ip):
+        return FAULT_NONE
+    return FAULT_TARGET_ADDRESS
+
+
+cdef int revise(ExchangeState exchange) noexcept:
+    """After a hook has changed the request: target and path again. The route stays."""
+    cdef int fault
+    if not exchange.pinned:
+        fault = find_target(exchange)
+        if fault != FAULT_NONE:
+            return fault
+    return settle_path(exchange)
+
+
+cdef inline bint is_visible(const char* text, size_t size) noexcept nogil:
+    cdef size_t i
+    for i in range(size):
+        if not 32 < <unsigned char>text[i] < 127:
+            return False
+    return True
+
+
+cdef inline bint is_plain(const char* path, size_t size) noexcept nogil:
+    """No escape and no dot segment, as in most paths: nothing to normalise."""
+    cdef size_t i
+    for i in range(size):
+        if path[i] == 37 or (path[i] == 46 and path[i - 1 if i else 0] == 47):
+            return False
+    return True
