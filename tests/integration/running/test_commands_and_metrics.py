@@ -51,9 +51,9 @@ def test_metrics_are_prometheus_text(start_limen, start_origin):
         client.send(b"BAD\r\n\r\n").read_response()
     families = {family.name: family for family in parser.text_string_to_metric_families(site.admin("/metrics").text)}
     exchanges = {sample.labels["code"]: sample.value for sample in families["limen_exchanges"].samples if sample.value}
-    assert exchanges["2xx"] == 3
+    assert exchanges == {"2xx": 3, "4xx": 1}
     buckets = [sample for sample in families["limen_exchange_duration_seconds"].samples if "le" in sample.labels]
-    assert sum(sample.value for sample in buckets if sample.labels["le"] == "+Inf") == 3
+    assert sum(sample.value for sample in buckets if sample.labels["le"] == "+Inf") == 4
     assert all(family.documentation for family in families.values())
     for metric in families.values():
         assert metric.type in {"counter", "gauge", "histogram"}, metric
