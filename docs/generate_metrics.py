@@ -24,7 +24,8 @@ FOOT = """
 Durations are counted into buckets up to {bounds} seconds, and above.
 
 Labels: `route`, `listener`, `upstream` and `endpoint` are the names in the configuration (an endpoint's is its
-address); exchanges that ended before a route took them count under their listener's name. `code` is the class of the status, `fault` and `side` are those of [faults](faults.md).
+address). Exchanges that ended before a route took them count under their listener's name. `code` is the class of the
+status, `fault` and `side` are those of [faults](faults.md).
 """
 
 

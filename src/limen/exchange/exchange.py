@@ -50,8 +50,8 @@ class Handle(Protocol):
         """Status, version and fields of the response; called in phases that have one."""
 
     async def read_body(self, limit: int) -> bytes:
-        """The whole decoded-framing content of the phase's message. BodyTooLarge above `limit` bytes, BodyTruncated. It is sent
-        on as usual unless replaced; a second call gives the same bytes.
+        """The whole decoded-framing content of the phase's message. BodyTooLarge above `limit` bytes, BodyTruncated.
+        It is sent on as usual unless replaced; a second call gives the same bytes.
         """
 
     def replace_request(self, method: str, target: str, authority: str, fields: list[tuple[str, str]] | None) -> None:
