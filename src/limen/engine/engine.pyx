@@ -89,6 +89,8 @@ cdef class Engine(Worker):
             acceptors.clear()
         for listener in (*self.listeners.values(), *self.leaving):
             self.close_connections(<Listener>listener)
+        for endpoint in tuple(self.direct.values()):
+            endpoint.retire()
         self.settle_now()
 
     cdef int drain_listener(self, Listener listener) except -1:

@@ -115,13 +115,14 @@ cdef class Service:
 
     def __init__(
         self, str name, *, int target_source, unsigned int slot=0xffffffff, unsigned int unrouted=0xffffffff,
-        RouteTable routes=None, Action action=None, AccessTable access=None, AddressSet targets_allowed=None, bint private_allowed=False, int anonymity=1,
-        AddressSet trusted=None, AddressSet preface_from=None, int line=8192, int fields=32768, int count=100,
-        int trailers=16, bint underscores=False, double head_timeout=10.0, double idle_timeout=60.0,
-        double body_timeout=30.0, double tunnel_idle=300.0, double tunnel_half=30.0, double tunnel_life=86400.0,
-        double dial_timeout=5.0, uint64_t min_rate=500, double min_rate_after=10.0, unsigned int per_client=200,
-        bint per_client_loopback=False, str via="limen", str id_field="X-Request-Id", bint id_trust=False,
-        bint add_forwarded=True, bint add_x_forwarded=True, str scheme="http", int port=80,
+        RouteTable routes=None, Action action=None, AccessTable access=None, AddressSet targets_allowed=None,
+        bint private_allowed=False, int anonymity=1, AddressSet trusted=None, AddressSet preface_from=None,
+        int line=8192, int fields=32768, int count=100, int trailers=16, bint underscores=False,
+        double head_timeout=10.0, double idle_timeout=60.0, double body_timeout=30.0, double tunnel_idle=300.0,
+        double tunnel_half=30.0, double tunnel_life=86400.0, double dial_timeout=5.0, uint64_t min_rate=500,
+        double min_rate_after=10.0, unsigned int per_client=200, bint per_client_loopback=False, str via="limen",
+        str id_field="X-Request-Id", bint id_trust=False, bint add_forwarded=True, bint add_x_forwarded=True,
+        str scheme="http", int port=80,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")

@@ -24,6 +24,8 @@ cdef class Pooled(Connection):
     cdef Endpoint endpoint
     cdef void* idle_next      # borrowed neighbours in the pool; both live, since watched
     cdef void* idle_prev
+    cdef void* rest_next      # borrowed likewise, among all targets of the worker (Worker.resting)
+    cdef void* rest_prev
     cdef bint idle
 
 

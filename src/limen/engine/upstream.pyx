@@ -18,11 +18,38 @@ from limen.engine.connection cimport Connection
 cdef enum:
     OUT_FIRST = 1000000000        # ns an endpoint stays out after its first failed dial; doubles
     OUT_DOUBLINGS = 5             # up to 32 s
+    RESTING_MOST = 1024           # idle connections to targets of requests, per worker
 
 
 @cython.no_gc
 cdef class Pooled(Connection):
     pass
+
+
+cdef void rest(Worker worker, Pooled connection) noexcept:
+    """Put an idle connection at the head of all that rest towards targets of requests."""
+    connection.rest_prev = NULL
+    connection.rest_next = worker.resting_head
+    if worker.resting_head != NULL:
+        (<Pooled>worker.resting_head).rest_prev = <void*>connection
+    else:
+        worker.resting_tail = <void*>connection
+    worker.resting_head = <void*>connection
+    worker.resting += 1
+
+
+cdef void rouse(Worker worker, Pooled connection) noexcept:
+    """Take it out again: it is used, or ends."""
+    if connection.rest_prev != NULL:
+        (<Pooled>connection.rest_prev).rest_next = connection.rest_next
+    else:
+        worker.resting_head = connection.rest_next
+    if connection.rest_next != NULL:
+        (<Pooled>connection.rest_next).rest_prev = connection.rest_prev
+    else:
+        worker.resting_tail = connection.rest_prev
+    connection.rest_next = connection.rest_prev = NULL
+    worker.resting -= 1
 
 
 cdef class Endpoint:
@@ -80,8 +107,12 @@ cdef class Endpoint:
         self.idle_head = <void*>connection
         self.idle_count += 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, 1)
+        if self.is_target:
+            rest(self.worker, connection)
         if self.idle_count > most or self.retired:
             (<Pooled>self.idle_tail).abort()
+        elif self.is_target and self.worker.resting > RESTING_MOST:
+            (<Pooled>self.worker.resting_tail).abort()
 
     cdef void lift(self, Pooled connection) noexcept:
         if not connection.idle:
@@ -96,6 +127,8 @@ cdef class Endpoint:
         else:
             self.idle_tail = connection.idle_prev
         connection.idle_next = connection.idle_prev = NULL
+        if self.is_target:
+            rouse(self.worker, connection)
         self.idle_count -= 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, -1)
 
@@ -228,10 +261,12 @@ cdef class Upstream:
         return <Endpoint>self.table[best].endpoint
 
     cdef Endpoint pick_least(self, uint64_t now, Endpoint avoid, bint healthy):
-        """Fewest active requests per weight; ties go round, so that an idle pool is used evenly."""
+        """Fewest active requests per weight. Of equals each gets its share, so that an idle pool is used evenly."""
         cdef int best = -1
-        cdef int64_t best_active = 0
+        cdef int64_t least = 0
         cdef int64_t active
+        cdef int64_t total = 0
+        cdef int chosen = -1
         cdef int _i
         cdef int at
         self.cursor += 1
@@ -240,15 +275,31 @@ cdef class Upstream:
         at = self.cursor
         for _i in range(self.count):
             if self.usable(at, now, avoid, healthy):
-                active = (<Endpoint>self.table[at].endpoint).active + 1
+                active = (<Endpoint>self.table[at].endpoint).active
                 # active / weight compared without division
-                if best < 0 or active * self.table[best].weight < best_active * self.table[at].weight:
+                if best < 0 or active * self.table[best].weight < least * self.table[at].weight:
                     best = at
-                    best_active = active
+                    least = active
             at += 1
             if at == self.count:
                 at = 0
-        return <Endpoint>self.table[best].endpoint if best >= 0 else None
+        if best < 0:
+            return None
+        if self.even:
+            return <Endpoint>self.table[best].endpoint
+        # smooth weighted round robin among those that are level
+        for at in range(self.count):
+            active = (<Endpoint>self.table[at].endpoint).active
+            if not self.usable(at, now, avoid, healthy) or (
+                active * self.table[best].weight != least * self.table[at].weight
+            ):
+                continue
+            self.table[at].current += self.table[at].weight
+            total += self.table[at].weight
+            if chosen < 0 or self.table[at].current > self.table[chosen].current:
+                chosen = at
+        self.table[chosen].current -= total
+        return <Endpoint>self.table[chosen].endpoint
 
 
 cdef Endpoint target_endpoint(Worker worker, TargetHost* host):

@@ -53,6 +53,9 @@ cdef class Worker(Reactor):
     cdef public bint draining
     cdef dict names           # bytes host -> Resolution
     cdef dict direct          # bytes host:port -> Endpoint (targets of requests)
+    cdef void* resting_head   # borrowed: idle connections to all of these, the one used last first
+    cdef void* resting_tail
+    cdef readonly long resting
     cdef object resolve       # callable(host: str): asks for engine.resolved()
     cdef object run_hook      # callable(exchange, response: bool): parks until hooks_done()
     cdef object report        # callable(level: int, message: str)

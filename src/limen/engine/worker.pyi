@@ -29,7 +29,9 @@ class Worker(Reactor):
     tunnels: int
     retries: int  # exchanges that are in a retry
     draining: bool
-
+    @property
+    def resting(self) -> int:
+        """Idle connections to targets of requests; at most 1,024."""
     def __new__(
         cls,
         *,

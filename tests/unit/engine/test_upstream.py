@@ -14,6 +14,7 @@ ROUND_ROBIN, LEAST_REQUESTS = 0, 1
 KINDS = [(ROUND_ROBIN, [1, 1, 1]), (ROUND_ROBIN, [3, 1, 2]), (LEAST_REQUESTS, [1, 1, 1])]
 NOW = 1_000_000_000_000
 SECOND = 1_000_000_000
+TARGETS_RESTING = 1024
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,16 @@ def test_least_requests_fills_by_weight(weights):
         assert abs(member.active - 10 * weight) <= 1
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=5))
+def test_least_requests_shares_an_idle_pool_by_weight(weights):
+    members = endpoints_of(Engine(), len(weights))
+    upstream = Upstream("web", members, weights=weights, balance=LEAST_REQUESTS)
+    chosen = picks(upstream, 3 * sum(weights))
+    for member, weight in zip(members, weights, strict=True):
+        assert chosen.count(member) == 3 * weight
+
+
 def test_the_connection_used_last_comes_first(engine):
     (endpoint,) = endpoints_of(engine, 1)
     resting = [probe.resting(engine, endpoint) for _ in range(4)]
@@ -150,6 +161,23 @@ def test_over_the_bound_the_one_idle_longest_goes(engine):
     assert endpoint.idle_count == 3
     probe.give(endpoint, lone := probe.resting(engine, endpoint), 0)
     assert lone.ended is False or endpoint.idle_count < 4
+
+
+def test_targets_of_requests_share_one_bound(engine):
+    targets = [
+        Endpoint(engine, key="", host="127.0.0.1", port=8000 + i, is_target=True) for i in range(TARGETS_RESTING + 10)
+    ]
+    resting = [probe.resting(engine, target) for target in targets]
+    for target, connection in zip(targets, resting, strict=True):
+        probe.give(target, connection, 256)
+    assert engine.resting == TARGETS_RESTING
+    assert [connection.ended for connection in resting] == [True] * 10 + [False] * TARGETS_RESTING
+    assert probe.take(targets[-1]) is resting[-1]
+    probe.lift(targets[20], resting[20])
+    assert engine.resting == TARGETS_RESTING - 2
+    for target in targets:
+        target.retire()
+    assert engine.resting == 0
 
 
 def test_a_pool_of_none_keeps_none(engine):
