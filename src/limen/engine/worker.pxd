@@ -59,6 +59,7 @@ cdef class Worker(Reactor):
     cdef object resolve       # callable(host: str): asks for engine.resolved()
     cdef object run_hook      # callable(exchange, response: bool): parks until hooks_done()
     cdef object report        # callable(level: int, message: str)
+    cdef uint64_t client_seed[2]       # secret: unlike id_prefix it never leaves
     cdef ClientCount* clients # owned, open addressing, client_room a power of two
     cdef size_t client_room
     cdef size_t client_count

@@ -10,6 +10,7 @@ from libc.string cimport memcmp, memcpy
 from limen.engine.addresses cimport format_ip, parse_ip
 from limen.engine.board cimport Board, WORKER_DNS_LOOKUPS
 from limen.engine.journal cimport Journal
+from limen.engine.keys cimport limen_fold
 from limen.engine.stream cimport Party
 from limen.engine.sys cimport F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK, close, fcntl, monotonic, pipe2, realtime
 from limen.engine.types cimport FAULT_DNS, Address
@@ -66,6 +67,8 @@ cdef class Worker(Reactor):
         if self.clients == NULL or self.values == NULL:
             raise MemoryError
         self.id_prefix = int.from_bytes(os.urandom(8), "little")
+        self.client_seed[0] = int.from_bytes(os.urandom(8), "little")
+        self.client_seed[1] = int.from_bytes(os.urandom(8), "little")
         self.date_second = -1
 
     def __dealloc__(self):
@@ -118,9 +121,10 @@ cdef class Worker(Reactor):
         cdef size_t i
         memcpy(&a, ip, 8)
         memcpy(&b, ip + 8, 8)
-        a = (a ^ self.id_prefix) * <uint64_t>0x9E3779B97F4A7C15
-        a = (a ^ (a >> 29) ^ b) * <uint64_t>0xBF58476D1CE4E5B9
-        i = <size_t>(a >> 20) & (self.client_room - 1)
+        # neighbours must not lie side by side (a run costs its square to dissolve), nor clients choose where they lie
+        a = limen_fold(a ^ self.client_seed[0], <uint64_t>0x9E3779B97F4A7C15)
+        a = limen_fold(a ^ b ^ self.client_seed[1], <uint64_t>0xBF58476D1CE4E5B9)
+        i = <size_t>a & (self.client_room - 1)
         while self.clients[i].connections and memcmp(self.clients[i].ip, ip, 16) != 0:
             i = (i + 1) & (self.client_room - 1)
         return i
