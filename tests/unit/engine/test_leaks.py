@@ -129,9 +129,12 @@ async def scenario(engine):
 
 def test_a_thousand_connections_leave_nothing():
     engine = Engine()
+    gc.collect()
+    # the counts are the process's: other tests' objects may still be held somewhere
+    base = engine.counters()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(engine.selector())) as runner:
         runner.run(asyncio.wait_for(scenario(engine), 100))
     gc.collect()
     counters = engine.counters()
-    assert counters.get("handlers", 0) == 0
-    assert counters.get("parties", 0) == 0
+    assert counters.get("handlers", 0) <= base.get("handlers", 0)
+    assert counters.get("parties", 0) <= base.get("parties", 0)
