@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import Raw, RawOrigin, Reply
+from tests.support import Raw, RawOrigin, Reply, wait_until
 
 
 @pytest.mark.sanitize
@@ -176,7 +176,7 @@ def test_an_origin_that_speaks_while_idle_is_dropped(start_gateway):
     with RawOrigin(handler) as origin:
         gateway = start_gateway(origin)
         assert gateway.get().content == b"ok"
-        origin.connections[0].read_to_end()  # dropped by the gateway
+        wait_until(lambda: origin.connections[0].ended, what="dropped by the gateway")
         assert gateway.get().content == b"ok"
 
 
