@@ -37,6 +37,8 @@ DIRECTIVES = {
     "embedsignature": True,
     "binding": True,
 }
+# What the modules of a package are linked with.
+LIBRARIES = {"limen.engine.tls": ["ssl", "crypto"]}
 # Cython's output leaves functions unused and compares signedness; what remains of -Wall is ours to mend.
 WARNINGS = ["-Wall", "-Wno-unused-function"]
 STRICT = [
@@ -77,6 +79,7 @@ def extensions() -> list[Extension]:
                 include_dirs=["src/limen/engine"],
                 extra_compile_args=[*compile_args, *WARNINGS, *strict, "-fvisibility=hidden"],
                 extra_link_args=link_args,
+                libraries=LIBRARIES.get(module.rpartition(".")[0], []),
                 define_macros=[*macros.items()],
             )
         )
@@ -98,7 +101,7 @@ def check_tools() -> None:
         return
     finally:
         sys.path.pop(0)
-    if complaints := doctor.missing(("system", "C compiler", "Python.h")):
+    if complaints := doctor.missing(("system", "C compiler", "Python.h", "OpenSSL")):
         sys.exit("limen: cannot build the engine\n" + "\n".join(f"  {text}" for _, text in complaints))
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from limen.config.models import Config
-from limen.config.models.section import NoneWord, Several, Shorthand
+from limen.config.models.section import NoneWord, Several, Shorthand, WrittenAs
 from limen.config.scalars import Scalar
 
 PAGE = Path(__file__).parent / "configuration.md"
@@ -101,8 +101,9 @@ def type_of(annotation: Any, metadata: list[Any]) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return type_of(arguments[0], list(annotation.__metadata__))
-    if any(isinstance(mark, NoneWord) for mark in metadata):
-        return f"{type_of(annotation, [])}, or `none`"
+    words = words_of(metadata)
+    if words:
+        return f"{type_of(annotation, [])}, or {words}"
     if origin in (typing.Union, types.UnionType):
         return type_of(next(argument for argument in arguments if argument is not type(None)), metadata)
     if origin is tuple:
@@ -116,6 +117,16 @@ def type_of(annotation: Any, metadata: list[Any]) -> str:
             return f"{type_of(inner.annotation, inner.metadata)}, or {link(annotation)}"
         return link(annotation)
     raise TypeError(f"no words for {annotation}")
+
+
+def words_of(metadata: list[Any]) -> str:
+    """The words that may stand for a section."""
+    for mark in metadata:
+        if isinstance(mark, NoneWord):
+            return "`none`"
+        if isinstance(mark, WrittenAs):
+            return ", ".join(f"`{word if isinstance(word, str) else str(word).lower()}`" for word, _ in mark.words)
+    return ""
 
 
 def default_of(field: FieldInfo) -> str:

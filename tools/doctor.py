@@ -40,6 +40,12 @@ PACKAGES = {
         "alpine": "python3-dev",
         "macos": "brew install python",
     },
+    "openssl": {
+        "debian": "libssl-dev",
+        "fedora": "openssl-devel",
+        "alpine": "openssl-dev",
+        "macos": "brew install openssl@3",
+    },
 }
 INSTALL = {"debian": "apt-get install ", "fedora": "dnf install ", "alpine": "apk add ", "macos": ""}
 
@@ -98,19 +104,24 @@ def compiler():
     return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 
 
+def translates(text):
+    """Whether the preprocessor takes a text, so that the headers it names are there."""
+    probe = subprocess.run(
+        [*compiler(), "-E", "-x", "c", "-"],
+        input=text,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return probe.returncode == 0
+
+
 def compiler_missing():
     """Whether the compiler is there and finds the C library's headers."""
     command = compiler()
     if shutil.which(command[0]) is None:
         return "no C compiler ({} not found): {}".format(command[0], mend("compiler"))
-    probe = subprocess.run(
-        [*command, "-E", "-x", "c", "-"],
-        input=b"#include <stdlib.h>\n#include <sys/epoll.h>\n" if sys.platform.startswith("linux") else b"",
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-    if probe.returncode != 0:
+    if not translates(b"#include <stdlib.h>\n#include <sys/epoll.h>\n" if sys.platform.startswith("linux") else b""):
         return "the C compiler finds no headers of the C library: " + mend("compiler")
     return None
 
@@ -124,12 +135,24 @@ def headers_missing():
     return "Python.h is missing (looked in {}): {}".format(places[0], mend("headers"))
 
 
+def openssl_missing():
+    """Whether libssl's headers are there, of a version that has what is used."""
+    if shutil.which(compiler()[0]) is None:
+        return None  # said already
+    if not translates(b"#include <openssl/ssl.h>\n"):
+        return "OpenSSL's headers are missing: " + mend("openssl")
+    if not translates(b"#include <openssl/ssl.h>\n#if OPENSSL_VERSION_NUMBER < 0x30000000L\n#error old\n#endif\n"):
+        return "OpenSSL >= 3.0 is needed, its headers are older: " + mend("openssl")
+    return None
+
+
 CHECKS = (
     ("Python", python_missing),
     ("system", platform_missing),
     ("venv", venv_missing),
     ("C compiler", compiler_missing),
     ("Python.h", headers_missing),
+    ("OpenSSL", openssl_missing),
 )
 
 

@@ -44,12 +44,17 @@ class FaultNumber(enum.IntEnum):
     CONNECTIONS = 26
     CLIENT_CONNECTIONS = 27
     METHOD = 28
+    MISDIRECTED = 29
     NO_ROUTE = 30
     DENIED = 31
     TARGET_ADDRESS = 32
     LOOP = 33
     IDENTITY = 34
     SCHEME = 35
+    TLS_PLAIN = 36
+    TLS_HANDSHAKE = 37
+    TLS_TIMEOUT = 38
+    TLS_SHED = 39
     DNS = 40
     DNS_TIMEOUT = 41
     DIAL_REFUSED = 42
@@ -61,6 +66,9 @@ class FaultNumber(enum.IntEnum):
     TRUNCATED = 48
     NO_ENDPOINT = 50
     SHED = 51
+    TLS_ORIGIN = 52
+    TLS_CERTIFICATE = 53
+    TLS_ORIGIN_TIMEOUT = 54
     HOOK = 60
     HOOK_TIMEOUT = 61
     INTERNAL = 62
@@ -186,6 +194,8 @@ _OTHERS = [
          "The client's address has as many connections as it may have."),
     _row(_N.METHOD, Side.CLIENT, Phase.REQUEST, 405, Retry.NEVER, "http_request_error",
          "The method is not allowed here."),
+    _row(_N.MISDIRECTED, Side.CLIENT, Phase.REQUEST, 421, Retry.NEVER, "http_request_error",
+         "The host is not one that this connection's certificate stands for."),
     # Policy.
     _row(_N.NO_ROUTE, Side.CLIENT, Phase.ROUTE, 404, Retry.NEVER, "destination_not_found",
          "Nothing is configured for this address."),
@@ -199,6 +209,15 @@ _OTHERS = [
          "The proxy needs to know who asks."),
     _row(_N.SCHEME, Side.CLIENT, Phase.REQUEST, 501, Retry.NEVER, "http_request_error",
          "The scheme of the target is not supported here."),
+    # TLS with the client.
+    _row(_N.TLS_PLAIN, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
+         "This port speaks TLS: use https:// instead of http://."),
+    _row(_N.TLS_HANDSHAKE, Side.CLIENT, Phase.ACCEPT, 0, Retry.NEVER, _ABSENT,
+         "The TLS handshake with the client failed."),
+    _row(_N.TLS_TIMEOUT, Side.CLIENT, Phase.ACCEPT, 0, Retry.NEVER, _ABSENT,
+         "The client did not finish its TLS handshake in time."),
+    _row(_N.TLS_SHED, Side.INTERNAL, Phase.ACCEPT, 0, Retry.NEVER, _ABSENT,
+         "The worker has as many TLS handshakes under way as it may have."),
     # The way to the origin, and the origin.
     _row(_N.DNS, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "dns_error",
          "The name of the origin cannot be resolved."),
@@ -222,6 +241,12 @@ _OTHERS = [
          "No endpoint is available."),
     _row(_N.SHED, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "connection_limit_reached",
          "The proxy is overloaded."),
+    _row(_N.TLS_ORIGIN, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "tls_protocol_error",
+         "The TLS handshake with the origin failed."),
+    _row(_N.TLS_CERTIFICATE, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "tls_certificate_error",
+         "The origin's certificate is not to be believed."),
+    _row(_N.TLS_ORIGIN_TIMEOUT, Side.ORIGIN, Phase.EGRESS, 504, Retry.ALWAYS, "connection_timeout",
+         "The origin did not finish the TLS handshake in time."),
     # Ours.
     _row(_N.HOOK, Side.INTERNAL, Phase.ERROR, 500, Retry.NEVER, "proxy_internal_error",
          "A hook failed."),

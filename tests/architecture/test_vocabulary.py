@@ -58,6 +58,8 @@ EXCEPTIONS = {
     ("src/limen/runtime/metrics.py", "header"): "as board.pxd",
     ("src/limen/runtime/channel.py", "header"): "the length before a message of ours, not of HTTP",
 }
+# OpenSSL's names.
+FOREIGN_PREFIXES = ("SSL_", "EVP_", "BIO_", "X509_", "PEM_", "ERR_", "OSSL_")
 # Names that other libraries give and we must use (attributes, overridden methods, keyword arguments).
 FOREIGN = {"header_value_parser", "entry_points", "getaddrinfo", "ip_address", "addr_spec"}
 
@@ -87,7 +89,7 @@ def judge(path, names):
         f"{shown(path)}:{line}: {name}: say {SYNONYMS[word]}"
         for line, name in names
         for word in sorted(words(name) & set(SYNONYMS))
-        if name not in FOREIGN and (shown(path), word) not in EXCEPTIONS
+        if name not in FOREIGN and not name.startswith(FOREIGN_PREFIXES) and (shown(path), word) not in EXCEPTIONS
     ]
 
 

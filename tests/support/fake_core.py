@@ -31,6 +31,7 @@ class Core:
         self.draining = False
         self.reopened = 0
         self.served = 0
+        self.tickets = b""
 
     def loop_factory(self) -> asyncio.AbstractEventLoop:
         self.loop = asyncio.new_event_loop()
@@ -57,6 +58,9 @@ class Core:
 
     def discard(self, number: int) -> None:
         self.prepared.pop(number, None)
+
+    def take_tickets(self, payload: bytes) -> None:
+        self.tickets = payload
 
     def listen(self, listener_key: str, fd: int) -> None:
         assert self.published is not None

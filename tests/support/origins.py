@@ -7,6 +7,7 @@ and repeats its last one; an entry is one step or a sequence of steps; a functio
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -50,9 +51,15 @@ class RawOrigin:
     """
 
     def __init__(
-        self, handler: Callable[[OriginConnection], None], *, host: str = "127.0.0.1", timeout: float = 15.0
+        self,
+        handler: Callable[[OriginConnection], None],
+        *,
+        host: str = "127.0.0.1",
+        timeout: float = 15.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.handler = handler
+        self.tls = tls
         self.host = host
         self.timeout = timeout
         self.connections: list[OriginConnection] = []
@@ -134,6 +141,8 @@ class RawOrigin:
 
     def _serve(self, connection: OriginConnection) -> None:
         try:
+            if self.tls is not None:
+                connection.socket = self.tls.wrap_socket(connection.socket, server_side=True)
             self.handler(connection)
         except (OSError, WireError, TimeoutError):
             pass  # the proxy under test broke off, idled out or was ended: for the test to judge, not for us
@@ -267,8 +276,9 @@ class ScriptedOrigin(RawOrigin):
         read_content: bool = True,
         host: str = "127.0.0.1",
         timeout: float = 15.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(self._converse, host=host, timeout=timeout)
+        super().__init__(self._converse, host=host, timeout=timeout, tls=tls)
         self.script = script
         self.read_content = read_content
         self.requests: list[OriginRequest] = []

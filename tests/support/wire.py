@@ -6,6 +6,7 @@ exactly what came back. Every wait is bounded by `timeout` (seconds); running ou
 
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -128,6 +129,11 @@ class RawClient:
     def close(self) -> None:
         """Closes; may be called twice."""
         self.socket.close()
+
+    def secure(self, context: ssl.SSLContext, name: str | None = None) -> Self:
+        """Shakes hands; from now on everything goes through TLS."""
+        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+        return self
 
     # -- receiving -------------------------------------------------------------------------------------------------
 

@@ -155,11 +155,11 @@ def parse_regex(text: str) -> str:
 
 
 def parse_redirect_target(text: str) -> str:
-    """Where a redirect points: an http(s) URL or a path, with {host}, {path} and {query} filled in per request."""
+    """Where a redirect points: an http(s) URL or a path, with {host}, {hostname}, {path} and {query} filled in."""
     parse_field_value(text)
     for name in _PLACEHOLDER.findall(text):
-        if name not in ("host", "path", "query"):
-            raise Refused(f"unknown placeholder '{{{name}}}'", "known are {host}, {path} and {query}")
+        if name not in ("host", "hostname", "path", "query"):
+            raise Refused(f"unknown placeholder '{{{name}}}'", "known are {host}, {hostname}, {path} and {query}")
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest or " " in rest:
         raise Refused(f"{shown(text)} is not a redirect target", "write braces and spaces percent-encoded: %7B %7D %20")

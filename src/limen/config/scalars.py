@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from limen.config import addresses, fields, secrets, units
+from limen.config import addresses, fields, secrets, tls, units
 from limen.config.addresses import Address, Ports
 from limen.config.refusal import Expanded, Refused, shown
 
@@ -307,6 +307,9 @@ def _address(*, any_port: bool = False, default_port: int | None = None) -> Call
 
 
 def _origin_address(value: object, loading: Loading) -> Address:
+    if isinstance(value, str) and tls.is_https(value):
+        hint = "write https:// at all endpoints, or `tls` beside them"
+        raise Refused(f"{shown(value)} is a URL among plain addresses", hint)
     address = _address()(value, loading)
     if address.path:
         raise Refused("an endpoint on a Unix socket is not available in this version", "write host:port")
@@ -329,6 +332,11 @@ def _server_address(value: object, loading: Loading) -> Address:
 
 _TEXT: Json = {"type": "string"}
 _ADDRESS: Json = {"type": "string", "pattern": addresses.ADDRESS_PATTERN, "examples": ["127.0.0.1:8080", "[::1]:8080"]}
+_ORIGIN: Json = {
+    "type": "string",
+    "pattern": f"{addresses.ADDRESS_PATTERN}|^https://[^/?#@]+/?$",
+    "examples": ["127.0.0.1:9001", "https://www.example.com"],
+}
 _TOKEN: Json = {"type": "string", "pattern": fields.TOKEN_PATTERN}
 
 Text = Annotated[str, Scalar(_strings(_text, "text"), _TEXT, "text")]
@@ -337,7 +345,7 @@ WorkerCount = Annotated[int | Literal["auto"], _workers()]
 Flag = Annotated[bool, Scalar(_flag, {"type": "boolean"}, "`true` or `false`")]
 FilePath = Annotated[str, Scalar(_file_path, {"type": "string", "minLength": 1}, "path")]
 Bind = Annotated[Address, Scalar(_address(any_port=True), _ADDRESS, "address", str)]
-OriginAddress = Annotated[Address, Scalar(_origin_address, _ADDRESS, "address", str)]
+OriginAddress = Annotated[Address, Scalar(_origin_address, _ORIGIN, "address, or `https://host[:port]`", str)]
 ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]
 Network = Annotated[
     str,
@@ -394,4 +402,12 @@ Clock = Annotated[
 ]
 Zone = Annotated[
     str, Scalar(_strings(_zone, "a time zone"), {"type": "string", "examples": ["Europe/Paris"]}, "time zone")
+]
+TlsVersion = Annotated[str, Scalar(_strings(tls.parse_version, "1.2 or 1.3"), tls.VERSION_SCHEMA, "`1.2` | `1.3`")]
+CipherName = Annotated[str, Scalar(_strings(tls.parse_cipher, "a cipher"), _TEXT, "cipher")]
+GroupName = Annotated[str, Scalar(_strings(tls.parse_group, "a group"), _TEXT, "group")]
+ServerName = Annotated[str, Scalar(_strings(tls.parse_server_name, "a host"), _TEXT, "host")]
+PinnedKey = Annotated[
+    str,
+    Scalar(_strings(tls.parse_pin, "a pin"), {"type": "string", "pattern": tls.PIN_PATTERN}, "`sha256/BASE64`"),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,27 +24,26 @@ UPSTREAM = "origin"
 def reverse(listen: str, to: Sequence[str]) -> Config:
     """A gateway: everything that arrives at `listen` goes to the addresses `to`, in turn.
 
-    `to` takes `host:port` and URLs such as `http://host[:port][/prefix]`; a prefix is put before each path, and must
-    be the same for all. Raises ConfigErrors.
+    `to` takes `host:port` and URLs such as `http://host[:port][/prefix]` or `https://…`, which means TLS with
+    verification; scheme and prefix (put before each path) must be the same for all. Raises ConfigErrors.
     """
     bind = _argument("--listen", listen, _bind)
     targets = [_argument("--to", text, _target) for text in to]
     if not targets:
         raise ConfigErrors([ConfigError("--to is missing", hint="name at least one, such as --to 127.0.0.1:9001")])
-    prefixes = {prefix for _, prefix in targets}
+    prefixes = {target.prefix for target in targets}
+    if len({target.encrypted for target in targets}) > 1:
+        raise ConfigErrors([ConfigError("--to: some are https and some are not", hint="use a configuration file")])
     if len(prefixes) > 1:
         raise ConfigErrors([ConfigError("--to: the URLs have different paths", hint="use a configuration file")])
     route: dict[str, object] = {"upstream": UPSTREAM}
     prefix = prefixes.pop()
     if prefix:
         route["rewrite"] = {"add": prefix}
-    endpoints = [str(address) for address, _ in targets]
-    return _made(
-        {
-            "listeners": [{"bind": bind, "routes": [route]}],
-            "upstreams": {UPSTREAM: {"endpoints": endpoints}},
-        }
-    )
+    upstream: dict[str, object] = {"endpoints": [str(target.address) for target in targets]}
+    if targets[0].encrypted:
+        upstream["tls"] = {}
+    return _made({"listeners": [{"bind": bind, "routes": [route]}], "upstreams": {UPSTREAM: upstream}})
 
 
 def forward(listen: str, *, allow_private: bool = False) -> Config:
@@ -64,19 +63,24 @@ def _bind(text: str) -> str:
     return str(parse_address(text, any_port=True))
 
 
-def _target(text: str) -> tuple[Address, str]:
+class _Target(NamedTuple):
+    address: Address
+    prefix: str = ""
+    encrypted: bool = False
+
+
+def _target(text: str) -> _Target:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return parse_address(text, default_port=80), ""
-    if scheme.lower() == "https":
-        raise Refused(f"{shown(text)}: TLS towards origins is not available in this version", "use http://")
-    if scheme.lower() != "http":
+        return _Target(parse_address(text, default_port=80))
+    if scheme.lower() not in ("http", "https"):
         raise Refused(f"{shown(text)} is not an http URL", "write host:port or http://host:port")
     if "@" in rest or "?" in rest or "#" in rest:
         raise Refused(f"{shown(text)} holds more than host, port and path", "write http://host:port/path")
     authority, slash, path = rest.partition("/")
     prefix = f"{slash}{path}".rstrip("/")
-    return parse_address(authority, default_port=80), prefix
+    encrypted = scheme.lower() == "https"
+    return _Target(parse_address(authority, default_port=443 if encrypted else 80), prefix, encrypted)
 
 
 def _argument(option: str, text: str, parse: Callable[[str], Parsed]) -> Parsed:

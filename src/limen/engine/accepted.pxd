@@ -1,7 +1,7 @@
 # What every accepted connection has, whatever it speaks: its listener's service, its place in the
 # worker's counts, the PROXY protocol header that may come first.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t
 
 from limen.engine.service cimport Service
 from limen.engine.upstream cimport Pooled
@@ -24,6 +24,21 @@ cdef class Accepted(Pooled):
     # Bytes of a PROXY protocol header at `data`: > 0 taken, 0 not whole, -1 refused (the connection is aborted).
     cdef int take_preface(self, const char* data, size_t size) noexcept
     cdef void leave(self) noexcept
+    # TLS comes first: wait for the client's hello.
+    cdef void begin_tls(self) noexcept
+    cdef void on_shake_event(self, uint32_t events) noexcept
+    cdef void end_shaking(self) noexcept
+    # The handshake is over.
+    cdef void on_open(self) noexcept
+    # The client speaks, but not TLS.
+    cdef void refuse_plain(self) noexcept
+    # Look for a route that passes this connection on: 1 found (on_passed() was called), 0 the hello is not whole,
+    # -1 there is none, or no hello.
+    cdef int try_pass(self) noexcept
+    # It goes on unopened, to the action with this number in service.passes.
+    cdef void on_passed(self, int number, const char* name, size_t size) noexcept
+    # A PROXY protocol header before TLS, taken away exactly; False: not whole, or refused.
+    cdef bint peek_preface(self) noexcept
     # Called once the connection stands.
     cdef void begin(self) noexcept
     # The listener goes: end with the exchange, or after a grace in which a request may still come.

@@ -1,6 +1,7 @@
 # Entering and leaving: counts and bounds of connections are kept here and nowhere else.
 
 cimport cython
+from libc.stdint cimport uint32_t
 
 from limen.engine.board cimport (
     LISTENER_ACCEPTED,
@@ -8,9 +9,31 @@ from limen.engine.board cimport (
     LISTENER_REFUSED,
     WORKER_CONNECTIONS,
 )
-from limen.engine.preface cimport parse_preface
-from limen.engine.sys cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from limen.engine.types cimport FAULT_CLIENT_CONNECTIONS, FAULT_PROXY_PREFACE, Address
+from limen.engine.preface cimport PREFACE_MOST, parse_preface
+from limen.engine.reactor cimport INPUT_SIZE
+from limen.engine.sys cimport (
+    EAGAIN,
+    EINTR,
+    EPOLLERR,
+    EPOLLHUP,
+    EPOLLIN,
+    EPOLLOUT,
+    EPOLLRDHUP,
+    MSG_PEEK,
+    limen_errno,
+    recv,
+)
+from limen.engine.tls.hello cimport Hello, read_hello
+from limen.engine.tls.shakes cimport SHAKES_MOST
+from limen.engine.types cimport (
+    FAULT_CLIENT_CONNECTIONS,
+    FAULT_MEMORY,
+    FAULT_PROXY_PREFACE,
+    FAULT_TLS_HANDSHAKE,
+    FAULT_TLS_PLAIN,
+    FAULT_TLS_SHED,
+    Address,
+)
 
 
 cdef inline bint is_loopback(const Address* address) noexcept nogil:
@@ -23,6 +46,15 @@ cdef inline bint is_loopback(const Address* address) noexcept nogil:
         if address.ip[i]:
             return False
     return address.ip[15] == 1
+
+
+cdef inline bint is_method(const char* text, size_t size) noexcept nogil:
+    """Whether plain HTTP begins so: letters, as in every method that is in use."""
+    cdef size_t i
+    for i in range(min(size, <size_t>3)):
+        if not 65 <= text[i] <= 90:
+            return False
+    return size >= 3
 
 
 @cython.no_gc
@@ -105,6 +137,7 @@ cdef class Accepted(Pooled):
         if listener is None:
             return
         self.listener = None
+        self.end_shaking()
         self.uncount_client()
         self.worker.connections -= 1
         self.worker.board.worker_add(WORKER_CONNECTIONS, -1)
@@ -117,6 +150,113 @@ cdef class Accepted(Pooled):
         if self.next != NULL:
             (<Accepted>self.next).prev = self.prev
         self.next = self.prev = NULL
+
+    # TLS -------------------------------------------------------------------------------------------
+
+    cdef void begin_tls(self) noexcept:
+        # nothing is made before bytes come: a connection that stays silent costs what a plain one costs
+        if self.worker.shakes.under_way >= SHAKES_MOST:
+            self.worker.board.count_fault(FAULT_TLS_SHED)
+            self.listener.refused()
+            self.abort()
+            return
+        self.worker.shakes.under_way += 1
+        self.shaking = True
+        self.worker.arm(self, self.worker.now + self.service.handshake_timeout)
+
+    cdef void on_shake_event(self, uint32_t events) noexcept:
+        if events & EPOLLOUT and not self.writable:
+            self.writable = True
+            self.drain_backlog()
+        if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+            self.readable = True
+            self.worker.shakes.enter(self)
+
+    cdef void end_shaking(self) noexcept:
+        if self.shaking:
+            self.shaking = False
+            self.worker.shakes.under_way -= 1
+
+    cdef void on_shake(self) noexcept:
+        cdef int result
+        if not self.shaking or (self.preface_due and not self.peek_preface()):
+            return
+        if self.tls is None:
+            if self.service.passes is not None:
+                result = self.try_pass()
+                if result == 0:
+                    return
+                if result > 0:
+                    self.end_shaking()
+                    return
+            self.tls = self.service.tls.accept(self.worker, self.fd)
+            if self.tls is None:
+                self.worker.board.count_fault(FAULT_MEMORY)
+                self.abort()
+                return
+        result = self.shake()
+        if result == 0 and not self.broken:
+            return
+        self.end_shaking()
+        if result == 1 and not self.broken:
+            self.service.tls.settle(self.tls)
+            self.worker.arm(self, self.worker.now + self.service.head_timeout)
+            self.on_open()
+            return
+        if self.tls.plain and is_method(self.tls.first, self.tls.first_size):
+            self.tls = None
+            self.refuse_plain()
+            return
+        self.worker.board.count_fault(FAULT_TLS_HANDSHAKE)
+        self.abort()
+
+    cdef int try_pass(self) noexcept:
+        cdef Hello hello
+        cdef char* input = self.worker.input
+        cdef int result
+        cdef int number
+        # the hello stays in the kernel, for the endpoint or for libssl; each byte that comes brings a new edge
+        cdef ssize_t got = recv(self.fd, input, INPUT_SIZE, MSG_PEEK)
+        if got < 0 and (limen_errno() == EAGAIN or limen_errno() == EINTR):
+            return 0
+        if got <= 0:
+            return -1
+        result = read_hello(input, <size_t>got, self.worker.sealed, &hello)
+        if result == 0 and (self.hung or got == INPUT_SIZE):
+            return -1
+        if result <= 0:
+            return result
+        number = self.service.passes.find(&hello)
+        if number < 0:
+            return -1
+        self.on_passed(number, hello.message + hello.name, hello.name_length)
+        return 1
+
+    cdef void on_passed(self, int number, const char* name, size_t size) noexcept:
+        pass
+
+    cdef void on_open(self) noexcept:
+        pass
+
+    cdef void refuse_plain(self) noexcept:
+        self.worker.board.count_fault(FAULT_TLS_PLAIN)
+        self.abort()
+
+    cdef bint peek_preface(self) noexcept:
+        cdef char* input = self.worker.input
+        cdef ssize_t got = recv(self.fd, input, PREFACE_MOST, MSG_PEEK)
+        cdef int size
+        if got < 0:
+            return False
+        if got == 0:
+            self.abort()
+            return False
+        size = self.take_preface(input, <size_t>got)
+        if size <= 0:
+            return False
+        # its bytes were peeked at and are there to be taken
+        recv(self.fd, input, <size_t>size, 0)
+        return True
 
     cdef void begin(self) noexcept:
         pass

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from limen.engine.stream cimport Stream
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport Address
 
 
@@ -15,6 +16,10 @@ cdef class Connection(Stream):
     cdef bint readable        # an edge came that was not read to its end
     cdef bint broken          # sending failed: only closing is left
     cdef bint eof             # the peer will send no more
+    cdef Session tls          # what goes over the socket is sealed; None: it goes as it is
+    cdef bint shaking         # TLS: the handshake is not over
+    cdef bint shake_queued
+    cdef void* shake_next     # borrowed: the next in Shakes
     cdef Address peer
     cdef uint64_t sent        # bytes handed to the kernel
     cdef uint64_t received
@@ -27,4 +32,13 @@ cdef class Connection(Stream):
     cdef ssize_t receive(self, char* data, size_t room) noexcept
     # The kernel took less than it was given: the peer is slow.
     cdef void on_stuck(self) noexcept
+    # A step of the handshake.
+    cdef void on_shake(self) noexcept
+    cdef int shake(self) noexcept
+    # TLS: seal what is gathered; push what is sealed; say that no more will come.
+    cdef void seal_gathered(self) noexcept
+    cdef void seal(self, const char* data, size_t size) noexcept
+    cdef void send_sealed(self) noexcept
+    cdef ssize_t receive_sealed(self, char* data, size_t room) noexcept
+    cdef void say_end(self) noexcept
     cdef int keep_unsent(self, const char* data, size_t size) noexcept

@@ -17,7 +17,8 @@ from limen.engine.sys cimport (
     send,
     sendmsg,
 )
-from limen.engine.reactor cimport FLAT_SIZE, GATHER_SLOTS, Reactor
+from limen.engine.reactor cimport FLAT_SIZE, GATHER_SLOTS, RECORD_SIZE, SEALED_SIZE, Reactor
+from limen.engine.tls.session cimport Session
 
 
 @cython.no_gc
@@ -29,7 +30,7 @@ cdef class Connection(Stream):
         cdef Reactor reactor = self.reactor
         if size == 0 or self.broken or self.closed:
             return
-        if self.backlog != NULL:
+        if self.backlog != NULL and self.tls is None:
             # order: behind what is already waiting
             if self.keep_unsent(data, size) < 0:
                 self.broken = True
@@ -62,6 +63,9 @@ cdef class Connection(Stream):
         cdef int i
         cdef size_t skip
         if self.closed or self.broken or reactor.gather_count == 0:
+            return
+        if self.tls is not None:
+            self.seal_gathered()
             return
         if self.backlog == NULL and self.writable:
             if reactor.gather_count > 1 and reactor.gather_bytes <= FLAT_SIZE:
@@ -155,6 +159,8 @@ cdef class Connection(Stream):
 
     cdef ssize_t receive(self, char* data, size_t room) noexcept:
         cdef ssize_t done
+        if self.tls is not None:
+            return self.receive_sealed(data, room)
         while True:
             done = recv(self.fd, data, room, 0)
             if done > 0:
@@ -177,5 +183,139 @@ cdef class Connection(Stream):
     cdef void on_stuck(self) noexcept:
         pass
 
+    cdef void on_shake(self) noexcept:
+        pass
+
+    cdef int shake(self) noexcept:
+        """Go on with the handshake: 1 done, 0 waits, -1 failed. Sends what it has to say."""
+        cdef int result
+        self.tls.ready = self.readable
+        self.tls.hung = self.hung
+        result = self.tls.handshake()
+        self.readable = self.tls.ready or (result == 1 and self.tls.has_more())
+        if not self.tls.plain:
+            self.send_sealed()
+        self.reactor.sealed_used = 0
+        return result
+
     cdef bint is_clogged(self) noexcept:
         return self.backlog != NULL
+
+    # TLS -------------------------------------------------------------------------------------------
+
+    cdef void seal_gathered(self) noexcept:
+        """Make records of the gathered pieces, as full as they can be, and send them together."""
+        cdef Reactor reactor = self.reactor
+        cdef const char* data
+        cdef size_t size
+        cdef size_t part
+        cdef size_t staged = 0
+        cdef int i
+        if reactor.gather_count == 1:
+            self.seal(<const char*>reactor.gather[0].iov_base, reactor.gather[0].iov_len)
+            self.send_sealed()
+            return
+        for i in range(reactor.gather_count):
+            data = <const char*>reactor.gather[i].iov_base
+            size = reactor.gather[i].iov_len
+            if staged == 0 and size >= RECORD_SIZE:
+                part = size - size % RECORD_SIZE
+                self.seal(data, part)
+                data += part
+                size -= part
+            while size:
+                part = min(size, RECORD_SIZE - staged)
+                memcpy(reactor.staging + staged, data, part)
+                staged += part
+                data += part
+                size -= part
+                if staged == RECORD_SIZE:
+                    self.seal(reactor.staging, staged)
+                    staged = 0
+        if staged:
+            self.seal(reactor.staging, staged)
+        self.send_sealed()
+
+    cdef void seal(self, const char* data, size_t size) noexcept:
+        cdef size_t part
+        while size and not self.broken:
+            if self.reactor.sealed_used + 2 * RECORD_SIZE > SEALED_SIZE:
+                self.send_sealed()
+            part = min(size, <size_t>RECORD_SIZE)
+            if self.tls.write(data, <int>part) < 0:
+                self.broken = True
+                self.reactor.defer(self)
+                return
+            data += part
+            size -= part
+
+    cdef void send_sealed(self) noexcept:
+        """Push the sealed records to the kernel; what it does not take goes to the backlog."""
+        cdef Reactor reactor = self.reactor
+        cdef size_t size = reactor.sealed_used
+        cdef ssize_t done = 0
+        reactor.sealed_used = 0
+        if size == 0 or self.closed or self.broken:
+            return
+        if self.backlog == NULL and self.writable:
+            while True:
+                done = send(self.fd, reactor.sealed, size, MSG_NOSIGNAL)
+                if done >= 0 or limen_errno() != EINTR:
+                    break
+            if done < 0:
+                if limen_errno() != EAGAIN:
+                    self.broken = True
+                    reactor.defer(self)
+                    return
+                done = 0
+            self.sent += <size_t>done
+            if <size_t>done == size:
+                return
+            self.writable = False
+            self.on_stuck()
+        if self.keep_unsent(reactor.sealed + done, size - <size_t>done) < 0:
+            self.broken = True
+            reactor.defer(self)
+
+    cdef ssize_t receive_sealed(self, char* data, size_t room) noexcept:
+        """Open as many records as there are and room is for."""
+        cdef Session tls = self.tls
+        cdef ssize_t done
+        cdef size_t got = 0
+        tls.ready = self.readable
+        tls.hung = self.hung
+        while True:
+            done = tls.read(data + got, room - got)
+            if done <= 0:
+                break
+            got += <size_t>done
+            if room - got < RECORD_SIZE or not (tls.has_more() or tls.ready):
+                break
+        if self.reactor.sealed_used:
+            # an answer to a key update, or an alert
+            self.send_sealed()
+        self.readable = tls.ready or tls.has_more()
+        if got:
+            self.received += got
+            if done == 0 or done == -2:
+                # the end, or the failure, is told with the next call
+                self.readable = True
+            return <ssize_t>got
+        if done == 0:
+            self.eof = True
+        if done != -1:
+            self.readable = False
+        elif not tls.ready:
+            # a part of a record is left over: the rest brings an edge
+            self.readable = False
+        return done
+
+    cdef void say_end(self) noexcept:
+        """close_notify, where the connection ends in good order; without effect on a plain one."""
+        if self.tls is None or self.closed or self.broken:
+            return
+        self.reactor.flush()
+        if self.closed or self.broken:
+            return
+        self.tls.close_notify()
+        self.send_sealed()

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from limen.engine.service cimport Service
+from limen.engine.service cimport Action, Service
 from limen.engine.dial cimport Dial
 from limen.engine.keep cimport Keep
 from limen.engine.state cimport ExchangeState
@@ -15,7 +15,9 @@ from limen.engine.worker cimport Resolution, Worker
 cdef class Exchange(ExchangeState):
     cdef void begin(self, Stream client, Service service, const Address* sender, int minor, const char* data) noexcept
     cdef void begin_refused(self, Stream client, Service service, const Address* sender, int fault) noexcept
-    cdef void begin_opaque(self, Stream client, Service service, const Address* sender) noexcept
+    cdef void begin_opaque(
+        self, Stream client, Service service, Action action, const Address* sender, const char* name, size_t size
+    ) noexcept
     cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept
     cdef void proceed(self) noexcept
     cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept

@@ -11,6 +11,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memset
 
 from limen.engine.account cimport log_exchange
+from limen.engine.addresses cimport parse_authority
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, gather_content, hold_head, hold_trailers
@@ -33,6 +34,7 @@ from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
 from limen.engine.routing cimport (
     check_access,
+    check_authority,
     check_target_address,
     find_route,
     find_target,
@@ -40,7 +42,7 @@ from limen.engine.routing cimport (
     lay_id,
     upgrade_allowed,
 )
-from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT, Service
+from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT, Action, Service
 from limen.engine.state cimport (
     PHASE_ACCESS,
     PHASE_EGRESS,
@@ -131,9 +133,14 @@ cdef class Exchange(ExchangeState):
         lay_id(self)
         self.refuse(fault)
 
-    cdef void begin_opaque(self, Stream client, Service service, const Address* sender) noexcept:
-        """Bytes of a stream listener: only the way out is chosen, then it is a tunnel."""
+    cdef void begin_opaque(
+        self, Stream client, Service service, Action action, const Address* sender, const char* name, size_t size
+    ) noexcept:
+        """Bytes that are not looked into: only the way out is chosen, then it is a tunnel. `name`: whom TLS names."""
         self.enlist(client, service, sender, 1)
+        self.action = action
+        if size and parse_authority(name, size, 443, &self.host) < 0:
+            self.host.name_length = 0
         self.is_connect = True
         self.is_opaque = True
         self.request_over = True
@@ -163,6 +170,8 @@ cdef class Exchange(ExchangeState):
         fault = find_target(self)
         if fault == FAULT_NONE and self.head.method == METHOD_TRACE and not self.request_over:
             fault = FAULT_METHOD
+        if fault == FAULT_NONE and self.service.tls is not None:
+            fault = check_authority(self, (<Connection>self.client).tls)
         if fault != FAULT_NONE:
             self.refuse(fault)
             return
@@ -331,7 +340,6 @@ cdef class Exchange(ExchangeState):
         cdef Http1Origin origin
         self.dial = None
         self.dial_time += self.worker.now - self.dialled_at
-        self.endpoint.dial_done()
         try:
             origin = new_origin(self.worker)
         except MemoryError:
@@ -342,7 +350,21 @@ cdef class Exchange(ExchangeState):
         origin.peer = address[0]
         if self.endpoint.proxy_protocol:
             send_preface(origin, &self.sender, <Connection>self.client, self.endpoint.proxy_protocol)
+        if self.upstream is not None and self.upstream.tls is not None:
+            # what was put before goes out as it is
+            self.worker.flush()
+            self.origin = origin
+            origin.begin_tls(self.upstream.tls, self, self.upstream.handshake_timeout)
+            return
+        self.endpoint.dial_done()
         self.use_origin(origin, False)
+
+    cdef void on_secured(self, Stream source) noexcept:
+        if self.finished or source is not self.origin:
+            return
+        self.dial_time = self.worker.now - self.dialled_at
+        self.endpoint.dial_done()
+        self.use_origin(source, False)
 
     cdef void use_origin(self, Stream stream, bint reused) noexcept:
         """An origin is there: forward the request (or join the tunnel)."""
@@ -706,6 +728,8 @@ cdef class Exchange(ExchangeState):
             return
         reused = (<Http1Origin>source).reused and not (<Http1Origin>source).answered and fault == FAULT_ORIGIN_CLOSED
         self.origin = None
+        if (<Http1Origin>source).shaking and self.upstream is not None:
+            self.endpoint.dial_failed()
         if self.response_begun:
             self.retry_blocked = RETRY_ANSWERED
             self.break_off(fault)

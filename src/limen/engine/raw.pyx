@@ -6,10 +6,16 @@ from libc.stdint cimport uint32_t
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.exchange cimport Exchange, new_exchange
-from limen.engine.preface cimport PREFACE_MOST
+from limen.engine.service cimport Action
 from limen.engine.stream cimport Party, Stream
-from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLRDHUP, MSG_PEEK, recv
-from limen.engine.types cimport FAULT_CLIENT_CLOSED, FAULT_HEAD_TIMEOUT
+from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLRDHUP
+from limen.engine.types cimport (
+    FAULT_CLIENT_CLOSED,
+    FAULT_HEAD_TIMEOUT,
+    FAULT_NO_ROUTE,
+    FAULT_TLS_HANDSHAKE,
+    FAULT_TLS_TIMEOUT,
+)
 
 
 @cython.final
@@ -17,27 +23,33 @@ from limen.engine.types cimport FAULT_CLIENT_CLOSED, FAULT_HEAD_TIMEOUT
 cdef class RawClient(Accepted):
     cdef void begin(self) noexcept:
         if self.preface_due:
-            self.read_preface()
+            self.try_preface()
         else:
             self.open()
 
-    cdef void read_preface(self) noexcept:
-        """Look at the first bytes and take away exactly the header."""
-        cdef char* input = self.worker.input
-        cdef ssize_t got = recv(self.fd, input, PREFACE_MOST, MSG_PEEK)
-        cdef int size
-        if got < 0:
-            return
-        if got == 0:
-            self.abort()
-            return
-        size = self.take_preface(input, <size_t>got)
-        if size > 0:
-            # its bytes were peeked at and are there to be taken
-            recv(self.fd, input, <size_t>size, 0)
+    cdef void try_preface(self) noexcept:
+        if self.peek_preface():
             self.open()
 
     cdef void open(self) noexcept:
+        if self.service.passes is None:
+            self.go(self.service.action, NULL, 0)
+            return
+        self.choosing = True
+        self.worker.arm(self, self.worker.now + self.service.handshake_timeout)
+        self.try_choice()
+
+    cdef void try_choice(self) noexcept:
+        if self.try_pass() < 0:
+            self.worker.board.count_fault(FAULT_TLS_HANDSHAKE if self.hung else FAULT_NO_ROUTE)
+            self.listener.refused()
+            self.abort()
+
+    cdef void on_passed(self, int number, const char* name, size_t size) noexcept:
+        self.choosing = False
+        self.go(<Action>self.service.passes.actions[number], name, size)
+
+    cdef void go(self, Action action, const char* name, size_t size) noexcept:
         cdef Exchange exchange
         self.worker.disarm(self)
         try:
@@ -46,7 +58,7 @@ cdef class RawClient(Accepted):
             self.abort()
             return
         self.party = exchange
-        exchange.begin_opaque(self, self.service, &self.sender)
+        exchange.begin_opaque(self, self.service, action, &self.sender, name, size)
 
     cdef void on_event(self, uint32_t events) noexcept:
         cdef Party party = self.party
@@ -56,7 +68,9 @@ cdef class RawClient(Accepted):
             if party is not None:
                 party.on_ready(self, events)
         elif self.preface_due:
-            self.read_preface()
+            self.try_preface()
+        elif self.choosing:
+            self.try_choice()
         elif events & (EPOLLERR | EPOLLHUP) and party is not None:
             party.on_fault(self, FAULT_CLIENT_CLOSED)
 
@@ -72,6 +86,9 @@ cdef class RawClient(Accepted):
                 party.on_time(self)
         elif self.preface_due:
             self.worker.board.count_fault(FAULT_HEAD_TIMEOUT)
+            self.abort()
+        elif self.choosing:
+            self.worker.board.count_fault(FAULT_TLS_TIMEOUT)
             self.abort()
 
     cdef Stream to_raw(self):

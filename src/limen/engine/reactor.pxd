@@ -11,6 +11,8 @@ cdef enum:
     INPUT_SIZE = 131072       # bytes of the scratch buffer that every connection reads into
     ARENA_SIZE = 262144       # bytes for heads and chunk lines on their way out
     FLAT_SIZE = 4096          # pieces that make up no more than this are sent as one
+    RECORD_SIZE = 16384       # bytes of content in the largest TLS record
+    SEALED_SIZE = 262144      # bytes of TLS records on their way out
     GATHER_SLOTS = 64         # pieces one sendmsg takes
     EVENT_SLOTS = 256
 
@@ -55,6 +57,9 @@ cdef class Reactor:
     cdef char* input          # owned, INPUT_SIZE
     cdef char* arena          # owned, ARENA_SIZE
     cdef size_t arena_used
+    cdef char* sealed         # owned, SEALED_SIZE: records of one connection, sent before anyone else writes
+    cdef size_t sealed_used
+    cdef char* staging        # owned, RECORD_SIZE: where small pieces become one record
     cdef iovec gather[64]     # pieces waiting for one sendmsg; they point into input, arena or blocks
     cdef char flat[4096]      # where small pieces are laid together
     cdef int gather_count

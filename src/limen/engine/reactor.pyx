@@ -87,10 +87,14 @@ cdef class Reactor:
         self.epfd = -1
         self.input = <char*>PyMem_Malloc(INPUT_SIZE)
         self.arena = <char*>PyMem_Malloc(ARENA_SIZE)
+        self.sealed = <char*>PyMem_Malloc(SEALED_SIZE)
+        self.staging = <char*>PyMem_Malloc(RECORD_SIZE)
         self.turn_room = 1024
         self.turns = <void**>PyMem_Malloc(self.turn_room * sizeof(void*))
         self.grave_room = 1024
         self.graveyard = <void**>PyMem_Malloc(self.grave_room * sizeof(void*))
+        if self.sealed == NULL or self.staging == NULL:
+            raise MemoryError
         if self.input == NULL or self.arena == NULL or self.turns == NULL or self.graveyard == NULL:
             raise MemoryError
         self.epfd = epoll_create1(EPOLL_CLOEXEC)
@@ -104,6 +108,8 @@ cdef class Reactor:
             close(self.epfd)
         PyMem_Free(self.input)
         PyMem_Free(self.arena)
+        PyMem_Free(self.sealed)
+        PyMem_Free(self.staging)
         PyMem_Free(self.turns)
         PyMem_Free(self.graveyard)
 

@@ -49,7 +49,7 @@ cdef FaultText texts[128]
 cdef Reason reasons[600]
 cdef list KEPT = []
 cdef const char* KEPT_NAME = b"limen"
-cdef object PLACEHOLDERS = re.compile(rb"(\{(?:host|path|query)\})")
+cdef object PLACEHOLDERS = re.compile(rb"(\{(?:host|hostname|path|query)\})")
 
 
 cdef const char* keep(str text) except NULL:
@@ -265,6 +265,9 @@ cdef bytes fill_location(ExchangeState exchange, bytes template):
     for i, piece in enumerate(pieces):
         if piece == b"{path}":
             pieces[i] = path[:size]
+        elif piece == b"{hostname}":
+            host = exchange.host.name[:exchange.host.name_length]
+            pieces[i] = b"[" + host + b"]" if b":" in host else host
         elif piece == b"{query}":
             pieces[i] = exchange.base[head.query - 1:head.query + head.query_length] if head.has_query else b""
         elif piece == b"{host}":

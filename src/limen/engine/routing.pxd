@@ -1,12 +1,15 @@
 # Target, route, access rules and request id of an exchange.
 
 from limen.engine.state cimport ExchangeState
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport Address
 
 # The request id: a trusted sender's own, or a new one.
 cdef void lay_id(ExchangeState exchange) noexcept
 # Where the exchange goes, from the request or from the route: the one place that asks.
 cdef int find_target(ExchangeState exchange) noexcept
+# 421 when the TLS connection does not stand for the host.
+cdef int check_authority(ExchangeState exchange, Session tls) noexcept
 # Max-Forwards: 0 with TRACE or OPTIONS ends here (RFC 9110, 7.6.2).
 cdef bint is_last_hop(ExchangeState exchange) noexcept
 # exchange.path, and in a gateway action and upstream.

@@ -11,6 +11,8 @@ from limen.engine.forwarding cimport is_id_field
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action
 from limen.engine.state cimport ExchangeState
 from limen.engine.tables cimport RequestView, normalize_path
+from limen.engine.tls.contexts cimport ServerContext
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport (
     FAULT_DENIED,
     FAULT_HOST,
@@ -18,8 +20,9 @@ from limen.engine.types cimport (
     FAULT_LOOP,
     FAULT_MEMORY,
     FAULT_METHOD,
-    FAULT_NO_ROUTE,
+    FAULT_MISDIRECTED,
     FAULT_NONE,
+    FAULT_NO_ROUTE,
     FAULT_SCHEME,
     FAULT_TARGET,
     FAULT_TARGET_ADDRESS,
@@ -90,6 +93,17 @@ cdef int find_target(ExchangeState exchange) noexcept:
         result = parse_authority(exchange.base + head.host, head.host_length, 80, &exchange.host)
         return FAULT_HOST if result < 0 else FAULT_NONE
     exchange.host.name_length = 0
+    return FAULT_NONE
+
+
+cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
+    """Whether the connection stands for the host: one certificate, one set of names (RFC 9110, 15.5.20)."""
+    cdef ServerContext context
+    if tls is None or exchange.service.target_source == TARGET_FROM_REQUEST or exchange.host.name_length == 0:
+        return FAULT_NONE
+    context = <ServerContext>tls.context
+    if context.choose(exchange.host.name, exchange.host.name_length) != tls.choice:
+        return FAULT_MISDIRECTED
     return FAULT_NONE
 
 

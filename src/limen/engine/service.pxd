@@ -6,6 +6,8 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
+from limen.engine.tls.contexts cimport ServerContext
+from limen.engine.tls.passes cimport PassTable
 from limen.engine.types cimport HeadLimits
 from limen.engine.upstream cimport Upstream
 
@@ -88,6 +90,9 @@ cdef class Service:
     cdef int anonymity
     cdef readonly AddressSet trusted
     cdef readonly AddressSet preface_from     # PROXY protocol senders, None = nobody
+    cdef readonly ServerContext tls   # None: plain
+    cdef readonly PassTable passes    # TLS that is passed on by its hello; None: nothing is
+    cdef uint64_t handshake_timeout   # ns
     cdef HeadLimits limits
     cdef uint64_t head_timeout        # ns, all of them
     cdef uint64_t idle_timeout

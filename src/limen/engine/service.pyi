@@ -6,6 +6,8 @@ from typing import Self
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.tables import RouteTable
+from limen.engine.tls.contexts import ServerContext
+from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
 
 class Edits:
@@ -106,6 +108,9 @@ class Service:
         add_x_forwarded: bool = True,
         scheme: str = "http",
         port: int = 80,
+        tls: ServerContext | None = None,
+        passes: PassTable | None = None,
+        handshake_timeout: float = 10.0,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 

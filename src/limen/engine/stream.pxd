@@ -80,5 +80,7 @@ cdef class Party:
     # A dial ended: exactly one of both. The descriptor is the party's from then on.
     cdef void on_connected(self, int fd, const Address* address) noexcept
     cdef void on_dial_fault(self, int fault) noexcept
+    # The TLS handshake with an origin is over; a failed one is told by on_fault().
+    cdef void on_secured(self, Stream source) noexcept
     # A name that was asked for is known, or known to fail (a worker.Resolution).
     cdef void on_resolved(self, object resolution) noexcept

@@ -103,5 +103,8 @@ cdef class Party:
     cdef void on_dial_fault(self, int fault) noexcept:
         pass
 
+    cdef void on_secured(self, Stream source) noexcept:
+        pass
+
     cdef void on_resolved(self, object resolution) noexcept:
         pass

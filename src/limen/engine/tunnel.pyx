@@ -106,7 +106,7 @@ cdef class Tunnel(Party):
             return
         if not source.readable and lane.pipe == NULL:
             return
-        if lane.pipe != NULL or lane.moved >= BULK:
+        if (lane.pipe != NULL or lane.moved >= BULK) and source.tls is None and sink.tls is None:
             if self.pump_splice(source, sink, lane):
                 return
         self.pump_copy(source, sink, lane)
@@ -183,6 +183,9 @@ cdef class Tunnel(Party):
         if self.over or sink.is_clogged():
             return
         lane.shut = True
+        sink.say_end()
+        if self.over:
+            return
         shutdown(sink.fd, SHUT_WR)
         if self.up.shut and self.down.shut:
             self.end(FAULT_NONE)

@@ -45,6 +45,7 @@ cdef enum Fault:
     FAULT_CONNECTIONS = 26        # over the worker's number of connections
     FAULT_CLIENT_CONNECTIONS = 27 # over the number for one client address
     FAULT_METHOD = 28             # 405
+    FAULT_MISDIRECTED = 29        # 421: a host that this connection's certificate does not stand for
     # Policy.
     FAULT_NO_ROUTE = 30           # 404
     FAULT_DENIED = 31             # 403: an access rule, or no rule that allows
@@ -52,6 +53,10 @@ cdef enum Fault:
     FAULT_LOOP = 33               # 508: target is an own listener
     FAULT_IDENTITY = 34           # 407
     FAULT_SCHEME = 35             # 501: absolute-form that is not http
+    FAULT_TLS_PLAIN = 36          # 400: no TLS on a TLS port
+    FAULT_TLS_HANDSHAKE = 37      # the client's handshake failed
+    FAULT_TLS_TIMEOUT = 38        # or took too long
+    FAULT_TLS_SHED = 39           # more handshakes under way than are taken
     # The way to the origin, and the origin.
     FAULT_DNS = 40                # 502
     FAULT_DNS_TIMEOUT = 41        # 504
@@ -64,6 +69,9 @@ cdef enum Fault:
     FAULT_TRUNCATED = 48          # 502: closed in the middle of a response
     FAULT_NO_ENDPOINT = 50        # 503
     FAULT_SHED = 51               # 503
+    FAULT_TLS_ORIGIN = 52         # 502: the origin's handshake failed
+    FAULT_TLS_CERTIFICATE = 53    # 502: its certificate is not believed
+    FAULT_TLS_ORIGIN_TIMEOUT = 54 # 504
     # Ours.
     FAULT_HOOK = 60               # 500
     FAULT_HOOK_TIMEOUT = 61       # 504

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 
 from limen.engine.addresses cimport TargetHost
 from limen.engine.connection cimport Connection
+from limen.engine.tls.contexts cimport ClientContext
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
 
@@ -75,6 +76,8 @@ cdef class Upstream:
     cdef bint even                    # all weights equal
     cdef uint64_t dial_timeout        # ns
     cdef uint64_t idle_timeout        # ns
+    cdef readonly ClientContext tls   # None: plain
+    cdef uint64_t handshake_timeout   # ns
     cdef readonly long idle_most      # per endpoint
     cdef readonly double dial_seconds
 

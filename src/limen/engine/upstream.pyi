@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from limen.engine.reactor import Handler
+from limen.engine.tls.contexts import ClientContext
 from limen.engine.worker import Worker
 
 class Pooled(Handler):
@@ -77,6 +78,8 @@ class Upstream:
         dial_timeout: float = 5.0,
         idle_timeout: float = 55.0,
         idle: int = 512,
+        tls: ClientContext | None = None,
+        handshake_timeout: float = 10.0,
     ) -> Self:
         """`balance`: 0 round robin, 1 least requests. Times in seconds; `idle` connections kept per endpoint."""
 

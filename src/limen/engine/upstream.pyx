@@ -13,6 +13,7 @@ from limen.engine.board cimport (
     ENDPOINT_REQUESTS,
 )
 from limen.engine.connection cimport Connection
+from limen.engine.tls.contexts cimport ClientContext
 
 
 cdef enum:
@@ -178,7 +179,7 @@ cdef class Upstream:
 
     def __init__(
         self, str name, list members, *, list weights=None, int balance=0, double dial_timeout=5.0,
-        double idle_timeout=55.0, long idle=512,
+        double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
     ):
         cdef int i
         self.name = name.encode()
@@ -189,6 +190,8 @@ cdef class Upstream:
         self.dial_timeout = <uint64_t>(dial_timeout * 1e9)
         self.idle_timeout = <uint64_t>(idle_timeout * 1e9)
         self.idle_most = idle
+        self.tls = tls
+        self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
         self.table = <Member*>calloc(max(self.count, 1), sizeof(Member))
         if self.table == NULL:
             raise MemoryError

@@ -6,6 +6,7 @@ from limen.engine.board cimport Board
 from limen.engine.journal cimport Journal
 from limen.engine.reactor cimport Reactor
 from limen.engine.stream cimport OutField, OutHead, Party
+from limen.engine.tls.shakes cimport Shakes
 from limen.engine.types cimport Address, Field, Head
 
 
@@ -65,7 +66,9 @@ cdef class Worker(Reactor):
     cdef size_t client_count
     cdef Pipe* pipes          # owned list of empty pipes
     cdef int pipes_kept
+    cdef Shakes shakes
     cdef dict own             # port -> own addresses (an object with matches()): targets never dialled
+    cdef uint64_t told        # monotonic ns: when an origin that is refused was told of last
     cdef uint64_t pace_until  # descriptors ran out: accept again from then on
 
     cdef char* value(self, size_t size) noexcept

@@ -13,6 +13,7 @@ from limen.engine.journal cimport Journal
 from limen.engine.keys cimport limen_fold
 from limen.engine.stream cimport Party
 from limen.engine.sys cimport F_SETPIPE_SZ, O_CLOEXEC, O_NONBLOCK, close, fcntl, monotonic, pipe2, realtime
+from limen.engine.tls.shakes cimport Shakes
 from limen.engine.types cimport FAULT_DNS, Address
 
 import os
@@ -60,6 +61,7 @@ cdef class Worker(Reactor):
         self.max_connections = max_connections
         self.names = {}
         self.direct = {}
+        self.shakes = Shakes.__new__(Shakes)
         self.own = {}
         self.client_room = 1024
         self.clients = <ClientCount*>PyMem_Calloc(self.client_room, sizeof(ClientCount))

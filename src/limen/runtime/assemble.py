@@ -19,7 +19,9 @@ from limen.engine.upstream import Endpoint, Upstream
 from limen.exchange.hooks import Chain, load_hook
 from limen.policy.access import compile_access
 from limen.policy.routes import compile_route_match
+from limen.policy.specs import RouteSpec
 from limen.runtime import names
+from limen.runtime.contexts import Contexts, TicketHold
 from limen.runtime.pacing import Steps
 from limen.terms import Phase
 
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Redirect, Respond, Rewrite, Route
     from limen.config.models.stream import Stream
+    from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
     from limen.engine.engine import Engine
-    from limen.policy.specs import RouteSpec
+    from limen.engine.tls.contexts import ClientContext, ServerContext
     from limen.runtime.revision import Revision
 
 _FROM_ROUTE, _FROM_REQUEST, _OPAQUE = 0, 1, 2
@@ -47,6 +50,15 @@ _NO_SLOT = 0xFFFFFFFF
 _ROUTES_PER_STEP = 64
 
 
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """A compiled route, and what went into it beside its upstream."""
+
+    route: Route
+    hsts: str
+    compiled: RouteSpec
+
+
 @dataclass(slots=True)
 class Assembly:
     """A revision in the engine's terms, ready to be published."""
@@ -56,7 +68,8 @@ class Assembly:
     upstreams: dict[str, Upstream] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)  # by listener key
     tables: list[AccessTable] = field(default_factory=list)  # those with time windows
-    specs: dict[str, tuple[Route, RouteSpec]] = field(default_factory=dict)  # by route label
+    specs: dict[str, _Spec] = field(default_factory=dict)  # by route label
+    contexts: Contexts = field(default_factory=Contexts)
 
 
 class _Common(TypedDict):
@@ -86,6 +99,16 @@ class _Common(TypedDict):
     via: str
     id_field: str
     id_trust: bool
+    scheme: NotRequired[str]
+    tls: NotRequired[ServerContext]
+    handshake_timeout: NotRequired[float]
+
+
+class _Encryption(TypedDict, total=False):
+    """Arguments of Upstream that only those with TLS have."""
+
+    tls: ClientContext
+    handshake_timeout: float
 
 
 class _Chains(TypedDict):
@@ -96,26 +119,31 @@ class _Chains(TypedDict):
     response_hooks: list[object]
 
 
-def assemble(engine: Engine, revision: Revision, previous: Assembly | None) -> Steps[Assembly]:
+def assemble(
+    engine: Engine, revision: Revision, previous: Assembly | None, tickets: TicketHold | None = None
+) -> Steps[Assembly]:
     """Build everything for `revision`, in steps; nothing that is in force changes.
 
-    Raises ConfigError for hooks that cannot be loaded.
+    Raises ConfigError for hooks that cannot be loaded, and for TLS that libssl does not take.
     """
-    built = _Builder(engine, revision, previous)
+    built = _Builder(engine, revision, previous, tickets or TicketHold())
     built.upstreams()
     yield
     yield from built.services()
+    built.assembly.contexts.settled()
     return built.assembly
 
 
 class _Builder:
-    def __init__(self, engine: Engine, revision: Revision, previous: Assembly | None) -> None:
+    def __init__(self, engine: Engine, revision: Revision, previous: Assembly | None, tickets: TicketHold) -> None:
         self._engine = engine
+        self._tickets = tickets
         self._config: Config = revision.config
         self._slots = revision.slots
         self._previous = previous
         self._before: Config | None = previous.revision.config if previous is not None else None
-        self.assembly = Assembly(revision)
+        self._contexts = Contexts(revision.material, previous.contexts if previous is not None else None)
+        self.assembly = Assembly(revision, contexts=self._contexts)
 
     def _slot(self, kind: str, name: str) -> int:
         return self._slots.get(kind, {}).get(name, _NO_SLOT)
@@ -125,9 +153,13 @@ class _Builder:
             self.assembly.upstreams[name] = self._upstream(name, model)
 
     def _upstream(self, name: str, model: UpstreamModel) -> Upstream:
-        endpoints = [self._endpoint(name, model, index) for index in range(len(model.endpoints))]
+        encryption = self._contexts.identity(name, model.tls)
+        endpoints = [self._endpoint(name, model, index, encryption) for index in range(len(model.endpoints))]
         if self._previous is not None and self._before is not None and self._before.upstreams.get(name) == model:
-            return self._previous.upstreams[name]
+            before = self._previous.upstreams[name]
+            # new endpoints although nothing was written differently: a file of its TLS has changed
+            if before.members == endpoints:
+                return before
         return Upstream(
             name,
             endpoints,
@@ -136,12 +168,18 @@ class _Builder:
             dial_timeout=model.timeouts.dial,
             idle_timeout=model.timeouts.idle,
             idle=model.pool.idle,
+            **self._encryption(name, model),
         )
 
-    def _endpoint(self, upstream: str, model: UpstreamModel, index: int) -> Endpoint:
+    def _encryption(self, name: str, model: UpstreamModel) -> _Encryption:
+        if model.tls is None:
+            return {}
+        return {"tls": self._contexts.client(name, model.tls), "handshake_timeout": model.timeouts.handshake}
+
+    def _endpoint(self, upstream: str, model: UpstreamModel, index: int, encryption: str) -> Endpoint:
         address = model.endpoints[index].address
         name = names.endpoint_name(upstream, address)
-        key = f"{name} {model.proxy_protocol or ''}"
+        key = f"{name} {model.proxy_protocol or ''} {encryption}"
         endpoint = self._previous.endpoints.get(key) if self._previous is not None else None
         if endpoint is None:
             endpoint = Endpoint(
@@ -158,12 +196,15 @@ class _Builder:
     def services(self) -> Steps[None]:
         for place in self.assembly.revision.listeners:
             listener = self._config.listeners[place.index]
-            service = self._kept(place.key, listener)
+            service = self._kept(place.key, listener, place.index)
+            context = None
+            if listener.tls is not None:
+                context = self._contexts.server(place.key, listener.tls, place.index, self._tickets)
             if service is None:
-                service = yield from self._service(listener, _port_of(place.address))
+                service = yield from self._service(listener, _port_of(place.address), context)
             self.assembly.services[place.key] = service
 
-    def _kept(self, key: str, listener: Listener) -> Service | None:
+    def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
         """The service in force, if nothing that went into it has changed."""
         if self._previous is None or self._before is None or self._config.limits != self._before.limits:
             return None
@@ -172,28 +213,37 @@ class _Builder:
                 break
         else:
             return None
+        if not self._contexts.keeps(key, listener.tls, index):
+            return None
         used = {route.upstream for route in listener.routes or ()}
         used.add(listener.stream.upstream if listener.stream is not None else None)
         if not all(self._keeps_upstream(name) for name in used):
             return None
         # the numbers on the board need no look: a name keeps its own as long as it is in use
         service = self._previous.services[key]
-        for index in range(len(listener.routes or ())):
-            label = listener.route_label(index)
+        for number in range(len(listener.routes or ())):
+            label = listener.route_label(number)
             self.assembly.specs[label] = self._previous.specs[label]
         if service.access is not None and service.access.windows:
             self.assembly.tables.append(service.access)
         return service
 
-    def _service(self, listener: Listener, port: int) -> Steps[Service]:
+    def _service(self, listener: Listener, port: int, context: ServerContext | None) -> Steps[Service]:
         common = self._common(listener, port)
+        if context is not None:
+            common["scheme"] = "https"
+            common["tls"] = context
+            common["handshake_timeout"] = listener.timeouts.handshake
         if listener.forward is not None:
             return self._forward(listener, listener.forward, common)
         if listener.stream is not None:
             return self._stream(listener, listener.stream, common)
+        if listener.https is not None:
+            return self._to_https(listener, listener.https, common)
+        hsts = listener.tls.hsts.field_value if listener.tls is not None and listener.tls.hsts is not None else ""
         specs = []
         for index, route in enumerate(listener.routes or ()):
-            specs.append(self._spec(listener.route_label(index), route))
+            specs.append(self._spec(listener.route_label(index), route, hsts))
             if index % _ROUTES_PER_STEP == 0:
                 yield
         return Service(
@@ -279,29 +329,42 @@ class _Builder:
             **common,
         )
 
-    def _spec(self, label: str, route: Route) -> RouteSpec:
+    def _to_https(self, listener: Listener, https: HttpsRedirect, common: _Common) -> Service:
+        """One route for everything: permanently to HTTPS, with its method."""
+        port = "" if https.redirect == 443 else f":{https.redirect}"
+        action = Action(
+            listener.label,
+            slot=self._slot(names.ROUTE, listener.label),
+            status=308,
+            location=f"https://{{hostname}}{port}{{path}}{{query}}".encode(),
+        )
+        return Service(
+            listener.label, target_source=_FROM_ROUTE, routes=RouteTable([RouteSpec(action=action)]), **common
+        )
+
+    def _spec(self, label: str, route: Route, hsts: str) -> RouteSpec:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         if self._previous is not None and label in self._previous.specs:
-            before, spec = self._previous.specs[label]
-            if before == route and self._keeps_upstream(route.upstream):
-                self.assembly.specs[label] = (route, spec)
-                return spec
-        spec = compile_route_match(route.match, self._action(label, route))
-        self.assembly.specs[label] = (route, spec)
-        return spec
+            before = self._previous.specs[label]
+            if before.route == route and before.hsts == hsts and self._keeps_upstream(route.upstream):
+                self.assembly.specs[label] = before
+                return before.compiled
+        compiled = compile_route_match(route.match, self._action(label, route, hsts))
+        self.assembly.specs[label] = _Spec(route, hsts, compiled)
+        return compiled
 
     def _keeps_upstream(self, name: str | None) -> bool:
         if name is None or self._previous is None:
             return True
         return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
-    def _action(self, label: str, route: Route) -> Action:
+    def _action(self, label: str, route: Route, hsts: str) -> Action:
         slot = self._slot(names.ROUTE, label)
         body_most = route.body.max or 0
         if route.respond is not None:
-            return _respond(label, slot, route.respond, body_most)
+            return _respond(label, slot, route.respond, body_most, hsts)
         if route.redirect is not None:
-            return _redirect(label, slot, route.redirect, body_most)
+            return _redirect(label, slot, route.redirect, body_most, hsts)
         assert route.upstream is not None  # noqa: S101 the model sees to it
         rewrite = route.rewrite
         whole = rewrite is not None and rewrite.replace is not None
@@ -313,7 +376,7 @@ class _Builder:
             add=rewrite.add or "" if rewrite is not None and not whole else "",
             replace=_rewriter(rewrite) if rewrite is not None and whole else None,
             request=_edits(route.request),
-            response=_edits(route.response),
+            response=_edits(route.response, hsts),
             body_most=body_most,
             response_timeout=route.timeouts.response,
             stall_timeout=route.timeouts.stall,
@@ -333,10 +396,18 @@ def _port_of(address: str) -> int:
     return int(port) if port.isdigit() else 0
 
 
-def _edits(edits: FieldEdits) -> Edits | None:
-    if not edits.set and not edits.remove:
+def _edits(edits: FieldEdits, hsts: str = "") -> Edits | None:
+    fields = _with_hsts(dict(edits.set), hsts)
+    if not fields and not edits.remove:
         return None
-    return Edits(dict(edits.set), list(edits.remove))
+    return Edits(fields, list(edits.remove))
+
+
+def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
+    """With `Strict-Transport-Security`, unless the route sets it itself."""
+    if not hsts or any(name.lower() == "strict-transport-security" for name in fields):
+        return fields
+    return {**fields, "Strict-Transport-Security": hsts}
 
 
 def _chains(references: tuple[str, ...], timeout: float) -> _Chains:
@@ -350,7 +421,7 @@ def _chains(references: tuple[str, ...], timeout: float) -> _Chains:
     }
 
 
-def _respond(label: str, slot: int, respond: Respond, body_most: int) -> Action:
+def _respond(label: str, slot: int, respond: Respond, body_most: int, hsts: str) -> Action:
     fields = dict(respond.fields)
     if respond.body and respond.content_type:
         fields = {"Content-Type": respond.content_type, **fields}
@@ -359,13 +430,20 @@ def _respond(label: str, slot: int, respond: Respond, body_most: int) -> Action:
         slot=slot,
         status=respond.status,
         body=respond.body.encode(),
-        reply=Edits(fields, []),
+        reply=Edits(_with_hsts(fields, hsts), []),
         body_most=body_most,
     )
 
 
-def _redirect(label: str, slot: int, redirect: Redirect, body_most: int) -> Action:
-    return Action(label, slot=slot, status=redirect.status, location=redirect.to.encode("latin-1"), body_most=body_most)
+def _redirect(label: str, slot: int, redirect: Redirect, body_most: int, hsts: str) -> Action:
+    return Action(
+        label,
+        slot=slot,
+        status=redirect.status,
+        location=redirect.to.encode("latin-1"),
+        reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
+        body_most=body_most,
+    )
 
 
 def _rewriter(rewrite: Rewrite) -> Callable[[bytes], bytes]:

@@ -24,6 +24,7 @@ from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
 from limen.runtime.assemble import Assembly, assemble
+from limen.runtime.contexts import TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
 from limen.runtime.pacing import paced
@@ -69,6 +70,7 @@ class Core:
         self._resolver: Resolver | None = None
         self._prepared: dict[int, _Prepared] = {}
         self._parts: Parts = {}
+        self._tickets = TicketHold()
         self._force: Assembly | None = None
         self._journal: Journal | None = None
         self._access_log: AccessLog | None = None
@@ -85,7 +87,7 @@ class Core:
         """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
         parts: Parts = {}
         revision = await paced(unpack(payload, self._parts, parts))
-        assembly = await paced(assemble(self._engine, revision, self._force))
+        assembly = await paced(assemble(self._engine, revision, self._force, self._tickets))
         self._prepared[number] = _Prepared(assembly, parts, self._open_journal(revision))
 
     def _open_journal(self, revision: Revision) -> Journal | None:
@@ -143,6 +145,10 @@ class Core:
         )
         if old is not None:
             self._start(old.close())
+
+    def take_tickets(self, payload: bytes) -> None:
+        """See WorkerCore."""
+        self._tickets.take(payload)
 
     # Listeners
 

@@ -17,6 +17,7 @@ from limen.runtime.names import CAPACITY, slot_names
 from limen.runtime.revision import ListenerPlace, Revision
 from limen.runtime.slots import SlotBook
 from limen.runtime.sockets import BindError, ListenerSockets, describe, listen_all, listen_one
+from limen.tls.material import NO_MATERIAL, Material
 
 if TYPE_CHECKING:
     from limen.config import Config
@@ -135,8 +136,9 @@ def establish(
     base: str,
     previous: Estate | None = None,
     inheritance: Inheritance | None = None,
+    material: Material = NO_MATERIAL,
 ) -> Estate:
-    """Binds, numbers and composes the estate of a configuration.
+    """Binds, numbers and composes the estate of a configuration; `material` is what its TLS needs, already read.
 
     Raises BindError or SlotsExhausted; then nothing new is open, and `previous` is as it was.
     """
@@ -149,7 +151,7 @@ def establish(
         slots = book.planned(slot_names(config), capacity=CAPACITY, now=time.monotonic())
         places = tuple(ListenerPlace(key, index, str(listeners[key].address)) for index, key in enumerate(keys))
         own = [place.address for place in places] + ([admin.address] if admin else [])
-        revision = Revision(number, config, places, slots.active, tuple(own), base, digest_of(config)[:12])
+        revision = Revision(number, config, places, slots.active, tuple(own), base, material, digest_of(config)[:12])
     except BaseException:
         binding.undo()
         raise

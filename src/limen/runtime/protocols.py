@@ -42,6 +42,12 @@ class WorkerCore(Protocol):
     def discard(self, number: int) -> None:
         """Drops a prepared revision that was not published; unknown numbers are ignored."""
 
+    def take_tickets(self, payload: bytes) -> None:
+        """Session ticket keys of all listeners (limen.runtime.contexts.encode_keys), in force at once.
+
+        They come before the first `prepare` of a listener that has tickets, and again whenever they change.
+        """
+
     def listen(self, listener_key: str, fd: int) -> None:
         """Accepts connections from the listening socket `fd` for a listener of the published revision.
 

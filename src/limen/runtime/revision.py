@@ -10,10 +10,11 @@ import hashlib
 import pickle
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from limen.runtime.pacing import Steps, at_once
+from limen.tls.material import Material
 
 if TYPE_CHECKING:
     from limen.config import Config
@@ -49,6 +50,8 @@ class Revision:
     """`host:port` of every listener and of the admin address: never a target of a forward proxy."""
     base: str
     """Directory of the configuration file: hooks are imported from there too, relative paths begin there."""
+    material: Material = field(repr=False)
+    """The bytes of its TLS: certificates, keys, authorities."""
     digest: str
     """Twelve hexadecimal digits of limen.config.revision.digest_of: equal wherever the same content runs."""
 

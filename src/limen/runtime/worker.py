@@ -3,7 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each answered), hello (sent).
+Messages: tickets, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each answered),
+hello (sent).
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._published = 0
         self._handlers: Mapping[str, Callable[[Message], Mapping[str, object] | None]] = {
+            "tickets": self._take_tickets,
             "publish": self._publish,
             "discard": self._discard,
             "listen": self._listen,
@@ -100,6 +102,9 @@ class Worker:
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
         else:
             self._channel.reply(message)
+
+    def _take_tickets(self, message: Message) -> None:
+        self._core.take_tickets(message.payload)
 
     def _publish(self, message: Message) -> None:
         number = _integer(message, "number")

@@ -38,8 +38,8 @@ def test_forward():
         (lambda: reverse("x", ["127.0.0.1:1"]), "--listen: 'x' has no port; write host:port, such as x:8080"),
         (lambda: reverse("127.0.0.1:80", []), "--to is missing; name at least one, such as --to 127.0.0.1:9001"),
         (
-            lambda: reverse("127.0.0.1:80", ["https://a.example"]),
-            "--to: 'https://a.example': TLS towards origins is not available in this version; use http://",
+            lambda: reverse("127.0.0.1:80", ["https://a.example", "http://b.example"]),
+            "--to: some are https and some are not; use a configuration file",
         ),
         (
             lambda: reverse("127.0.0.1:80", ["ftp://a.example"]),

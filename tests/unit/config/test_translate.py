@@ -94,10 +94,6 @@ CASES = {
         ROOT % "egress: {}",
         "f.yaml:1:1: egress: the key 'egress' is not available in this version; remove it",
     ),
-    "later_tls": (
-        LISTENER % "tls: {certificates: []}",
-        "f.yaml:4:5: listeners[0].tls: the key 'tls' is not available in this version; remove it",
-    ),
     "later_socks": (
         "listeners: [{bind: 127.0.0.1:80, socks: {}}]\n",
         "f.yaml:1:34: listeners[0].socks: the key 'socks' is not available in this version; remove it",
@@ -138,11 +134,11 @@ CASES = {
     ),
     "none_of_three": (
         "listeners: [{bind: 127.0.0.1:80}]\n",
-        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward or stream; has none of them",
+        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, stream or https; has none of them",
     ),
     "two_of_three": (
         "listeners: [{bind: 127.0.0.1:80, forward: {}, stream: {upstream: web}}]\n",
-        "f.yaml:1:55: listeners[0].stream: needs exactly one of routes, forward or stream; has forward and stream",
+        "f.yaml:1:55: listeners[0].stream: needs exactly one of routes, forward, stream or https; has forward and stream",
     ),
     "empty_routes": (
         "listeners: [{bind: 127.0.0.1:80, routes: []}]\n",
@@ -170,7 +166,7 @@ CASES = {
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",
-        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward or stream; `forward` has no value",
+        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, stream or https; `forward` has no value",
     ),
     "stream_http_key": (
         "listeners:\n  - bind: 127.0.0.1:80\n    stream: {upstream: web}\n    timeouts: {idle: 5s}\nupstreams: {web: {endpoints: [127.0.0.1:9001]}}\n",
@@ -445,7 +441,7 @@ CASES = {
     ),
     "redirect_placeholder": (
         ROUTES % "{redirect: {to: 'https://{hst}/'}}",
-        "f.yaml:1:59: listeners[0].routes[0].redirect.to: unknown placeholder '{hst}'; known are {host}, {path} and {query}",
+        "f.yaml:1:59: listeners[0].routes[0].redirect.to: unknown placeholder '{hst}'; known are {host}, {hostname}, {path} and {query}",
     ),
     "redirect_target": (
         ROUTES % "{redirect: {to: example.com}}",

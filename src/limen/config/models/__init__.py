@@ -36,6 +36,15 @@ from limen.config.models.routes import (
 )
 from limen.config.models.section import Section
 from limen.config.models.stream import Stream, StreamTimeouts
+from limen.config.models.tls import (
+    CertificateFiles,
+    ClientCertificates,
+    HttpsRedirect,
+    ListenerTls,
+    StrictTransport,
+    Tickets,
+    UpstreamTls,
+)
 from limen.config.models.upstreams import Endpoint, Pool, Upstream, UpstreamTimeouts
 
 __all__ = [
@@ -43,6 +52,8 @@ __all__ = [
     "Address",
     "Admin",
     "Body",
+    "CertificateFiles",
+    "ClientCertificates",
     "Condition",
     "Config",
     "Control",
@@ -54,9 +65,11 @@ __all__ = [
     "ForwardTimeouts",
     "ForwardedFields",
     "Head",
+    "HttpsRedirect",
     "Limits",
     "Listener",
     "ListenerTimeouts",
+    "ListenerTls",
     "Log",
     "Match",
     "MinRate",
@@ -77,8 +90,11 @@ __all__ = [
     "Section",
     "Stream",
     "StreamTimeouts",
+    "StrictTransport",
     "Targets",
+    "Tickets",
     "Times",
     "Upstream",
     "UpstreamTimeouts",
+    "UpstreamTls",
 ]

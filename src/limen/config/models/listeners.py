@@ -8,8 +8,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.forward import Forward
 from limen.config.models.routes import Route
-from limen.config.models.section import NoneWord, Section, Several, changed, exactly_one
+from limen.config.models.section import NoneWord, Section, Several, WrittenAs, changed, exactly_one
 from limen.config.models.stream import Stream
+from limen.config.models.tls import HttpsRedirect, ListenerTls
 from limen.config.refusal import Refused
 from limen.config.scalars import Bind, FieldName, Flag, Name, Network, duration, optional, size, whole
 from limen.config.units import parse_duration, parse_size
@@ -42,6 +43,9 @@ class Head(Section):
 class ListenerTimeouts(Section):
     """How long a listener waits for its clients."""
 
+    handshake: Annotated[float, duration("100ms", "10m")] = Field(
+        default=parse_duration("10s"), description="From accepting a connection until its TLS handshake is done."
+    )
     head: Annotated[float, duration("100ms", "10m")] = Field(
         default=parse_duration("10s"),
         description="From the first byte of a request (or from accepting the connection) until its whole head is read.",
@@ -104,15 +108,21 @@ class ForwardedFields(Section):
     x_forwarded: Flag = Field(default=True, description="Add `X-Forwarded-For`, `-Proto` and `-Host`.")
 
 
+SERVICES = ("routes", "forward", "stream", "https")
+"""Keys of a listener that say what it serves; it has one of them."""
+
 HTTP_KEYS = ("trusted", "head", "timeouts", "min_rate", "via", "request_id", "forwarded")
 """Keys of a listener that mean nothing on one that carries opaque bytes."""
 
 
 class Listener(Section):
-    """One bound address; it has exactly one of `routes` (gateway), `forward` (proxy) and `stream` (opaque TCP)."""
+    """One bound address.
+
+    It has exactly one of `routes` (gateway), `forward` (proxy), `stream` (opaque TCP) and `https` (on to HTTPS).
+    """
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [key]} for key in ("routes", "forward", "stream")]},
+        json_schema_extra={"oneOf": [{"required": [key]} for key in SERVICES]},
     )
 
     bind: Bind = Field(
@@ -133,6 +143,14 @@ class Listener(Section):
         default=None, description="A forward proxy: the target comes from the request. `{}` takes the safe defaults."
     )
     stream: Stream | None = Field(default=None, description="Opaque TCP to one upstream.")
+    https: Annotated[HttpsRedirect | None, WrittenAs(("redirect", {}))] = Field(
+        default=None,
+        description="On a plain listener: send every request to HTTPS on the same host. `redirect`, or "
+        "`{redirect: 8443}` for another port than 443.",
+    )
+    tls: ListenerTls | None = Field(
+        default=None, description="Terminate TLS here. With `forward` clients speak to the proxy by TLS (`https://`)."
+    )
     proxy_protocol: ProxyProtocolIn | None = Field(
         default=None, description="Accept the PROXY protocol from the load balancers named; off by default."
     )
@@ -178,7 +196,8 @@ class Listener(Section):
 
     @model_validator(mode="after")
     def _one_service(self) -> Listener:
-        exactly_one(self, "routes", "forward", "stream")
+        exactly_one(self, *SERVICES)
+        self._fitting_tls()
         if self.stream is not None:
             for useless in changed(self, *HTTP_KEYS):
                 hint = "set `timeouts` inside `stream`" if useless == "timeouts" else "remove it"
@@ -186,3 +205,17 @@ class Listener(Section):
         if self.forward is not None and changed(self, "forwarded"):
             raise Refused("`forwarded` has no meaning on a forward listener", "use `forward.anonymity`", at="forwarded")
         return self
+
+    def _fitting_tls(self) -> None:
+        if self.tls is None:
+            if changed(self.timeouts, "handshake"):
+                raise Refused("a handshake without `tls`", "remove it, or add `tls`", at=("timeouts", "handshake"))
+            return
+        if self.stream is not None:
+            hint = "remove it: the bytes are passed on as they are, TLS included"
+            raise Refused("`tls` on a stream listener is not available in this version", hint, at="tls")
+        if self.https is not None:
+            hint = "give it to the listener without `tls`"
+            raise Refused("`https` on a listener with `tls`: who comes here is there already", hint, at="https")
+        if self.forward is not None and self.tls.hsts is not None:
+            raise Refused("`hsts` has no meaning on a forward listener", "remove it", at=("tls", "hsts"))

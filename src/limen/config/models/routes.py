@@ -134,7 +134,8 @@ class Redirect(Section):
 
     to: RedirectTarget = Field(
         description="Where to: a URL such as `https://{host}{path}{query}` or a path. `{host}` is the host of the "
-        "request with its port, `{path}` the path, normalised, `{query}` the query with its `?`, or nothing."
+        "request with its port, `{hostname}` without, `{path}` the path, normalised, `{query}` the query with its `?`, "
+        "or nothing."
     )
     status: RedirectStatus = Field(
         default=308,

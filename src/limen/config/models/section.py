@@ -115,3 +115,29 @@ class NoneWord:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [handler(schema), {"const": "none"}]}
+
+
+@dataclass(frozen=True, init=False)
+class WrittenAs:
+    """Metadata of a section that may be written as a word: pairs of a word (text or bool) and what it stands for."""
+
+    words: tuple[tuple[str | bool, object], ...]
+
+    def __init__(self, *words: tuple[str | bool, object]) -> None:
+        object.__setattr__(self, "words", words)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._written_out, handler(source))
+
+    def _written_out(self, value: object) -> object:
+        for word, meaning in self.words:
+            # 1 is no way to write true
+            if type(value) is type(word) and value == word:
+                return meaning
+        if value is None or isinstance(value, dict | BaseModel):
+            return value
+        words = " or ".join(word if isinstance(word, str) else str(word).lower() for word, _ in self.words)
+        raise Refused(f"expected {words} or a mapping, found {shown(value)}")
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"enum": [word for word, _ in self.words]}]}

@@ -7,8 +7,10 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from limen.config.models.section import Section, Several, Shorthand
+from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
 from limen.config.scalars import Name, OriginAddress, choice, duration, whole
+from limen.config.tls import is_https, plain_address
 from limen.config.units import parse_duration
 
 
@@ -17,7 +19,7 @@ class Endpoint(Section):
 
     address: OriginAddress = Field(
         description="`host:port` or `[v6]:port`. A name is resolved by Limen, again when its time to live is over; "
-        "all its addresses count as one endpoint."
+        "all its addresses count as one endpoint. `https://host` means port 443 and `tls` for the upstream."
     )
     weight: Annotated[int, whole(1, 65535)] = Field(
         default=1, description="Share of the load in proportion to the other endpoints' weights."
@@ -30,6 +32,9 @@ class UpstreamTimeouts(Section):
 
     dial: Annotated[float, duration("10ms", "10m")] = Field(
         default=parse_duration("5s"), description="Making one connection, name resolution included."
+    )
+    handshake: Annotated[float, duration("10ms", "10m")] = Field(
+        default=parse_duration("10s"), description="The TLS handshake with an endpoint, if the upstream has `tls`."
     )
     idle: Annotated[float, duration("100ms", "24h")] = Field(
         default=parse_duration("55s"),
@@ -57,6 +62,11 @@ class Upstream(Section):
         description="How an endpoint is chosen: `round_robin` in turn by weight, `least_requests` the one with the "
         "fewest live exchanges per weight. An endpoint that cannot be dialled is left out for 1 s, growing to 30 s.",
     )
+    tls: UpstreamTls | None = Field(
+        default=None,
+        description="Speak TLS with the endpoints; `{}` verifies them by the authorities of the system. Given by "
+        "itself when the endpoints are written as `https://host`.",
+    )
     timeouts: UpstreamTimeouts = Field(default_factory=UpstreamTimeouts, description="Times of its connections.")
     pool: Pool = Field(default_factory=Pool, description="Idle connections kept.")
     proxy_protocol: Annotated[str, choice("v1", "v2")] | None = Field(
@@ -64,6 +74,20 @@ class Upstream(Section):
         description="Begin each connection with a PROXY protocol header of this version, which names the client. Such "
         "connections belong to their client: they are never kept for the next request.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _https(cls, written: object) -> object:
+        """Endpoints as URLs: the scheme becomes `tls` of the upstream."""
+        endpoints = written.get("endpoints") if isinstance(written, dict) else None
+        if not isinstance(written, dict) or not isinstance(endpoints, list | tuple):
+            return written
+        encrypted = [is_https(_address_of(endpoint)) for endpoint in endpoints]
+        if not any(encrypted) or (written.get("tls") is None and not all(encrypted)):
+            # a mixture is refused by the addresses themselves
+            return written
+        plain = [_without_scheme(endpoint, number) for number, endpoint in enumerate(endpoints)]
+        return {**written, "endpoints": plain, "tls": written["tls"] if written.get("tls") is not None else {}}
 
     @model_validator(mode="after")
     def _no_twins(self) -> Upstream:
@@ -76,3 +100,18 @@ class Upstream(Section):
                 )
             seen.add(address)
         return self
+
+
+def _address_of(endpoint: object) -> object:
+    return endpoint.get("address") if isinstance(endpoint, dict) else endpoint
+
+
+def _without_scheme(endpoint: object, number: int) -> object:
+    address = _address_of(endpoint)
+    if not isinstance(address, str) or not is_https(address):
+        return endpoint
+    try:
+        plain = str(plain_address(address))
+    except Refused as refused:
+        raise Refused(refused.message, refused.hint, at=("endpoints", number)) from None
+    return {**endpoint, "address": plain} if isinstance(endpoint, dict) else plain

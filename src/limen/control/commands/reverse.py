@@ -23,7 +23,7 @@ def add(subparsers: Subparsers) -> None:
         metavar="ADDR-OR-URL",
         required=True,
         action="append",
-        help="an origin, as host:port or http://host[:port][/prefix]; several share the load",
+        help="an origin, as host:port or http(s)://host[:port][/prefix]; several share the load",
     )
     parser.add_argument("--core", default=DEFAULT_CORE, help=argparse.SUPPRESS)
     parser.set_defaults(action=run)

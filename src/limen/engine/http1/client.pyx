@@ -27,6 +27,7 @@ from limen.engine.relay cimport (
     SPLICE_MIN,
     relay,
 )
+from limen.engine.service cimport Action
 from limen.engine.stream cimport OutHead, Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SHUT_WR, shutdown
 from limen.engine.types cimport (
@@ -37,6 +38,8 @@ from limen.engine.types cimport (
     FAULT_HEAD_TIMEOUT,
     FAULT_MEMORY,
     FAULT_SLOW_READER,
+    FAULT_TLS_PLAIN,
+    FAULT_TLS_TIMEOUT,
     FRAMING_CHUNKED,
     FRAMING_CLOSE,
     FRAMING_LENGTH,
@@ -65,8 +68,34 @@ cdef class Http1Client(Accepted):
         return f"<Http1Client state={self.state} party={self.party!r} remaining={self.remaining}>"
 
     cdef void begin(self) noexcept:
+        if self.service.tls is not None:
+            self.begin_tls()
+            return
         # a client mostly sends at once: one recv now saves a round through epoll
         self.on_readable()
+
+    cdef void on_open(self) noexcept:
+        if self.readable:
+            self.on_readable()
+
+    cdef void on_passed(self, int number, const char* name, size_t size) noexcept:
+        cdef Exchange exchange
+        self.worker.disarm(self)
+        # nothing is read from here on; the tunnel takes over when the endpoint is there
+        self.state = CLIENT_WAIT
+        self.keep_alive = False
+        try:
+            exchange = new_exchange(self.worker)
+        except MemoryError:
+            self.abort()
+            return
+        self.party = exchange
+        exchange.begin_opaque(
+            self, self.service, <Action>self.service.passes.actions[number], &self.sender, name, size
+        )
+
+    cdef void refuse_plain(self) noexcept:
+        self.answer_malformed(FAULT_TLS_PLAIN)
 
     # Towards the client -----------------------------------------------------------------------------
 
@@ -123,7 +152,7 @@ cdef class Http1Client(Accepted):
             self.put(data, size)
 
     cdef bint is_raw(self) noexcept:
-        return not self.chunked and not self.silent and not self.closed
+        return not self.chunked and not self.silent and not self.closed and self.tls is None
 
     cdef void on_stuck(self) noexcept:
         """A reader that does not read: from now on it has to show progress."""
@@ -140,6 +169,9 @@ cdef class Http1Client(Accepted):
             party = self.party
             if party is not None:
                 party.on_ready(self, events)
+            return
+        if self.shaking:
+            self.on_shake_event(events)
             return
         if events & EPOLLOUT and not self.writable:
             self.writable = True
@@ -171,7 +203,7 @@ cdef class Http1Client(Accepted):
         if self.broken:
             self.fail(FAULT_CLIENT_CLOSED)
             return
-        if self.paused:
+        if self.paused or self.shaking:
             return
         if self.ahead_end > self.ahead_start and self.state < CLIENT_WAIT and not self.partial_only():
             end = self.ahead_end
@@ -270,6 +302,10 @@ cdef class Http1Client(Accepted):
             party = self.party
             if party is not None:
                 party.on_time(self)
+        elif self.shaking:
+            if not self.ending:
+                self.worker.board.count_fault(FAULT_TLS_TIMEOUT)
+            self.abort()
         elif self.state == CLIENT_HEAD:
             if self.preface_due:
                 # nobody has spoken HTTP yet
@@ -282,9 +318,11 @@ cdef class Http1Client(Accepted):
                 self.readable = True
                 self.on_readable()
                 if not self.closed and self.is_idle():
+                    self.say_end()
                     self.abort()
             else:
                 self.worker.board.count_fault(FAULT_CLIENT_IDLE)
+                self.say_end()
                 self.abort()
         elif self.state == CLIENT_CONTENT or self.state == CLIENT_TRAILERS:
             if self.paused:
@@ -419,7 +457,8 @@ cdef class Http1Client(Accepted):
             # over the bound the parser has the word: nothing grows because an end does not come
             self.save(data, size)
             return 0
-        self.service = self.listener.service if self.listener is not None else self.service
+        if self.listener is not None and self.service is not self.listener.service:
+            self.follow()
         result = parse_request(data, size, &self.service.limits, head, worker.parsed)
         if result == 0 and size > self.service.limits.line + self.service.limits.fields + 4:
             result = -FAULT_FIELDS_TOO_LARGE
@@ -460,6 +499,14 @@ cdef class Http1Client(Accepted):
         exchange.begin(self, self.service, &self.sender, head.minor, data)
         return skipped + result
 
+    cdef void follow(self) noexcept:
+        """The listener has a new service, in force from this request on."""
+        if (self.listener.service.tls is None) == (self.tls is None):
+            self.service = self.listener.service
+        else:
+            # it begins or ends to speak TLS: what it says of its clients does not hold for this one
+            self.ending = True
+
     cdef void hand_on(self, const char* data, size_t size) noexcept:
         cdef Party party = self.party
         if party is not None:
@@ -495,7 +542,7 @@ cdef class Http1Client(Accepted):
         cdef uint64_t moved = 0
         cdef int result
         cdef Party party = self.party
-        cdef Stream found = party.raw_sink(self) if party is not None else None
+        cdef Stream found = party.raw_sink(self) if party is not None and self.tls is None else None
         if found is None:
             return False
         worker.flush()
@@ -625,6 +672,7 @@ cdef class Http1Client(Accepted):
 
     cdef void close_gently(self) noexcept:
         """End so that the client can read our last answer: closing with its bytes unread would reset it."""
+        self.say_end()
         if self.closed:
             return
         if self.remaining == 0 and not self.readable and self.ahead == NULL:

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from limen.engine.http1.chunked cimport ChunkDecoder
 from limen.engine.stream cimport Party
+from limen.engine.tls.contexts cimport ClientContext
 from limen.engine.types cimport HeadLimits
 from limen.engine.upstream cimport Endpoint, Pooled
 from limen.engine.worker cimport Pipe, Worker
@@ -43,6 +44,8 @@ cdef class Http1Origin(Pooled):
     cdef HeadLimits limits
 
     cdef int start(self, int fd, Endpoint endpoint) noexcept
+    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout) noexcept
+    cdef void tell_refused(self, str reason) noexcept
     cdef void engage(self, Party party, int method) noexcept
     cdef void on_readable(self) noexcept
     cdef void process(self, const char* data, size_t size) noexcept

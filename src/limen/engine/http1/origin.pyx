@@ -36,12 +36,17 @@ from limen.engine.sys cimport (
     MSG_PEEK,
     recv,
 )
+from limen.engine.tls.contexts cimport ClientContext
+from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.types cimport (
     FAULT_MEMORY,
     FAULT_ORIGIN_CLOSED,
     FAULT_ORIGIN_STALL,
     FAULT_RESPONSE,
     FAULT_RESPONSE_TIMEOUT,
+    FAULT_TLS_CERTIFICATE,
+    FAULT_TLS_ORIGIN,
+    FAULT_TLS_ORIGIN_TIMEOUT,
     FAULT_TRUNCATED,
     FRAMING_CHUNKED,
     FRAMING_CLOSE,
@@ -102,8 +107,53 @@ cdef class Http1Origin(Pooled):
         """Ask the kernel whether the origin has closed or spoken out of turn; for requests that
         can't be repeated, where one system call is cheaper than an error."""
         cdef char byte
-        cdef ssize_t done = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
+        cdef ssize_t done
+        if self.tls is not None:
+            # what is no record of content (a new ticket) is no speech
+            self.readable = True
+            return self.receive(self.worker.input, INPUT_SIZE) != -1
+        done = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
         return done >= 0
+
+    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout) noexcept:
+        """Shake hands; the party hears on_secured() or on_fault()."""
+        self.party = party
+        self.shaking = True
+        self.tls = context.connect(self.worker, self.fd, self.endpoint.host, self.endpoint.label)
+        if self.tls is None:
+            self.fail(FAULT_MEMORY)
+            return
+        self.worker.arm(self, self.worker.now + timeout)
+        self.worker.shakes.enter(self)
+
+    cdef void on_shake(self) noexcept:
+        cdef int result
+        cdef Party party = self.party
+        if not self.shaking or party is None:
+            return
+        result = self.shake()
+        if result == 0 and not self.broken:
+            return
+        if result < 0 or self.broken:
+            if self.tls.verdict == X509_V_OK:
+                self.fail(FAULT_TLS_ORIGIN)
+                return
+            self.tell_refused(self.tls.reason())
+            self.fail(FAULT_TLS_CERTIFICATE)
+            return
+        if not (<ClientContext>self.tls.context).is_pinned(self.tls):
+            self.tell_refused("its key is not a pinned one")
+            self.fail(FAULT_TLS_CERTIFICATE)
+            return
+        self.shaking = False
+        self.worker.disarm(self)
+        party.on_secured(self)
+
+    cdef void tell_refused(self, str reason) noexcept:
+        # an origin that is refused is asked again and again: one line a second is enough
+        if self.worker.now >= self.worker.told + 1000000000:
+            self.worker.told = self.worker.now
+            self.worker.tell(30, f"endpoint {self.endpoint.label.decode()}: certificate refused: {reason}")
 
     cdef void engage(self, Party party, int method) noexcept:
         self.party = party
@@ -164,9 +214,17 @@ cdef class Http1Origin(Pooled):
             if party is not None:
                 party.on_ready(self, events)
             return
+        if self.shaking:
+            if events & EPOLLOUT and not self.writable:
+                self.writable = True
+                self.drain_backlog()
+            if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+                self.readable = True
+                self.worker.shakes.enter(self)
+            return
         if self.state == ORIGIN_IDLE:
             # an idle origin has nothing to say: data or an end both mean that it is of no more use
-            if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+            if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR) and (self.tls is None or self.is_stale()):
                 self.abort()
             return
         if events & EPOLLOUT and not self.writable:
@@ -188,6 +246,9 @@ cdef class Http1Origin(Pooled):
             party = self.party
             if party is not None:
                 party.on_ready(self, 0)
+        elif self.shaking:
+            if self.broken:
+                self.fail(FAULT_TLS_ORIGIN)
         elif self.broken:
             self.on_broken()
         elif not self.paused and self.party is not None:
@@ -204,7 +265,10 @@ cdef class Http1Origin(Pooled):
 
     cdef void on_timer(self) noexcept:
         cdef Party party
-        if self.state == ORIGIN_IDLE:
+        if self.shaking:
+            self.fail(FAULT_TLS_ORIGIN_TIMEOUT)
+        elif self.state == ORIGIN_IDLE:
+            self.say_end()
             self.abort()
         elif self.state == ORIGIN_TUNNEL:
             party = self.party
@@ -435,7 +499,7 @@ cdef class Http1Origin(Pooled):
         cdef uint64_t moved = 0
         cdef int result
         cdef Party party = self.party
-        cdef Stream found = party.raw_sink(self)
+        cdef Stream found = party.raw_sink(self) if self.tls is None else None
         if found is None:
             if self.pipe != NULL:
                 self.paused = True
@@ -483,7 +547,7 @@ cdef class Http1Origin(Pooled):
             party.on_end(self, base, self.worker.parsed, trailers)
 
     cdef bint is_raw(self) noexcept:
-        return not self.request_chunked and not self.closed
+        return not self.request_chunked and not self.closed and self.tls is None
 
     cdef void release(self) noexcept:
         """The exchange is over: into the pool if both messages were whole, else close."""

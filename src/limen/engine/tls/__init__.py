@@ -1,0 +1,1 @@
+"""Compiled TLS: libssl between the sockets and the connections."""

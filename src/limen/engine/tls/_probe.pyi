@@ -1,0 +1,9 @@
+"""The client hello's parser, and what is chosen by it, for the tests."""
+
+from limen.engine.tls.passes import PassTable
+
+def read_hello(data: bytes) -> tuple[bytes, list[bytes], int] | None:
+    """(server name, protocols, size of the message), None while more has to come; ValueError for no hello."""
+
+def find(table: PassTable, data: bytes) -> int:
+    """The number of the route that a whole hello takes, or -1."""

@@ -1,0 +1,53 @@
+# The client hello's parser, and what is chosen by it, for the tests.
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
+from limen.engine.tls.hello cimport HELLO_MOST, Hello
+from limen.engine.tls.hello cimport read_hello as read
+from limen.engine.tls.passes cimport PassTable
+
+
+def read_hello(bytes data not None):
+    """(server name, protocols, size of the message), None while more has to come; ValueError for no hello."""
+    cdef Hello hello
+    cdef bytes message
+    cdef char* copy = <char*>PyMem_Malloc(max(len(data), 1))
+    cdef char* scratch = <char*>PyMem_Malloc(HELLO_MOST)
+    cdef int result
+    if copy == NULL or scratch == NULL:
+        PyMem_Free(copy)
+        PyMem_Free(scratch)
+        raise MemoryError
+    try:
+        # exactly as large as what is there, so that a sanitizer sees every step beyond
+        for i in range(len(data)):
+            copy[i] = data[i]
+        result = read(copy, <size_t>len(data), scratch, &hello)
+        if result == 0:
+            return None
+        if result < 0:
+            raise ValueError("no client hello")
+        message = hello.message[:hello.size]
+    finally:
+        PyMem_Free(copy)
+        PyMem_Free(scratch)
+    protocols = []
+    at, end = hello.alpn, hello.alpn + hello.alpn_length
+    while at < end:
+        protocols.append(message[at + 1:at + 1 + message[at]])
+        at += 1 + message[at]
+    return message[hello.name:hello.name + hello.name_length], protocols, len(message)
+
+
+def find(PassTable table not None, bytes data not None):
+    """The number of the route that a whole hello takes, or -1."""
+    cdef Hello hello
+    cdef char* scratch = <char*>PyMem_Malloc(HELLO_MOST)
+    if scratch == NULL:
+        raise MemoryError
+    try:
+        if read(data, <size_t>len(data), scratch, &hello) != 1:
+            raise ValueError("no client hello")
+        return table.find(&hello)
+    finally:
+        PyMem_Free(scratch)

@@ -1,0 +1,456 @@
+# Contexts: settings, certificates by name, resumption. libssl calls back here in a handshake; no
+# callback touches Python objects but the context's own lists.
+
+from libc.stdint cimport uint32_t
+from libc.string cimport memcmp, strlen
+
+from limen.engine.addresses cimport parse_ip
+from limen.engine.keys cimport KeyIndex, KeyRecord, find_key, hash_bytes, in_bucket
+from limen.engine.reactor cimport Reactor
+from limen.engine.tls.certificate cimport Certificate, last_error, read_certificates
+from limen.engine.tls.libssl cimport (
+    BIO,
+    BIO_free,
+    BIO_new_mem_buf,
+    ERR_clear_error,
+    OPENSSL_free,
+    PEM_read_bio_X509_CRL,
+    SHA256,
+    SSL,
+    SSL_CTX,
+    SSL_CTX_add_client_CA,
+    SSL_CTX_free,
+    SSL_CTX_get_cert_store,
+    SSL_CTX_new,
+    SSL_CTX_sess_set_new_cb,
+    SSL_CTX_set1_groups_list,
+    SSL_CTX_set_alpn_protos,
+    SSL_CTX_set_alpn_select_cb,
+    SSL_CTX_set_cert_cb,
+    SSL_CTX_set_cipher_list,
+    SSL_CTX_set_ciphersuites,
+    SSL_CTX_set_default_verify_paths,
+    SSL_CTX_set_max_proto_version,
+    SSL_CTX_set_min_proto_version,
+    SSL_CTX_set_num_tickets,
+    SSL_CTX_set_mode,
+    SSL_CTX_set_options,
+    SSL_CTX_set_read_ahead,
+    SSL_CTX_set_session_cache_mode,
+    SSL_CTX_set_session_id_context,
+    SSL_CTX_set_timeout,
+    SSL_CTX_set_verify,
+    SSL_CTX_use_cert_and_key,
+    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
+    SSL_MODE_RELEASE_BUFFERS,
+    SSL_OP_CIPHER_SERVER_PREFERENCE,
+    SSL_OP_NO_COMPRESSION,
+    SSL_OP_NO_RENEGOTIATION,
+    SSL_OP_NO_TICKET,
+    SSL_OP_PRIORITIZE_CHACHA,
+    SSL_SESSION,
+    SSL_SESSION_free,
+    SSL_SESS_CACHE_CLIENT,
+    SSL_SESS_CACHE_NO_INTERNAL,
+    SSL_SESS_CACHE_OFF,
+    SSL_TLSEXT_ERR_ALERT_FATAL,
+    SSL_TLSEXT_ERR_NOACK,
+    SSL_TLSEXT_ERR_OK,
+    SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+    SSL_VERIFY_NONE,
+    SSL_VERIFY_PEER,
+    SSL_get0_param,
+    SSL_get0_peer_certificate,
+    SSL_get_app_data,
+    SSL_get_servername,
+    SSL_set1_host,
+    SSL_set_hostflags,
+    SSL_set_session,
+    SSL_set_tlsext_host_name,
+    SSL_use_cert_and_key,
+    StackOfX509,
+    TLSEXT_NAMETYPE_host_name,
+    TLS_client_method,
+    TLS_server_method,
+    X509,
+    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+    X509_CRL,
+    X509_CRL_free,
+    X509_STORE_add_cert,
+    X509_STORE_add_crl,
+    X509_STORE_set_flags,
+    X509_VERIFY_PARAM_set1_ip_asc,
+    X509_V_FLAG_CRL_CHECK,
+    X509_free,
+    X509_get_X509_PUBKEY,
+    i2d_X509_PUBKEY,
+    sk_X509_num,
+    sk_X509_pop_free,
+)
+from limen.engine.tls.session cimport Session
+from limen.engine.tls.tickets cimport TicketKeys
+from limen.engine.types cimport Address
+
+import hashlib
+import os
+
+
+cdef extern from *:
+    """
+    #include <openssl/x509.h>
+    static X509 *limen_stack_at(const STACK_OF(X509) *stack, int i) { return sk_X509_value(stack, i); }
+    """
+    X509* limen_stack_at(const StackOfX509* stack, int i) noexcept nogil
+
+
+cdef enum:
+    EXACT = 0                 # buckets of names
+    WILDCARD = 1
+    NAME_MOST = 255
+
+
+cdef bytes wire_alpn(alpn):
+    out = b"".join(bytes([len(name)]) + name.encode("ascii") for name in alpn)
+    if any(not 0 < len(name) < 256 for name in alpn):
+        raise ValueError("an ALPN name has 1 to 255 bytes")
+    return out
+
+
+cdef SSL_CTX* common(SSL_CTX* native, int minimum, int maximum, str ciphers, str suites, str groups) except NULL:
+    """What both sides set. On an error the context is freed."""
+    cdef bytes text
+    if native == NULL:
+        raise MemoryError(last_error())
+    # records are read as they come, several with one call; buffers of idle connections are given back
+    SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER)
+    SSL_CTX_set_read_ahead(native, 1)
+    SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION)
+    wrong = None
+    if SSL_CTX_set_min_proto_version(native, minimum) != 1 or (
+        maximum and SSL_CTX_set_max_proto_version(native, maximum) != 1
+    ):
+        wrong = f"TLS versions 0x{minimum:04x} to 0x{maximum:04x} cannot be had"
+    if wrong is None and ciphers:
+        text = ciphers.encode()
+        if SSL_CTX_set_cipher_list(native, text) != 1:
+            wrong = f"ciphers {ciphers!r}: {last_error()}"
+    if wrong is None and suites:
+        text = suites.encode()
+        if SSL_CTX_set_ciphersuites(native, text) != 1:
+            wrong = f"suites {suites!r}: {last_error()}"
+    if wrong is None and groups:
+        text = groups.encode()
+        if SSL_CTX_set1_groups_list(native, text) != 1:
+            wrong = f"groups {groups!r}: {last_error()}"
+    ERR_clear_error()
+    if wrong is not None:
+        SSL_CTX_free(native)
+        raise ValueError(wrong)
+    return native
+
+
+cdef int trust(SSL_CTX* native, bytes ca, bytes crl, bint offer) except -1:
+    """Authorities to believe; `offer`: also name them to clients that are asked for a certificate."""
+    cdef StackOfX509* stack = read_certificates(ca, NULL)
+    cdef X509_CRL* revoked
+    cdef BIO* bio
+    cdef int i
+    cdef int lists = 0
+    try:
+        for i in range(sk_X509_num(stack)):
+            if X509_STORE_add_cert(SSL_CTX_get_cert_store(native), limen_stack_at(stack, i)) != 1:
+                raise ValueError(f"authority {i + 1} cannot be used: {last_error()}")
+            if offer and SSL_CTX_add_client_CA(native, limen_stack_at(stack, i)) != 1:
+                raise MemoryError
+    finally:
+        sk_X509_pop_free(stack, X509_free)
+    if not crl:
+        return 0
+    bio = BIO_new_mem_buf(<const char*>crl, <int>len(crl))
+    while bio != NULL:
+        revoked = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)
+        if revoked == NULL:
+            break
+        lists += X509_STORE_add_crl(SSL_CTX_get_cert_store(native), revoked)
+        X509_CRL_free(revoked)
+    BIO_free(bio)
+    ERR_clear_error()
+    if lists == 0:
+        raise ValueError("no revocation list in PEM form")
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(native), X509_V_FLAG_CRL_CHECK)
+    return 0
+
+
+# Terminate ---------------------------------------------------------------------------------------
+
+
+cdef int on_certificate(SSL* ssl, void* data) noexcept:
+    """Choose by name. 1: go on; 0: end the handshake with an alert."""
+    cdef ServerContext context = <ServerContext>data
+    cdef Session session = <Session>SSL_get_app_data(ssl)
+    cdef const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)
+    session.choice = context.choose(name, strlen(name) if name != NULL else 0)
+    if session.choice == 0:
+        return 1
+    try:
+        context.dress(ssl, session.choice)
+    except Exception:
+        # it was found good when it was loaded; the client hears an internal error, its handshake is counted as failed
+        ERR_clear_error()
+        return 0
+    return 1
+
+
+cdef int on_alpn(
+    SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* offered, unsigned int size,
+    void* data
+) noexcept:
+    """Ours in our order; a client that names protocols, but none of ours, is refused (RFC 7301, 3.2)."""
+    cdef ServerContext context = <ServerContext>data
+    cdef const unsigned char* own = <const unsigned char*>context.alpn
+    cdef size_t length = <size_t>len(context.alpn)
+    cdef size_t i = 0
+    cdef unsigned int j
+    if length == 0:
+        return SSL_TLSEXT_ERR_NOACK
+    while i < length:
+        j = 0
+        while j < size and j + 1 + offered[j] <= size:
+            if offered[j] == own[i] and memcmp(offered + j + 1, own + i + 1, own[i]) == 0:
+                out[0] = offered + j + 1
+                out_size[0] = offered[j]
+                return SSL_TLSEXT_ERR_OK
+            j += 1 + offered[j]
+        i += 1 + own[i]
+    return SSL_TLSEXT_ERR_ALERT_FATAL
+
+
+cdef class ServerContext:
+    """Everything a listener needs to end TLS: certificates by name, versions, client certificates, tickets."""
+
+    def __init__(
+        self, *, certificates, names, default, int minimum=0x0303, int maximum=0x0304, str ciphers="", str suites="",
+        str groups="", alpn=("http/1.1",), TicketKeys tickets=None, int ticket_lifetime=43200, bytes client_ca=b"",
+        bint client_required=False, bytes crl=b"",
+    ):
+        cdef Certificate certificate
+        self.certificates = list(certificates)
+        self.default = tuple(default)
+        for indices in (self.default, *names.values()):
+            if not indices or not all(0 <= index < len(self.certificates) for index in indices):
+                raise ValueError(f"no such certificates: {indices}")
+        self.alpn = wire_alpn(alpn)
+        self.tickets = tickets
+        self.sets = list(dict.fromkeys((self.default, *(tuple(indices) for indices in names.values()))))
+        self.lay_names(names)
+        self.native = common(SSL_CTX_new(TLS_server_method()), minimum, maximum, ciphers, suites, groups)
+        SSL_CTX_set_options(self.native, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA)
+        SSL_CTX_set_session_cache_mode(self.native, SSL_SESS_CACHE_OFF)
+        for index in self.default:
+            certificate = <Certificate?>self.certificates[index]
+            certificate.load()
+            if SSL_CTX_use_cert_and_key(self.native, certificate.leaf, certificate.key, certificate.chain, 1) != 1:
+                raise ValueError(f"the certificate cannot be used: {last_error()}")
+        SSL_CTX_set_cert_cb(self.native, on_certificate, <void*>self)
+        SSL_CTX_set_alpn_select_cb(self.native, on_alpn, <void*>self)
+        if client_ca:
+            trust(self.native, client_ca, crl, True)
+            SSL_CTX_set_verify(
+                self.native, SSL_VERIFY_PEER | (SSL_VERIFY_FAIL_IF_NO_PEER_CERT if client_required else 0), NULL
+            )
+        # a ticket from a listener that asks for other client certificates, or for none, is not one of ours
+        scope = hashlib.sha256(b"limen\0%d\0" % client_required + client_ca + b"\0" + crl).digest()
+        SSL_CTX_set_session_id_context(self.native, <const unsigned char*><const char*>scope, 32)
+        SSL_CTX_set_timeout(self.native, ticket_lifetime)
+        if tickets is None:
+            SSL_CTX_set_options(self.native, SSL_OP_NO_TICKET)
+            SSL_CTX_set_num_tickets(self.native, 0)
+        else:
+            tickets.serve(self.native)
+
+    def __dealloc__(self):
+        SSL_CTX_free(self.native)
+
+    def __repr__(self) -> str:
+        return f"<ServerContext certificates={len(self.certificates)}>"
+
+    cdef int lay_names(self, names) except -1:
+        cdef bytes text
+        cdef bytes key
+        cdef uint32_t bucket
+        self.seed = int.from_bytes(os.urandom(8), "little")
+        self.names = KeyIndex.__new__(KeyIndex)
+        self.names.begin(len(names), sum(len(name) for name in names), 0)
+        numbers = {indices: number for number, indices in enumerate(self.sets)}
+        for name, indices in names.items():
+            text = name.encode("ascii")
+            if not 0 < len(text) <= NAME_MOST or text != text.lower():
+                raise ValueError(f"not a name in lower case: {name!r}")
+            key = text[1:] if text.startswith(b"*.") else text
+            bucket = WILDCARD if text.startswith(b"*.") else EXACT
+            self.names.add(
+                bucket, key, in_bucket(hash_bytes(self.seed, key, len(key)), bucket), [numbers[tuple(indices)]]
+            )
+        return 0
+
+    cdef const KeyRecord* find(self, uint32_t bucket, const char* text, size_t size) noexcept:
+        return find_key(
+            &self.names.table, in_bucket(hash_bytes(self.seed, text, size), bucket), bucket, text, size
+        )
+
+    cdef int choose(self, const char* name, size_t size) noexcept:
+        cdef char text[NAME_MOST]
+        cdef const KeyRecord* record
+        cdef size_t i
+        cdef size_t dot
+        if 0 < size <= NAME_MOST:
+            for i in range(size):
+                text[i] = name[i] | 32 if 65 <= name[i] <= 90 else name[i]
+            if text[size - 1] == 46:
+                size -= 1
+            record = self.find(EXACT, text, size)
+            if record != NULL:
+                return <int>record.first
+            dot = 0
+            while dot < size and text[dot] != 46:
+                dot += 1
+            if 0 < dot < size:
+                record = self.find(WILDCARD, text + dot, size - dot)
+                if record != NULL:
+                    return <int>record.first
+        return 0
+
+    cdef void settle(self, Session session) noexcept:
+        cdef const char* name
+        if session.choice < 0:
+            name = SSL_get_servername(session.ssl, TLSEXT_NAMETYPE_host_name)
+            session.choice = self.choose(name, strlen(name) if name != NULL else 0)
+
+    cdef int dress(self, SSL* ssl, int choice) except -1:
+        """Give the connection the certificates of a name: all kinds of key, libssl takes what the client can."""
+        cdef Certificate certificate
+        cdef int i
+        for i in self.sets[choice]:
+            certificate = <Certificate>self.certificates[i]
+            certificate.load()
+            if SSL_use_cert_and_key(ssl, certificate.leaf, certificate.key, certificate.chain, 1) != 1:
+                raise ValueError(last_error())
+        return 0
+
+    cdef Session accept(self, Reactor reactor, int fd):
+        """A session for an accepted descriptor; None without memory."""
+        cdef Session session = Session.__new__(Session)
+        if session.begin(self.native, self, reactor, fd, True) < 0:
+            return None
+        return session
+
+
+# Re-encrypt --------------------------------------------------------------------------------------
+
+
+cdef class Resumption:
+    """A session of an origin that can be taken up again."""
+
+    cdef SSL_SESSION* session # owned
+
+    def __dealloc__(self):
+        SSL_SESSION_free(self.session)
+
+
+cdef int on_new_session(SSL* ssl, SSL_SESSION* found) noexcept:
+    """1: the reference is kept here."""
+    cdef Session session = <Session>SSL_get_app_data(ssl)
+    cdef Resumption kept
+    if session is None or session.resumption is None:
+        return 0
+    try:
+        kept = Resumption.__new__(Resumption)
+        session.resumption[session.resumption_key] = kept
+    except MemoryError:
+        return 0
+    kept.session = found
+    return 1
+
+
+cdef class ClientContext:
+    """How connections to an upstream's endpoints are sealed, and whom they believe."""
+
+    def __init__(
+        self, *, bint verify=True, bytes ca=b"", str server_name="", alpn=("http/1.1",), Certificate certificate=None,
+        pins=(), int minimum=0x0303, str ciphers="",
+    ):
+        cdef bytes wire = wire_alpn(alpn)
+        self.verify = verify
+        self.server_name = server_name.encode("ascii")
+        self.pins = [bytes(pin) for pin in pins]
+        if any(len(pin) != 32 for pin in self.pins):
+            raise ValueError("a pin is a SHA-256: 32 bytes")
+        self.sessions = {}
+        self.native = common(SSL_CTX_new(TLS_client_method()), minimum, 0, ciphers, "", "")
+        if ca:
+            trust(self.native, ca, b"", False)
+        elif verify and SSL_CTX_set_default_verify_paths(self.native) != 1:
+            raise ValueError(f"the system's authorities cannot be read: {last_error()}")
+        SSL_CTX_set_verify(self.native, SSL_VERIFY_PEER if verify else SSL_VERIFY_NONE, NULL)
+        if wire and SSL_CTX_set_alpn_protos(self.native, <const unsigned char*><const char*>wire, len(wire)) != 0:
+            raise MemoryError
+        if certificate is not None:
+            certificate.load()
+            if SSL_CTX_use_cert_and_key(self.native, certificate.leaf, certificate.key, certificate.chain, 1) != 1:
+                raise ValueError(f"the certificate cannot be used: {last_error()}")
+        SSL_CTX_set_session_cache_mode(self.native, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL)
+        SSL_CTX_sess_set_new_cb(self.native, on_new_session)
+
+    def __dealloc__(self):
+        SSL_CTX_free(self.native)
+
+    def __repr__(self) -> str:
+        return f"<ClientContext verify={self.verify} server_name={self.server_name.decode()!r} pins={len(self.pins)}>"
+
+    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key):
+        """A session to an endpoint at `host`, resumed if `key` has one. None without memory."""
+        cdef Session session = Session.__new__(Session)
+        cdef Resumption kept
+        cdef Address address
+        cdef bytes name = self.server_name or host
+        if session.begin(self.native, self, reactor, fd, False) < 0:
+            return None
+        session.resumption = self.sessions
+        session.resumption_key = key
+        if parse_ip(name, len(name), &address) == 0:
+            # an address is no server name (RFC 6066, 3), but the certificate has to name it
+            if self.verify:
+                X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(session.ssl), name)
+        else:
+            SSL_set_tlsext_host_name(session.ssl, name)
+            if self.verify:
+                SSL_set_hostflags(session.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
+                if SSL_set1_host(session.ssl, name) != 1:
+                    return None
+        # a session is used once: two connections with one ticket could be linked by who listens (RFC 8446, C.4)
+        kept = self.sessions.pop(key, None)
+        if kept is not None:
+            SSL_set_session(session.ssl, kept.session)
+        return session
+
+    cdef bint is_pinned(self, Session session) noexcept:
+        cdef X509* leaf
+        cdef unsigned char* der = NULL
+        cdef unsigned char digest[32]
+        cdef bytes pin
+        cdef int size
+        if not self.pins:
+            return True
+        leaf = SSL_get0_peer_certificate(session.ssl)
+        if leaf == NULL:
+            return False
+        size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der)
+        if size <= 0:
+            ERR_clear_error()
+            return False
+        SHA256(der, <size_t>size, digest)
+        OPENSSL_free(der)
+        for pin in self.pins:
+            if memcmp(<const char*>pin, digest, 32) == 0:
+                return True
+        return False

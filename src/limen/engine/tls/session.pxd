@@ -1,0 +1,41 @@
+# One TLS connection: libssl between a socket and its Connection.
+
+from libc.stdint cimport uint32_t
+
+from limen.engine.reactor cimport Reactor
+from limen.engine.tls.libssl cimport SSL, SSL_CTX
+
+
+cdef class Session:
+    cdef SSL* ssl             # owned
+    cdef Reactor reactor      # whose `sealed` takes what goes out
+    cdef object context       # what `ssl` was made from: its callbacks point into it
+    cdef int fd               # borrowed from the connection
+    cdef bint server
+    cdef bint ready           # the socket may have bytes: an edge came that was not read to its end
+    cdef bint hung            # no further edge will come
+    cdef bint ended           # the peer's end was read from the socket
+    cdef bint begun           # any byte has come
+    cdef bint plain           # and the first was not of a TLS record
+    cdef bint established
+    cdef bint resumed
+    cdef int choice           # server: which set of certificates of the context's names was chosen
+    cdef long verdict         # client: X509_V_* of the origin's certificate
+    cdef object resumption    # client: where its sessions are kept; None: nowhere
+    cdef bytes resumption_key
+    cdef char first[16]       # what came first, if it was plain
+    cdef uint32_t first_size
+
+    cdef int begin(self, SSL_CTX* native, object context, Reactor reactor, int fd, bint server) noexcept
+    # 1 done, 0 waits for the peer, -1 failed. What has to go out lies in reactor.sealed, in each case.
+    cdef int handshake(self) noexcept
+    # > 0 bytes, 0 the peer's proper end, -1 nothing now, -2 failed.
+    cdef ssize_t read(self, char* data, size_t room) noexcept
+    # Whether read() may give more without the socket.
+    cdef bint has_more(self) noexcept
+    # Seal at most one record into reactor.sealed; 0, or -1 when the session is of no use any more.
+    cdef int write(self, const char* data, int size) noexcept
+    # Why the peer's certificate is not believed.
+    cdef str reason(self)
+    # Seal the end of what we send.
+    cdef void close_notify(self) noexcept

@@ -1,0 +1,196 @@
+# libssl reads from the socket itself, through a BIO of ours that knows when the socket is empty and
+# saves the call that would say so. What it writes is collected in the reactor's `sealed` buffer: it
+# never blocks, so no half-written record is ever waited for, and several records go out in one call.
+
+cimport cython
+from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
+
+from limen.engine.reactor cimport SEALED_SIZE, Reactor
+from limen.engine.sys cimport EAGAIN, EINTR, limen_errno, recv
+from limen.engine.tls.libssl cimport (
+    BIO,
+    BIO_CTRL_FLUSH,
+    BIO_CTRL_POP,
+    BIO_CTRL_PUSH,
+    BIO_METHOD,
+    BIO_TYPE_SOURCE_SINK,
+    ERR_clear_error,
+    SSL_CTX,
+    SSL_ERROR_WANT_READ,
+    SSL_ERROR_ZERO_RETURN,
+    SSL_do_handshake,
+    SSL_free,
+    SSL_get_error,
+    SSL_get_verify_result,
+    SSL_has_pending,
+    SSL_new,
+    SSL_read,
+    SSL_session_reused,
+    SSL_set_accept_state,
+    SSL_set_app_data,
+    SSL_set_bio,
+    SSL_set_connect_state,
+    SSL_shutdown,
+    SSL_write,
+    X509_verify_cert_error_string,
+    BIO_clear_retry_flags,
+    BIO_get_data,
+    BIO_get_new_index,
+    BIO_meth_new,
+    BIO_meth_set_ctrl,
+    BIO_meth_set_read,
+    BIO_meth_set_write,
+    BIO_new,
+    BIO_set_data,
+    BIO_set_init,
+    BIO_set_retry_read,
+)
+
+
+cdef enum:
+    RECORD_HANDSHAKE = 22     # first byte of a client's first record
+
+
+cdef int wire_read(BIO* bio, char* out, int size) noexcept:
+    # the session owns the BIO: it is alive while it is read from
+    cdef Session session = <Session>BIO_get_data(bio)
+    cdef ssize_t done
+    BIO_clear_retry_flags(bio)
+    if not session.ready:
+        BIO_set_retry_read(bio)
+        return -1
+    while True:
+        done = recv(session.fd, out, <size_t>size, 0)
+        if done >= 0 or limen_errno() != EINTR:
+            break
+    if done > 0:
+        if not session.begun:
+            session.begun = True
+            session.plain = out[0] != RECORD_HANDSHAKE
+            if session.plain:
+                session.first_size = <uint32_t>min(done, <ssize_t>sizeof(session.first))
+                memcpy(session.first, out, session.first_size)
+        # a short read emptied the socket; an end that was there already brings no new edge
+        session.ready = done == size or session.hung
+        return <int>done
+    session.ready = False
+    if done == 0:
+        session.ended = True
+        return 0
+    if limen_errno() == EAGAIN:
+        BIO_set_retry_read(bio)
+    return -1
+
+
+cdef int wire_write(BIO* bio, const char* data, int size) noexcept:
+    cdef Session session = <Session>BIO_get_data(bio)
+    cdef Reactor reactor = session.reactor
+    BIO_clear_retry_flags(bio)
+    if <size_t>size > SEALED_SIZE - reactor.sealed_used:
+        # cannot be: whoever writes makes room for a record first, and no handshake flight is that long
+        return -1
+    memcpy(reactor.sealed + reactor.sealed_used, data, <size_t>size)
+    reactor.sealed_used += <size_t>size
+    return size
+
+
+cdef long wire_ctrl(BIO* bio, int command, long number, void* pointer) noexcept:
+    return command == BIO_CTRL_FLUSH or command == BIO_CTRL_PUSH or command == BIO_CTRL_POP
+
+
+cdef BIO_METHOD* wire_method() except NULL:
+    cdef BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "limen")
+    if method == NULL:
+        raise MemoryError
+    BIO_meth_set_read(method, wire_read)
+    BIO_meth_set_write(method, wire_write)
+    BIO_meth_set_ctrl(method, wire_ctrl)
+    return method
+
+
+# owned by the process: never freed
+cdef BIO_METHOD* WIRE = wire_method()
+
+
+@cython.final
+@cython.no_gc
+cdef class Session:
+    def __dealloc__(self):
+        if self.ssl != NULL:
+            SSL_free(self.ssl)
+
+    def __repr__(self) -> str:
+        return f"<Session server={self.server} established={self.established} resumed={self.resumed}>"
+
+    cdef int begin(self, SSL_CTX* native, object context, Reactor reactor, int fd, bint server) noexcept:
+        """0, or -1 without memory."""
+        cdef BIO* bio
+        self.context = context
+        self.reactor = reactor
+        self.fd = fd
+        self.server = server
+        self.ready = True
+        self.choice = -1
+        self.ssl = SSL_new(native)
+        if self.ssl == NULL:
+            ERR_clear_error()
+            return -1
+        bio = BIO_new(WIRE)
+        if bio == NULL:
+            ERR_clear_error()
+            return -1
+        BIO_set_data(bio, <void*>self)
+        BIO_set_init(bio, 1)
+        SSL_set_bio(self.ssl, bio, bio)
+        SSL_set_app_data(self.ssl, <void*>self)
+        if server:
+            SSL_set_accept_state(self.ssl)
+        else:
+            SSL_set_connect_state(self.ssl)
+        return 0
+
+    cdef int handshake(self) noexcept:
+        cdef int result
+        ERR_clear_error()
+        result = SSL_do_handshake(self.ssl)
+        if result == 1:
+            self.established = True
+            self.resumed = SSL_session_reused(self.ssl) == 1
+            self.verdict = SSL_get_verify_result(self.ssl)
+            return 1
+        if SSL_get_error(self.ssl, result) == SSL_ERROR_WANT_READ and not self.ended:
+            return 0
+        self.verdict = SSL_get_verify_result(self.ssl)
+        return -1
+
+    cdef ssize_t read(self, char* data, size_t room) noexcept:
+        cdef int done
+        cdef int error
+        ERR_clear_error()
+        done = SSL_read(self.ssl, data, <int>min(room, <size_t>0x40000000))
+        if done > 0:
+            return done
+        error = SSL_get_error(self.ssl, done)
+        if error == SSL_ERROR_WANT_READ:
+            return -1
+        if error == SSL_ERROR_ZERO_RETURN:
+            return 0
+        # an end without close_notify: harmless from a client, who has framed what it sent; from an origin it may
+        # be somebody cutting the answer short
+        return 0 if self.server and self.ended else -2
+
+    cdef bint has_more(self) noexcept:
+        return SSL_has_pending(self.ssl) == 1
+
+    cdef int write(self, const char* data, int size) noexcept:
+        ERR_clear_error()
+        return 0 if SSL_write(self.ssl, data, size) == size else -1
+
+    cdef str reason(self):
+        return X509_verify_cert_error_string(self.verdict).decode("ascii", "replace")
+
+    cdef void close_notify(self) noexcept:
+        if self.established:
+            ERR_clear_error()
+            SSL_shutdown(self.ssl)

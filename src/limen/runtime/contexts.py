@@ -1,0 +1,152 @@
+"""TLS contexts of a worker: from material and models to the engine's objects, kept as long as nothing of them changed.
+
+The compiled module is imported when the first context is made: a configuration without TLS never loads libssl.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from limen.config.tls import pin_bytes
+from limen.errors import ConfigError
+from limen.tls.material import NO_MATERIAL, ListenerMaterial, Material
+from limen.tls.profiles import VERSIONS, terms_of
+
+if TYPE_CHECKING:
+    from limen.config.models.tls import ListenerTls, UpstreamTls
+    from limen.engine.tls.certificate import Certificate
+    from limen.engine.tls.contexts import ClientContext, ServerContext
+    from limen.engine.tls.tickets import TicketKeys
+
+KeyLists = Mapping[str, tuple[bytes, ...]]
+"""Ticket keys by the name of their ring, the encrypting one first."""
+
+
+def encode_keys(keys: KeyLists) -> bytes:
+    """The payload of a `tickets` message."""
+    return pickle.dumps(dict(keys), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+class TicketHold:
+    """The ticket keys of a worker, which outlive every revision: by the name of their ring."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, TicketKeys] = {}
+
+    def take(self, payload: bytes) -> None:
+        """Puts new keys in force at once, for all contexts that share them; rings that are not named are dropped.
+
+        Raises ValueError for keys that cannot be used.
+        """
+        from limen.engine.tls.tickets import TicketKeys
+
+        lists: KeyLists = pickle.loads(payload)  # noqa: S301 - written by our own supervisor on a private socketpair
+        for name, keys in lists.items():
+            self._held.setdefault(name, TicketKeys()).replace(keys)
+        for name in self._held.keys() - lists.keys():
+            # contexts that still have them keep them alive
+            del self._held[name]
+
+    def named(self, name: str) -> TicketKeys | None:
+        """The keys of a ring; none for a listener without tickets."""
+        return self._held[name] if name else None
+
+
+class Contexts:
+    """Certificates and contexts of one revision; what equals the predecessor's is the predecessor's."""
+
+    def __init__(self, material: Material = NO_MATERIAL, previous: Contexts | None = None) -> None:
+        self._material = material
+        self._previous = previous
+        self.certificates: dict[bytes, Certificate] = {}
+        self.servers: dict[str, tuple[ListenerTls, ListenerMaterial, ServerContext]] = {}
+
+    def settled(self) -> None:
+        """Lets go of the predecessor, once the revision is complete."""
+        self._previous = None
+
+    def keeps(self, key: str, tls: ListenerTls | None, index: int) -> bool:
+        """Whether the listener of this key (number `index` now) terminates TLS with exactly what it did before."""
+        if tls is None:
+            return True
+        before = self._previous.servers.get(key) if self._previous is not None else None
+        return before is not None and before[:2] == (tls, self._material.listeners[index])
+
+    def server(self, key: str, tls: ListenerTls, index: int, tickets: TicketHold) -> ServerContext:
+        """The context of a listener. Raises ConfigError for what libssl does not take."""
+        material = self._material.listeners[index]
+        if self.keeps(key, tls, index) and self._previous is not None:
+            made = self._previous.servers[key]
+            for digest in material.certificates:
+                self._certificate(digest)
+        else:
+            made = (tls, material, self._made(tls, material, tickets, index))
+        self.servers[key] = made
+        return made[2]
+
+    def _made(self, tls: ListenerTls, material: ListenerMaterial, tickets: TicketHold, index: int) -> ServerContext:
+        from limen.engine.tls.contexts import ServerContext
+
+        terms = terms_of(tls)
+        refusal = ""
+        for groups in terms.groups:
+            try:
+                return ServerContext(
+                    certificates=[self._certificate(digest) for digest in material.certificates],
+                    names=material.names,
+                    default=material.default,
+                    minimum=terms.minimum,
+                    ciphers=terms.ciphers,
+                    suites=terms.suites,
+                    groups=groups,
+                    tickets=tickets.named(material.tickets),
+                    client_ca=material.client_ca,
+                    client_required=tls.client is not None and tls.client.require,
+                    crl=material.crl,
+                )
+            except ValueError as error:
+                refusal = str(error)
+        raise ConfigError(refusal, path=f"listeners[{index}].tls")
+
+    def client(self, name: str, tls: UpstreamTls) -> ClientContext:
+        """The context of an upstream. Raises ConfigError for what libssl does not take."""
+        from limen.engine.tls.contexts import ClientContext
+
+        material = self._material.upstreams[name]
+        try:
+            return ClientContext(
+                verify=tls.verify,
+                ca=material.ca,
+                server_name=tls.server_name or "",
+                certificate=self._certificate(material.certificate) if material.certificate is not None else None,
+                pins=[pin_bytes(pin) for pin in tls.pin or ()],
+                minimum=VERSIONS[tls.minimum],
+            )
+        except ValueError as error:
+            raise ConfigError(str(error), path=f"upstreams.{name}.tls") from error
+
+    def identity(self, name: str, tls: UpstreamTls | None) -> str:
+        """Differs whenever a connection made before may not be used any more; empty for plain ones."""
+        if tls is None:
+            return ""
+        material = self._material.upstreams[name]
+        digest = hashlib.blake2b(tls.model_dump_json().encode(), digest_size=16)
+        digest.update(material.certificate or bytes(16))
+        digest.update(material.ca)
+        return digest.hexdigest()
+
+    def _certificate(self, digest: bytes) -> Certificate:
+        """An unchanged certificate is parsed once in the life of a worker."""
+        from limen.engine.tls.certificate import Certificate
+
+        made = self.certificates.get(digest)
+        if made is None and self._previous is not None:
+            made = self._previous.certificates.get(digest)
+        if made is None:
+            pair = self._material.pairs[digest]
+            made = Certificate(pair.chain, pair.key)
+        self.certificates[digest] = made
+        return made

@@ -1,0 +1,141 @@
+"""TLS towards origins: whom they are believed to be, resumption, bodies, retries."""
+
+import base64
+import hashlib
+import ssl
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.integration.tls.conftest import faults
+from tests.support import Echo, RawOrigin, Reply, ScriptedOrigin
+
+LARGE = bytes(range(256)) * 16384  # 4 MiB
+
+
+def pin_of(pair):
+    key = pair.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return "sha256/" + base64.b64encode(hashlib.sha256(key).digest()).decode()
+
+
+@pytest.mark.sanitize
+def test_bodies_of_every_size(start_tls, start_origin, authority):
+    pair = authority.issue("127.0.0.1")
+    origin = start_origin(Echo(), tls=authority.serving(pair))
+    proxy = start_tls(
+        origin,
+        upstream={"tls": {"ca": str(authority.file)}},
+        listener={"routes": [{"upstream": "web", "body": {"max": "64MiB"}}]},
+    )
+    with proxy.connect() as client:
+        for size in (0, 1, 1000, 16384, 100_000, len(LARGE)):
+            response = client.request("POST", "/", content=LARGE[:size])
+            assert (response.status, response.content) == (200, LARGE[:size])
+    assert len(origin.connections) == 1
+    assert origin.connections[0].socket.version() == "TLSv1.3"
+
+
+def test_the_name_asked_for(start_tls, authority):
+    asked = []
+    context = authority.serving(authority.issue("api.internal"))
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    with ScriptedOrigin(Reply(content=b"ok"), tls=context) as origin:
+        tls = {"ca": str(authority.file), "server_name": "api.internal"}
+        assert start_tls(origin, upstream={"tls": tls}).get().status == 200
+        assert asked == ["api.internal"]
+        # an address is verified, but never asked for
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        assert proxy.get().status == 502
+        assert asked == ["api.internal", None]
+
+
+@pytest.mark.sanitize
+def test_who_is_not_believed(start_tls, authority, tmp_path):
+    other = type(authority)(tmp_path, "another authority")
+    good, stranger = authority.issue("127.0.0.1"), other.issue("127.0.0.1")
+    cases = [
+        (stranger, {}, "unable to get local issuer certificate"),
+        (authority.issue("b.example"), {}, "mismatch"),
+        (authority.issue("127.0.0.1", days=-0.5, since=-2), {}, "expired"),
+        (authority.issue("127.0.0.1", client=True), {}, "purpose"),
+        (good, {"pin": [pin_of(stranger)]}, "pinned one"),
+        (good, {"pin": [pin_of(stranger), pin_of(good)]}, None),
+    ]
+    for pair, more, reason in cases:
+        with ScriptedOrigin(Reply(content=b"ok"), tls=authority.serving(pair)) as origin:
+            proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file), **more}})
+            response = proxy.get()
+            if reason is None:
+                assert response.status == 200
+                continue
+            assert response.status == 502
+            assert "tls_certificate_error" in (response.get("proxy-status") or "")
+            assert not origin.requests
+            assert faults(proxy)["tls_certificate"] >= 1
+            proxy.wait_for_log(reason)
+    with ScriptedOrigin(Reply(content=b"ok"), tls=authority.serving(stranger)) as origin:
+        assert start_tls(origin, upstream={"tls": {"verify": False}}).get().status == 200
+
+
+def test_origins_that_speak_no_tls(start_tls, start_origin, authority):
+    tls = {"tls": {"ca": str(authority.file)}}
+    response = start_tls(start_origin(Reply(content=b"ok")), upstream=tls).get()
+    assert response.status == 502
+    assert "tls_protocol_error" in (response.get("proxy-status") or "")
+
+
+def test_a_handshake_that_takes_too_long(start_tls, authority):
+    with RawOrigin(lambda connection: connection.read_to_end()) as origin:
+        upstream = {"tls": {"ca": str(authority.file)}, "timeouts": {"handshake": "300ms"}}
+        response = start_tls(origin, upstream=upstream).get()
+        assert response.status == 504
+        assert "connection_timeout" in (response.get("proxy-status") or "")
+
+
+def test_another_endpoint_when_one_is_not_believed(start_tls, authority, tmp_path):
+    other = type(authority)(tmp_path, "another authority")
+    with (
+        ScriptedOrigin(Reply(content=b"bad"), tls=other.serving(other.issue("127.0.0.1"))) as bad,
+        ScriptedOrigin(Reply(content=b"good"), tls=authority.serving(authority.issue("127.0.0.1"))) as good,
+    ):
+        upstream = {"endpoints": [bad.address, good.address], "tls": {"ca": str(authority.file)}}
+        proxy = start_tls(bad, upstream=upstream)
+        assert {proxy.get().text for _ in range(4)} == {"good"}
+        assert not bad.requests
+
+
+def test_connections_are_resumed(start_tls, authority):
+    context = authority.serving(authority.issue("127.0.0.1"))
+    with ScriptedOrigin(Reply(content=b"ok", close=True), tls=context) as origin:
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        for _ in range(3):
+            assert proxy.get().status == 200
+        assert [connection.socket.session_reused for connection in origin.connections] == [False, True, True]
+
+
+def test_a_certificate_is_shown(start_tls, authority, tmp_path):
+    clients = type(authority)(tmp_path, "clients")
+    context = authority.serving(authority.issue("127.0.0.1"))
+    context.load_verify_locations(clients.file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    pair = clients.issue("limen", client=True)
+    with ScriptedOrigin(Reply(content=b"ok"), tls=context) as origin:
+        shown = {"chain": str(pair.chain), "key": str(pair.key)}
+        upstream = {"tls": {"ca": str(authority.file), "certificate": shown}}
+        assert start_tls(origin, upstream=upstream).get().status == 200
+        assert start_tls(origin, upstream={"tls": {"ca": str(authority.file)}}).get().status == 502
+
+
+@pytest.mark.sanitize
+def test_an_answer_cut_short_is_not_whole(start_tls, authority):
+    def cut(connection):
+        connection.read_until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf")
+        connection.socket.close()
+
+    with RawOrigin(cut, tls=authority.serving(authority.issue("127.0.0.1"))) as origin:
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        with proxy.connect() as client:
+            client.send_request("GET", "/")
+            data = client.read_to_end()
+            assert not data.endswith(b"\r\n0\r\n\r\n"), "the client must see that something is missing"

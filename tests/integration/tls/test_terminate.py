@@ -1,0 +1,208 @@
+"""TLS ended at a listener: handshakes, names, bodies of every size, tunnels, client certificates."""
+
+import ssl
+import subprocess
+
+import pytest
+
+from tests.integration.tls.conftest import faults
+from tests.support import Echo, RawOrigin, Reply, available, echo, wait_until
+
+LARGE = bytes(range(256)) * 16384  # 4 MiB
+
+
+def certificates(*pairs):
+    return {"certificates": [{"chain": str(pair.chain), "key": str(pair.key)} for pair in pairs]}
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_requests_of_every_size(start_tls, start_origin, authority, version, kind):
+    origin = start_origin(Echo())
+    proxy = start_tls(
+        origin,
+        tls=certificates(authority.issue("a.example", kind=kind)),
+        listener={"routes": [{"upstream": "web", "body": {"max": "64MiB"}}]},
+    )
+    context = authority.trusting()
+    context.minimum_version = context.maximum_version = version
+    with proxy.connect().secure(context, "a.example") as client:
+        assert client.socket.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2"}.get(version, "TLSv1.3")
+        for size in (0, 1, 1000, 16383, 16384, 16385, 70_000, 1_000_000, len(LARGE)):
+            response = client.request("POST", "/", host="a.example", content=LARGE[:size])
+            assert (response.status, response.content) == (200, LARGE[:size])
+        response = client.request("GET", "/", host="a.example")
+        assert response.status == 200
+    request = origin.requests[-1]
+    assert request.get("x-forwarded-proto") == "https"
+    assert "proto=https" in (request.get("forwarded") or "")
+
+
+def test_hello_byte_by_byte(start_tls, start_origin, authority):
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
+    with proxy.connect() as client:
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.send_bytewise(outgoing.read())
+                assert client.fill()
+                incoming.write(bytes(client.buffer))
+                client.buffer.clear()
+        session.write(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        client.send_bytewise(outgoing.read())
+        incoming.write(client.read_to_end())
+        assert session.read(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.sanitize
+def test_certificates_by_name_and_kind_of_key(start_tls, start_origin, authority):
+    first = authority.issue("first.example")
+    exact = authority.issue("www.b.example", "b.example")
+    exact_rsa = authority.issue("www.b.example", "b.example", kind="rsa")
+    wild = authority.issue("*.b.example")
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(first, exact, exact_rsa, wild))
+
+    def serial(name, *, ciphers="", check=True):
+        context = authority.trusting()
+        if ciphers:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(ciphers)
+        if not check:
+            context.check_hostname = False
+        with proxy.connect().secure(context, name) as client:
+            from cryptography import x509
+
+            return x509.load_der_x509_certificate(client.socket.getpeercert(True)).serial_number
+
+    assert serial("first.example") == first.serial
+    assert serial("b.example") == serial("WWW.B.example") == exact.serial
+    assert serial("www.b.example", ciphers="ECDHE-RSA-AES128-GCM-SHA256") == exact_rsa.serial
+    assert serial("other.b.example") == wild.serial
+    # not the wildcard's: two labels, none, another domain; nor without a name
+    for name in ("x.y.b.example", "c.example", None):
+        assert serial(name, check=False) == first.serial
+
+
+def test_a_host_of_another_certificate_is_misdirected(start_tls, start_origin, authority):
+    origin = start_origin(Reply(content=b"ok"))
+    one, two = authority.issue("a.example", "also.a.example"), authority.issue("b.example")
+    proxy = start_tls(origin, tls=certificates(one, two))
+    with proxy.connect().secure(authority.trusting(), "a.example") as client:
+        for host, status in [("a.example", 200), ("also.a.example", 200), ("b.example", 421), ("A.example:443", 200)]:
+            assert client.request("GET", "/", host=host).status == status, host
+    assert len(origin.requests) == 3
+
+
+def test_protocols_offered(start_tls, start_origin, authority):
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
+    for offered, chosen in [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), ([], None)]:
+        context = authority.trusting()
+        if offered:
+            context.set_alpn_protocols(offered)
+        with proxy.connect().secure(context, "a.example") as client:
+            assert client.socket.selected_alpn_protocol() == chosen
+    context = authority.trusting()
+    context.set_alpn_protocols(["smtp"])
+    with proxy.connect() as client, pytest.raises(ssl.SSLError, match="no application protocol"):
+        client.secure(context, "a.example")
+
+
+def test_versions_of_the_profiles(start_tls, start_origin, authority):
+    modern = start_tls(start_origin(), tls={**certificates(authority.issue("a.example")), "profile": "modern"})
+    context = authority.trusting()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with modern.connect() as client, pytest.raises(ssl.SSLError, match="version"):
+        client.secure(context, "a.example")
+    wait_until(lambda: faults(modern) == {"tls_handshake": 1}, what="counted")
+
+
+@pytest.mark.sanitize
+def test_a_tunnel_inside_tls(start_tls, authority):
+    def handler(connection):
+        connection.read_until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n")
+        echo(connection)
+
+    with RawOrigin(handler) as origin:
+        proxy = start_tls(origin, tls=certificates(authority.issue("a.example")))
+        with proxy.connect().secure(authority.trusting(), "a.example") as client:
+            client.send_request("GET", "/", [("Upgrade", "echo"), ("Connection", "upgrade")], host="a.example")
+            assert client.read_head().status == 101
+            for size in (1, 1000, 40_000):
+                for _ in range(20):
+                    client.send(LARGE[:size])
+                    assert client.read_exactly(size) == LARGE[:size]
+            client.socket.unwrap()
+
+
+@pytest.mark.sanitize
+def test_client_certificates(start_tls, start_origin, authority, tmp_path):
+    clients = type(authority)(tmp_path, "clients")
+    origin = start_origin(Reply(content=b"ok"))
+    pair = authority.issue("a.example")
+    wanted = {**certificates(pair), "client": {"ca": str(clients.file), "require": True}}
+    proxy = start_tls(origin, tls=wanted)
+    good = clients.issue("alice", client=True)
+    with proxy.connect().secure(authority.trusting(good), "a.example") as client:
+        assert client.request("GET", "/", host="a.example").status == 200
+    for shown in (
+        None,
+        authority.issue("mallory", client=True),
+        clients.issue("old", client=True, days=-0.5, since=-2),
+    ):
+        with proxy.connect() as client, pytest.raises((ssl.SSLError, ConnectionError)):  # noqa: PT012 TLS 1.3 tells late
+            client.secure(authority.trusting(shown), "a.example")
+            client.request("GET", "/", host="a.example")
+            raise ConnectionError
+    optional = start_tls(origin, tls={**certificates(pair), "client": {"ca": str(clients.file)}})
+    with optional.connect().secure(authority.trusting(), "a.example") as client:
+        assert client.request("GET", "/", host="a.example").status == 200
+
+
+def test_the_end_is_said(start_tls, start_origin, authority):
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
+    with proxy.connect().secure(authority.trusting(), "a.example") as client:
+        # without close_notify recv() would raise SSLEOFError
+        response = client.request("GET", "/", [("Connection", "close")], host="a.example")
+        assert response.status == 200
+        client.expect_end()
+
+
+def test_a_slow_reader_holds_little_and_gets_everything(start_tls, start_origin, authority):
+    content = LARGE * 4
+    proxy = start_tls(start_origin(Reply(content=content)), tls=certificates(authority.issue("a.example")))
+    with proxy.connect().secure(authority.trusting(), "a.example") as client:
+        before = proxy.memory()
+        client.send_request("GET", "/", host="a.example")
+        assert client.read_head().status == 200
+        wait_until(lambda: True)
+        assert proxy.memory() - before < 8 << 20
+        assert client.read_exactly(len(content)) == content
+
+
+@pytest.mark.skipif(not available("curl"), reason="needs curl")
+def test_curl(start_tls, start_origin, authority):
+    proxy = start_tls(
+        start_origin(Reply(content=b"hello")), tls=certificates(authority.issue("localhost", "127.0.0.1"))
+    )
+    shown = subprocess.run(
+        ["curl", "-sS", "--cacert", str(authority.file), f"https://localhost:{proxy.port()}/", "--next", "-sS",
+         "--cacert", str(authority.file), f"https://127.0.0.1:{proxy.port()}/"],
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, shown.stdout) == (0, b"hellohello"), shown.stderr
+
+
+@pytest.mark.skipif(not available("curl"), reason="needs curl")
+def test_self_signed_for_trying_out(start_tls, start_origin, tmp_path, monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    proxy = start_tls(start_origin(Reply(content=b"hello")), tls={"self_signed": True})
+    shown = subprocess.run(
+        ["curl", "-sSk", f"https://localhost:{proxy.port()}/"], capture_output=True, timeout=30, check=False
+    )
+    assert (shown.returncode, shown.stdout) == (0, b"hello"), shown.stderr
