@@ -69,6 +69,8 @@ class FaultNumber(enum.IntEnum):
     TLS_ORIGIN = 52
     TLS_CERTIFICATE = 53
     TLS_ORIGIN_TIMEOUT = 54
+    TLS_REFUSED = 55
+    FRONTING = 56
     HOOK = 60
     HOOK_TIMEOUT = 61
     INTERNAL = 62
@@ -247,6 +249,10 @@ _OTHERS = [
          "The origin's certificate is not to be believed."),
     _row(_N.TLS_ORIGIN_TIMEOUT, Side.ORIGIN, Phase.EGRESS, 504, Retry.ALWAYS, "connection_timeout",
          "The origin did not finish the TLS handshake in time."),
+    _row(_N.TLS_REFUSED, Side.CLIENT, Phase.ACCESS, 403, Retry.NEVER, "http_request_denied",
+         "The rules let this TLS connection neither pass nor be bridged."),
+    _row(_N.FRONTING, Side.CLIENT, Phase.ACCESS, 421, Retry.NEVER, "http_request_denied",
+         "CONNECT, the TLS handshake and Host do not name the same host."),
     # Ours.
     _row(_N.HOOK, Side.INTERNAL, Phase.ERROR, 500, Retry.NEVER, "proxy_internal_error",
          "A hook failed."),

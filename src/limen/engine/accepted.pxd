@@ -3,7 +3,10 @@
 
 from libc.stdint cimport uint32_t
 
+from limen.engine.bridged cimport Bridged
 from limen.engine.service cimport Service
+from limen.engine.tls.certificate cimport Certificate
+from limen.engine.tls.hello cimport Hello
 from limen.engine.upstream cimport Pooled
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
@@ -16,6 +19,7 @@ cdef class Accepted(Pooled):
     cdef Address sender       # who is connected; behind a PROXY protocol header who that says
     cdef bint counted         # in worker.clients
     cdef bint preface_due     # a PROXY protocol header has to come first
+    cdef Bridged bridged      # where it goes since its TLS is bridged; None: as each request says
     cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none
     cdef void* next           # borrowed neighbours in listener.first
     cdef void* prev
@@ -28,6 +32,7 @@ cdef class Accepted(Pooled):
     cdef void begin_tls(self) noexcept
     cdef void on_shake_event(self, uint32_t events) noexcept
     cdef void end_shaking(self) noexcept
+    cdef void fail_shaking(self, int fault) noexcept
     # The handshake is over.
     cdef void on_open(self) noexcept
     # The client speaks, but not TLS.
@@ -37,6 +42,12 @@ cdef class Accepted(Pooled):
     cdef int try_pass(self) noexcept
     # It goes on unopened, to the action with this number in service.passes.
     cdef void on_passed(self, int number, const char* name, size_t size) noexcept
+    # In tunnel mode: read on until there is a client hello, and keep it: 1 whole, 0 more has to come, -1 this is no
+    # hello, -2 the client is gone.
+    cdef int look_ahead(self, Hello* hello) noexcept
+    # Open the TLS that begins with what look_ahead() kept; the party hears on_secured() or on_fault(). 0, -1 without
+    # memory, -2 if too many handshakes are under way.
+    cdef int begin_bridged(self, Bridged bridged, Certificate leaf) noexcept
     # A PROXY protocol header before TLS, taken away exactly; False: not whole, or refused.
     cdef bint peek_preface(self) noexcept
     # Called once the connection stands.

@@ -9,6 +9,7 @@ from limen.engine.board cimport (
     LISTENER_REFUSED,
     WORKER_CONNECTIONS,
 )
+from limen.engine.bridged cimport Bridged
 from limen.engine.preface cimport PREFACE_MOST, parse_preface
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.sys cimport (
@@ -23,6 +24,8 @@ from limen.engine.sys cimport (
     limen_errno,
     recv,
 )
+from limen.engine.stream cimport Party
+from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport Hello, read_hello
 from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
@@ -199,7 +202,8 @@ cdef class Accepted(Pooled):
             return
         self.end_shaking()
         if result == 1 and not self.broken:
-            self.service.tls.settle(self.tls)
+            if self.bridged is None:
+                self.service.tls.settle(self.tls)
             self.worker.arm(self, self.worker.now + self.service.head_timeout)
             self.on_open()
             return
@@ -207,8 +211,22 @@ cdef class Accepted(Pooled):
             self.tls = None
             self.refuse_plain()
             return
-        self.worker.board.count_fault(FAULT_TLS_HANDSHAKE)
+        self.fail_shaking(FAULT_TLS_HANDSHAKE)
+
+    cdef void fail_shaking(self, int fault) noexcept:
+        cdef Party party = self.party
+        if party is not None:
+            # a bridged one: the exchange of CONNECT is not over
+            party.on_fault(self, fault)
+            return
+        self.worker.board.count_fault(fault)
         self.abort()
+
+    cdef int look_ahead(self, Hello* hello) noexcept:
+        return -1
+
+    cdef int begin_bridged(self, Bridged bridged, Certificate leaf) noexcept:
+        return -1
 
     cdef int try_pass(self) noexcept:
         cdef Hello hello

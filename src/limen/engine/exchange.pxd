@@ -39,6 +39,7 @@ cdef class Exchange(ExchangeState):
     cdef void pass_interim(self, const Head* head, const Field* fields, const char* base) noexcept
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept
     cdef void begin_connect(self) noexcept
+    cdef void begin_look(self) noexcept
     cdef void begin_tunnel(self) noexcept
     cdef void drop_origin(self) noexcept
     cdef void refuse(self, int fault) noexcept

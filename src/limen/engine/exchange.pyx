@@ -11,8 +11,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memset
 
 from limen.engine.account cimport log_exchange
+from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
+from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, gather_content, hold_head, hold_trailers
 from limen.engine.dial cimport Dial, new_dial
@@ -29,6 +31,7 @@ from limen.engine.journal cimport (
     RETRY_NO_ENDPOINT,
 )
 from limen.engine.keep cimport SPOOL_PIECE, Keep, new_keep
+from limen.engine.look cimport Look
 from limen.engine.preface cimport send_preface
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
@@ -56,8 +59,9 @@ from limen.engine.state cimport (
     PHASE_TUNNEL,
     ExchangeState,
 )
-from limen.engine.stream cimport OutHead, Stream
+from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, OutHead, Stream
 from limen.engine.sys cimport monotonic
+from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
@@ -71,6 +75,8 @@ from limen.engine.types cimport (
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
     FAULT_RESPONSE,
+    FAULT_TLS_CERTIFICATE,
+    FAULT_TLS_REFUSED,
     FAULT_UPGRADE,
     FIELD_MAX_FORWARDS,
     FRAMING_LENGTH,
@@ -163,6 +169,7 @@ cdef class Exchange(ExchangeState):
     cdef void proceed(self) noexcept:
         """From a whole head to the way out."""
         cdef int fault
+        cdef int result
         if self.service.trusted is not None:
             find_client(self)
         lay_id(self)
@@ -195,6 +202,14 @@ cdef class Exchange(ExchangeState):
             fault = check_access(self, NULL)
             if fault != FAULT_NONE:
                 self.refuse(fault)
+                return
+        if self.is_connect and self.service.bridge is not None:
+            self.looking = True
+            result = self.service.bridge.at_connect(self.worker, &self.peer, &self.host)
+            if result == BRIDGE_PASS:
+                self.looking = False
+            elif result != BRIDGE_LOOK:
+                self.refuse(FAULT_TLS_REFUSED)
                 return
         if self.action.request_hooks:
             self.run_hooks(False)
@@ -244,7 +259,10 @@ cdef class Exchange(ExchangeState):
         """The target came with the request: a pooled connection to it, or resolve, check and dial."""
         cdef Pooled pooled
         if self.endpoint is None:
-            self.endpoint = target_endpoint(self.worker, &self.host)
+            if self.bridged is not None:
+                self.endpoint = self.bridged.endpoint
+            else:
+                self.endpoint = target_endpoint(self.worker, &self.host)
             if self.endpoint is None:
                 self.refuse(FAULT_INTERNAL)
                 return
@@ -356,6 +374,10 @@ cdef class Exchange(ExchangeState):
             self.origin = origin
             origin.begin_tls(self.upstream.tls, self, self.upstream.handshake_timeout)
             return
+        if self.bridged is not None:
+            self.origin = origin
+            origin.begin_tls(self.bridged.bridge.client, self, self.bridged.bridge.handshake_timeout, self.bridged.name)
+            return
         self.endpoint.dial_done()
         self.use_origin(origin, False)
 
@@ -363,6 +385,13 @@ cdef class Exchange(ExchangeState):
         if self.finished or source is not self.origin:
             return
         self.dial_time = self.worker.now - self.dialled_at
+        if self.bridged is not None and (<Http1Origin>source).tls.verdict != X509_V_OK:
+            # it was good when the client came; now it is not, or somebody else answers
+            (<Http1Origin>source).tell_refused((<Http1Origin>source).tls.reason())
+            self.origin = None
+            source.abort()
+            self.attempt_failed(FAULT_TLS_CERTIFICATE, False)
+            return
         self.endpoint.dial_done()
         self.use_origin(source, False)
 
@@ -669,7 +698,7 @@ cdef class Exchange(ExchangeState):
     cdef void begin_connect(self) noexcept:
         cdef OutHead* out = &self.worker.out_head
         cdef unsigned int count = 0
-        if self.is_opaque:
+        if self.is_opaque or self.response_begun:
             (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
             self.begin_tunnel()
             return
@@ -684,7 +713,44 @@ cdef class Exchange(ExchangeState):
         self.response_begun = True
         self.client.send_head(out)
         (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
-        self.begin_tunnel()
+        if self.looking:
+            self.begin_look()
+        else:
+            self.begin_tunnel()
+
+    cdef void begin_look(self) noexcept:
+        cdef Look look
+        cdef Accepted client
+        self.worker.flush()
+        if self.client.closed:
+            return
+        self.phase = PHASE_TUNNEL
+        client = <Accepted>self.client.to_raw()
+        try:
+            look = Look.__new__(Look)
+        except MemoryError:
+            self.break_off(FAULT_MEMORY)
+            return
+        look.begin(self, client, <Http1Origin>self.origin, self.service.bridge, &self.host, &self.peer)
+
+    cdef void on_looked(self, int verdict) noexcept:
+        cdef Stream client = self.client
+        if self.finished:
+            return
+        if verdict == LOOKED_PASS:
+            self.begin_tunnel()
+        elif verdict == LOOKED_REDIAL:
+            client.party = self
+            self.drop_origin()
+            self.leave()
+            # only a connection of its own will do, and the answer was given
+            self.fresh = True
+            self.looking = False
+            self.attempt()
+        else:
+            # the connection was only ours until its requests come
+            self.origin = None
+            self.finish()
 
     cdef void begin_tunnel(self) noexcept:
         cdef Tunnel tunnel

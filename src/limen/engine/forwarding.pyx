@@ -414,7 +414,8 @@ cdef int add_originator(
     cdef int ip_length
     cdef const char* host
     cdef uint32_t host_length
-    cdef uint32_t scheme_length = <uint32_t>len(service.scheme)
+    cdef bytes scheme = service.scheme if exchange.bridged is None else b"https"
+    cdef uint32_t scheme_length = <uint32_t>len(scheme)
     cdef char* value
     cdef char* start
     cdef size_t room
@@ -459,7 +460,7 @@ cdef int add_originator(
             value[7 + host_length] = 34
             value += 8 + host_length
         memcpy(value, b";proto=", 7)
-        memcpy(value + 7, <const char*>service.scheme, scheme_length)
+        memcpy(value + 7, <const char*>scheme, scheme_length)
         value += 7 + scheme_length
         add(worker, count, b"Forwarded", 9, start, <uint32_t>(value - start))
     if add_x:
@@ -476,7 +477,7 @@ cdef int add_originator(
         add(worker, count, b"X-Forwarded-For", 15, start, <uint32_t>(value - start))
         # a trusted proxy has said these already, and knows better
         if not (trusted and head.seen & BIT(FIELD_X_FORWARDED_PROTO)):
-            add(worker, count, b"X-Forwarded-Proto", 17, <const char*>service.scheme, scheme_length)
+            add(worker, count, b"X-Forwarded-Proto", 17, <const char*>scheme, scheme_length)
         if host_length and not (trusted and head.seen & BIT(FIELD_X_FORWARDED_HOST)):
             add(worker, count, b"X-Forwarded-Host", 16, host, host_length)
         if not (trusted and head.seen & BIT(FIELD_X_FORWARDED_PORT)):

@@ -241,6 +241,8 @@ cdef class ExchangeHandle:
             raise ValueError(f"{host!r} is no host")
         exchange.upstream = None
         exchange.endpoint = None
+        exchange.bridged = None
+        exchange.looking = False
         exchange.pinned = True
 
     def set_body(self, body: bytes) -> None:

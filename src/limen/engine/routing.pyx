@@ -3,10 +3,11 @@
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
-from limen.engine.addresses cimport HOST_NAME, is_special, parse_authority
+from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
+from limen.engine.bridged cimport Bridged
 from limen.engine.forwarding cimport is_id_field
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action
 from limen.engine.state cimport ExchangeState
@@ -15,6 +16,7 @@ from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.session cimport Session
 from limen.engine.types cimport (
     FAULT_DENIED,
+    FAULT_FRONTING,
     FAULT_HOST,
     FAULT_INTERNAL,
     FAULT_LOOP,
@@ -34,6 +36,7 @@ from limen.engine.types cimport (
     METHOD_OPTIONS,
     METHOD_TRACE,
     SCHEME_HTTP,
+    SCHEME_HTTPS,
     Address,
     Field,
     Head,
@@ -71,6 +74,8 @@ cdef int find_target(ExchangeState exchange) noexcept:
     """Where the exchange goes, from the request or from the route: the one place that asks."""
     cdef Head* head = &exchange.head
     cdef int result
+    if exchange.bridged is not None:
+        return find_bridged(exchange)
     if exchange.service.target_source == TARGET_FROM_REQUEST:
         if head.method == METHOD_CONNECT:
             exchange.is_connect = True
@@ -94,6 +99,35 @@ cdef int find_target(ExchangeState exchange) noexcept:
         return FAULT_HOST if result < 0 else FAULT_NONE
     exchange.host.name_length = 0
     return FAULT_NONE
+
+
+cdef int find_bridged(ExchangeState exchange) noexcept:
+    """Inside bridged TLS: where CONNECT went, whatever the request says; what it says has to agree."""
+    cdef Head* head = &exchange.head
+    cdef Bridged bridged = exchange.bridged
+    cdef TargetHost said
+    exchange.host = bridged.host
+    if bridged.fault:
+        return bridged.fault
+    if head.method == METHOD_CONNECT:
+        return FAULT_METHOD
+    if head.authority_length:
+        if head.scheme != SCHEME_HTTPS:
+            return FAULT_SCHEME
+        if parse_authority(exchange.base + head.authority, head.authority_length, 443, &said) < 0:
+            return FAULT_TARGET
+    elif head.host_length == 0 or parse_authority(exchange.base + head.host, head.host_length, 443, &said) < 0:
+        return FAULT_HOST
+    if bridged.bridge.same_host and (
+        said.port != bridged.host.port
+        or (not is_named(&said, bridged.name) and not is_named(&said, bridged.host.name[:bridged.host.name_length]))
+    ):
+        return FAULT_FRONTING
+    return FAULT_NONE
+
+
+cdef inline bint is_named(const TargetHost* host, bytes name) noexcept:
+    return host.name_length == <size_t>len(name) and memcmp(host.name, <const char*>name, host.name_length) == 0
 
 
 cdef int check_authority(ExchangeState exchange, Session tls) noexcept:

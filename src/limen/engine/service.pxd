@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
+from limen.engine.bridged cimport Bridge
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -92,6 +93,7 @@ cdef class Service:
     cdef readonly AddressSet preface_from     # PROXY protocol senders, None = nobody
     cdef readonly ServerContext tls   # None: plain
     cdef readonly PassTable passes    # TLS that is passed on by its hello; None: nothing is
+    cdef readonly Bridge bridge       # of a forward listener: TLS inside CONNECT is looked at; None: never
     cdef uint64_t handshake_timeout   # ns
     cdef HeadLimits limits
     cdef uint64_t head_timeout        # ns, all of them

@@ -5,6 +5,7 @@ from typing import Self
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
+from limen.engine.bridged import Bridge
 from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
@@ -110,6 +111,7 @@ class Service:
         port: int = 80,
         tls: ServerContext | None = None,
         passes: PassTable | None = None,
+        bridge: Bridge | None = None,
         handshake_timeout: float = 10.0,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""

@@ -6,6 +6,7 @@ from libc.stdlib cimport calloc, free
 
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
+from limen.engine.bridged cimport Bridge
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -125,7 +126,7 @@ cdef class Service:
         double min_rate_after=10.0, unsigned int per_client=200, bint per_client_loopback=False, str via="limen",
         str id_field="X-Request-Id", bint id_trust=False, bint add_forwarded=True, bint add_x_forwarded=True,
         str scheme="http", int port=80,
-        ServerContext tls=None, PassTable passes=None, double handshake_timeout=10.0,
+        ServerContext tls=None, PassTable passes=None, Bridge bridge=None, double handshake_timeout=10.0,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -146,6 +147,7 @@ cdef class Service:
         self.preface_from = preface_from
         self.tls = tls
         self.passes = passes
+        self.bridge = bridge
         self.handshake_timeout = ns(handshake_timeout)
         self.limits.line = line
         self.limits.fields = fields

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
+from limen.engine.bridged cimport Bridged
 from limen.engine.dial cimport Dial
 from limen.engine.keep cimport Keep
 from limen.engine.service cimport Action, Service
@@ -36,6 +37,7 @@ cdef class ExchangeState(Party):
     cdef Endpoint endpoint
     cdef Endpoint avoid       # failed last
     cdef Dial dial
+    cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
     # the request
     cdef char* block          # owned: `fields`, then the head's bytes
     cdef Field* fields        # borrowed from block
@@ -61,6 +63,7 @@ cdef class ExchangeState(Party):
     cdef bint pinned          # `endpoint` was set by a hook
     cdef bint need_address    # access rules are to be asked again with the address
     cdef bint is_connect
+    cdef bint looking         # CONNECT: its TLS will be looked at
     cdef bint is_opaque       # a stream listener's: no HTTP at all
     cdef bint is_upgrade
     cdef bint entered         # counted as active at `endpoint`

@@ -36,6 +36,12 @@ cdef struct OutHead:
     uint8_t close             # the connection ends after this message
 
 
+cdef enum Looked:
+    LOOKED_PASS = 0           # a tunnel between the connections that are there
+    LOOKED_REDIAL = 1         # a tunnel, but to the origin another connection is needed
+    LOOKED_BRIDGED = 2        # the client goes on with requests
+
+
 # As live_handlers(), of parties.
 cdef long live_parties() noexcept nogil
 
@@ -82,5 +88,7 @@ cdef class Party:
     cdef void on_dial_fault(self, int fault) noexcept
     # The TLS handshake with an origin is over; a failed one is told by on_fault().
     cdef void on_secured(self, Stream source) noexcept
+    # The TLS in a CONNECT tunnel was looked at (Looked).
+    cdef void on_looked(self, int verdict) noexcept
     # A name that was asked for is known, or known to fail (a worker.Resolution).
     cdef void on_resolved(self, object resolution) noexcept

@@ -106,5 +106,8 @@ cdef class Party:
     cdef void on_secured(self, Stream source) noexcept:
         pass
 
+    cdef void on_looked(self, int verdict) noexcept:
+        pass
+
     cdef void on_resolved(self, object resolution) noexcept:
         pass

@@ -72,6 +72,9 @@ cdef enum Fault:
     FAULT_TLS_ORIGIN = 52         # 502: the origin's handshake failed
     FAULT_TLS_CERTIFICATE = 53    # 502: its certificate is not believed
     FAULT_TLS_ORIGIN_TIMEOUT = 54 # 504
+    # Bridging.
+    FAULT_TLS_REFUSED = 55        # 403: the rules let this TLS connection neither pass nor be bridged
+    FAULT_FRONTING = 56           # 421: CONNECT, hello and Host name different hosts
     # Ours.
     FAULT_HOOK = 60               # 500
     FAULT_HOOK_TIMEOUT = 61       # 504

@@ -40,6 +40,7 @@ cdef class Endpoint:
     cdef readonly unsigned int slot   # on the board
     cdef readonly int proxy_protocol
     cdef readonly bint is_target      # comes from a request, not from the configuration
+    cdef bytes place                  # a target's, in Worker.direct
     cdef readonly long active         # exchanges at work in this worker
     cdef readonly long connections
     cdef readonly long idle_count
@@ -89,5 +90,7 @@ cdef class Upstream:
     cdef bint usable(self, int i, uint64_t now, Endpoint avoid, bint healthy) noexcept
 
 
+# A new endpoint for a host, kept under `place` for all who go there.
+cdef Endpoint new_target(Worker worker, const TargetHost* host, bytes place)
 # The endpoint of a request's target, shared by all who go there; None without memory.
 cdef Endpoint target_endpoint(Worker worker, TargetHost* host)

@@ -166,7 +166,8 @@ cdef class Endpoint:
     cdef void forget(self) noexcept:
         # the endpoint of a request's target lives as long as somebody uses it
         try:
-            self.worker.direct.pop(self.label, None)
+            if self.worker.direct.get(self.place) is self:
+                del self.worker.direct[self.place]
         except Exception as error:
             self.worker.tell(40, f"endpoint {self.label!r}: {error!r}")
 
@@ -305,15 +306,23 @@ cdef class Upstream:
         return <Endpoint>self.table[chosen].endpoint
 
 
+cdef Endpoint new_target(Worker worker, const TargetHost* host, bytes place):
+    cdef Endpoint endpoint = Endpoint(
+        worker, key="", host=host.name[:host.name_length].decode("ascii"), port=host.port, is_target=True
+    )
+    endpoint.place = place
+    worker.direct[place] = endpoint
+    return endpoint
+
+
 cdef Endpoint target_endpoint(Worker worker, TargetHost* host):
     cdef bytes name = host.name[:host.name_length]
     cdef bytes label = b"[%b]:%d" % (name, host.port) if host.kind == HOST_IPV6 else b"%b:%d" % (name, host.port)
     cdef Endpoint endpoint = worker.direct.get(label)
     if endpoint is None:
         try:
-            endpoint = Endpoint(worker, key="", host=name.decode("ascii"), port=host.port, is_target=True)
+            return new_target(worker, host, label)
         except (MemoryError, ValueError) as error:
             worker.tell(40, f"target {label!r}: {error!r}")
             return None
-        worker.direct[label] = endpoint
     return endpoint

@@ -11,6 +11,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from limen.engine.accepted cimport Accepted
+from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
 from limen.engine.exchange cimport Exchange, new_exchange
 from limen.engine.http1.chunked cimport CHUNK_DATA, CHUNK_LAST, chunk_begin, chunk_next
@@ -27,9 +28,12 @@ from limen.engine.relay cimport (
     SPLICE_MIN,
     relay,
 )
-from limen.engine.service cimport Action
+from limen.engine.service cimport Action, Service
 from limen.engine.stream cimport OutHead, Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SHUT_WR, shutdown
+from limen.engine.tls.certificate cimport Certificate
+from limen.engine.tls.hello cimport HELLO_MOST, Hello, read_hello
+from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
     FAULT_BODY_TIMEOUT,
     FAULT_CLIENT_CLOSED,
@@ -75,6 +79,12 @@ cdef class Http1Client(Accepted):
         self.on_readable()
 
     cdef void on_open(self) noexcept:
+        cdef Party party = self.party
+        if party is not None:
+            self.party = None
+            party.on_secured(self)
+        if self.closed:
+            return
         if self.readable:
             self.on_readable()
 
@@ -303,9 +313,10 @@ cdef class Http1Client(Accepted):
             if party is not None:
                 party.on_time(self)
         elif self.shaking:
-            if not self.ending:
-                self.worker.board.count_fault(FAULT_TLS_TIMEOUT)
-            self.abort()
+            if self.ending and self.party is None:
+                self.abort()
+            else:
+                self.fail_shaking(FAULT_TLS_TIMEOUT)
         elif self.state == CLIENT_HEAD:
             if self.preface_due:
                 # nobody has spoken HTTP yet
@@ -496,13 +507,21 @@ cdef class Http1Client(Accepted):
             self.abort()
             return -1
         self.party = exchange
+        exchange.bridged = self.bridged
         exchange.begin(self, self.service, &self.sender, head.minor, data)
         return skipped + result
 
     cdef void follow(self) noexcept:
         """The listener has a new service, in force from this request on."""
-        if (self.listener.service.tls is None) == (self.tls is None):
-            self.service = self.listener.service
+        cdef Service new = self.listener.service
+        if self.bridged is not None:
+            if new.bridge is self.bridged.bridge:
+                self.service = new
+            else:
+                # it bridges otherwise, or not at all: CONNECT has to be judged again
+                self.ending = True
+        elif (new.tls is None) == (self.tls is None):
+            self.service = new
         else:
             # it begins or ends to speak TLS: what it says of its clients does not hold for this one
             self.ending = True
@@ -599,6 +618,55 @@ cdef class Http1Client(Accepted):
         free(self.ahead)
         self.ahead = NULL
         self.ahead_start = self.ahead_end = 0
+
+    # Bridging ------------------------------------------------------------------------------------------------
+
+    cdef int look_ahead(self, Hello* hello) noexcept:
+        cdef char* input = self.worker.input
+        cdef uint32_t held = self.ahead_end - self.ahead_start
+        cdef ssize_t got
+        cdef int result
+        while True:
+            if held:
+                result = read_hello(self.ahead + self.ahead_start, held, self.worker.sealed, hello)
+                if result != 0:
+                    return result
+            if held >= HELLO_MOST + 1024 or not self.readable:
+                return -1 if held >= HELLO_MOST + 1024 else 0
+            got = self.receive(input + held, INPUT_SIZE - held)
+            if got == -1:
+                return 0
+            if got <= 0:
+                return -2
+            if held:
+                memcpy(input, self.ahead + self.ahead_start, held)
+            held += <uint32_t>got
+            self.save(input, held)
+            if self.closed:
+                return -2
+
+    cdef int begin_bridged(self, Bridged bridged, Certificate leaf) noexcept:
+        if self.worker.shakes.under_way >= SHAKES_MOST:
+            return -2
+        self.tls = bridged.bridge.server.accept(self.worker, self.fd, leaf)
+        if self.tls is None:
+            return -1
+        self.bridged = bridged
+        self.tls.early = self.ahead
+        self.tls.early_start = self.ahead_start
+        self.tls.early_end = self.ahead_end
+        self.ahead = NULL
+        self.ahead_start = self.ahead_end = self.ahead_room = 0
+        self.scanned = 0
+        self.state = CLIENT_HEAD
+        self.keep_alive = True
+        self.served = False
+        self.readable = True
+        self.worker.shakes.under_way += 1
+        self.shaking = True
+        self.worker.arm(self, self.worker.now + self.service.handshake_timeout)
+        self.worker.shakes.enter(self)
+        return 0
 
     # Ends ----------------------------------------------------------------------------------------------------
 

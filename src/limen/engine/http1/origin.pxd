@@ -44,7 +44,13 @@ cdef class Http1Origin(Pooled):
     cdef HeadLimits limits
 
     cdef int start(self, int fd, Endpoint endpoint) noexcept
-    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout) noexcept
+    # `name`: whom to ask for and to verify, instead of the endpoint's host.
+    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout, bytes name=*) noexcept
+    # It belongs to another endpoint of the same address from now on.
+    cdef void move_to(self, Endpoint endpoint) noexcept
+    # Into the pool, having served nobody yet.
+    cdef void rest(self) noexcept
+    cdef void settle(self) noexcept
     cdef void tell_refused(self, str reason) noexcept
     cdef void engage(self, Party party, int method) noexcept
     cdef void on_readable(self) noexcept

@@ -115,11 +115,14 @@ cdef class Http1Origin(Pooled):
         done = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
         return done >= 0
 
-    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout) noexcept:
+    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout, bytes name=None) noexcept:
         """Shake hands; the party hears on_secured() or on_fault()."""
         self.party = party
         self.shaking = True
-        self.tls = context.connect(self.worker, self.fd, self.endpoint.host, self.endpoint.label)
+        if name is None:
+            self.tls = context.connect(self.worker, self.fd, self.endpoint.host, self.endpoint.label)
+        else:
+            self.tls = context.connect(self.worker, self.fd, name, self.endpoint.place)
         if self.tls is None:
             self.fail(FAULT_MEMORY)
             return
@@ -561,11 +564,31 @@ cdef class Http1Origin(Pooled):
             # also if something lies unread behind the response: it would answer the next request
             self.abort()
             return
+        self.settle()
+
+    cdef void settle(self) noexcept:
         self.state = ORIGIN_IDLE
         self.reused = True
         self.paused = False
         self.worker.arm(self, self.worker.now + self.idle_timeout)
         self.endpoint.give(self, self.idle_most)
+
+    cdef void rest(self) noexcept:
+        self.party = None
+        if self.closed:
+            return
+        if self.broken or self.eof or self.hung or self.worker.draining or (self.readable and self.is_stale()):
+            self.abort()
+            return
+        self.settle()
+
+    cdef void move_to(self, Endpoint endpoint) noexcept:
+        cdef Endpoint before = self.endpoint
+        before.connections -= 1
+        self.worker.board.endpoint_add(before.slot, ENDPOINT_CONNECTIONS, -1)
+        self.endpoint = endpoint
+        endpoint.connections += 1
+        self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, 1)
 
     cdef void abort(self) noexcept:
         cdef Endpoint endpoint = self.endpoint

@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from limen.engine.keys cimport KeyIndex, KeyRecord
 from limen.engine.reactor cimport Reactor
+from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.libssl cimport SSL, SSL_CTX
 from limen.engine.tls.session cimport Session
 from limen.engine.tls.tickets cimport TicketKeys
@@ -19,7 +20,8 @@ cdef class ServerContext:
     cdef bytes alpn           # in wire form
     cdef TicketKeys tickets
 
-    cdef Session accept(self, Reactor reactor, int fd)
+    # With `leaf`, that is what is shown.
+    cdef Session accept(self, Reactor reactor, int fd, Certificate leaf=*)
     # Which set of certificates covers this name, or 0.
     cdef const KeyRecord* find(self, uint32_t bucket, const char* text, size_t size) noexcept
     cdef int lay_names(self, names) except -1
@@ -32,6 +34,7 @@ cdef class ServerContext:
 cdef class ClientContext:
     cdef SSL_CTX* native         # owned
     cdef bint verify
+    cdef bint judged          # whoever uses a session looks at its verdict: a bad one does not end the handshake
     cdef bytes server_name    # instead of the endpoint's; empty: the endpoint's
     cdef list pins            # SHA-256 of SubjectPublicKeyInfo; empty: any
     cdef dict sessions        # endpoint -> Resumption

@@ -36,7 +36,8 @@ class ClientContext:
     """How connections to an upstream's endpoints are sealed, and whom they believe.
 
     `ca` in PEM form, empty for the system's store; `server_name` instead of the endpoint's; `pins` are SHA-256 of
-    SubjectPublicKeyInfo. ValueError says what cannot be used.
+    SubjectPublicKeyInfo. `judged`: a certificate that does not hold ends no handshake, its user judges it. ValueError
+    says what cannot be used.
     """
 
     def __new__(
@@ -50,4 +51,5 @@ class ClientContext:
         pins: Sequence[bytes] = (),
         minimum: int = 0x0303,
         ciphers: str = "",
+        judged: bool = False,
     ) -> Self: ...

@@ -237,7 +237,9 @@ cdef class ServerContext:
         self.certificates = list(certificates)
         self.default = tuple(default)
         for indices in (self.default, *names.values()):
-            if not indices or not all(0 <= index < len(self.certificates) for index in indices):
+            if not all(0 <= index < len(self.certificates) for index in indices) or (
+                self.certificates and not indices
+            ):
                 raise ValueError(f"no such certificates: {indices}")
         self.alpn = wire_alpn(alpn)
         self.tickets = tickets
@@ -251,7 +253,8 @@ cdef class ServerContext:
             certificate.load()
             if SSL_CTX_use_cert_and_key(self.native, certificate.leaf, certificate.key, certificate.chain, 1) != 1:
                 raise ValueError(f"the certificate cannot be used: {last_error()}")
-        SSL_CTX_set_cert_cb(self.native, on_certificate, <void*>self)
+        if self.certificates:
+            SSL_CTX_set_cert_cb(self.native, on_certificate, <void*>self)
         SSL_CTX_set_alpn_select_cb(self.native, on_alpn, <void*>self)
         if client_ca:
             trust(self.native, client_ca, crl, True)
@@ -337,11 +340,19 @@ cdef class ServerContext:
                 raise ValueError(last_error())
         return 0
 
-    cdef Session accept(self, Reactor reactor, int fd):
-        """A session for an accepted descriptor; None without memory."""
+    cdef Session accept(self, Reactor reactor, int fd, Certificate leaf=None):
+        """A session for an accepted descriptor; None without memory, or if `leaf` cannot be used."""
         cdef Session session = Session.__new__(Session)
         if session.begin(self.native, self, reactor, fd, True) < 0:
             return None
+        if leaf is not None:
+            try:
+                leaf.load()
+            except ValueError:
+                return None
+            if SSL_use_cert_and_key(session.ssl, leaf.leaf, leaf.key, leaf.chain, 1) != 1:
+                ERR_clear_error()
+                return None
         return session
 
 
@@ -372,15 +383,23 @@ cdef int on_new_session(SSL* ssl, SSL_SESSION* found) noexcept:
     return 1
 
 
+cdef int on_asked(SSL* ssl, void* data) noexcept:
+    """The origin wants a certificate of the client, who has none to show."""
+    cdef Session session = <Session>SSL_get_app_data(ssl)
+    session.asked = True
+    return 1
+
+
 cdef class ClientContext:
     """How connections to an upstream's endpoints are sealed, and whom they believe."""
 
     def __init__(
         self, *, bint verify=True, bytes ca=b"", str server_name="", alpn=("http/1.1",), Certificate certificate=None,
-        pins=(), int minimum=0x0303, str ciphers="",
+        pins=(), int minimum=0x0303, str ciphers="", bint judged=False,
     ):
         cdef bytes wire = wire_alpn(alpn)
-        self.verify = verify
+        self.verify = verify or judged
+        self.judged = judged
         self.server_name = server_name.encode("ascii")
         self.pins = [bytes(pin) for pin in pins]
         if any(len(pin) != 32 for pin in self.pins):
@@ -389,9 +408,12 @@ cdef class ClientContext:
         self.native = common(SSL_CTX_new(TLS_client_method()), minimum, 0, ciphers, "", "")
         if ca:
             trust(self.native, ca, b"", False)
-        elif verify and SSL_CTX_set_default_verify_paths(self.native) != 1:
+        elif self.verify and SSL_CTX_set_default_verify_paths(self.native) != 1:
             raise ValueError(f"the system's authorities cannot be read: {last_error()}")
-        SSL_CTX_set_verify(self.native, SSL_VERIFY_PEER if verify else SSL_VERIFY_NONE, NULL)
+        # without SSL_VERIFY_PEER libssl verifies as well, and only keeps what came out
+        SSL_CTX_set_verify(self.native, SSL_VERIFY_PEER if verify and not judged else SSL_VERIFY_NONE, NULL)
+        if judged:
+            SSL_CTX_set_cert_cb(self.native, on_asked, NULL)
         if wire and SSL_CTX_set_alpn_protos(self.native, <const unsigned char*><const char*>wire, len(wire)) != 0:
             raise MemoryError
         if certificate is not None:

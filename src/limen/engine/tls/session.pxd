@@ -23,6 +23,11 @@ cdef class Session:
     cdef long verdict         # client: X509_V_* of the origin's certificate
     cdef object resumption    # client: where its sessions are kept; None: nowhere
     cdef bytes resumption_key
+    cdef bint asked           # client: the origin wants a certificate
+    cdef int alert            # what the peer ended the handshake with (RFC 8446, 6); -1: none
+    cdef char* early          # owned; bytes that were read before libssl was there, NULL when it has had them
+    cdef uint32_t early_start
+    cdef uint32_t early_end
     cdef char first[16]       # what came first, if it was plain
     cdef uint32_t first_size
 
@@ -37,5 +42,7 @@ cdef class Session:
     cdef int write(self, const char* data, int size) noexcept
     # Why the peer's certificate is not believed.
     cdef str reason(self)
+    # The peer's certificate in DER form, or nothing.
+    cdef bytes peer_der(self)
     # Seal the end of what we send.
     cdef void close_notify(self) noexcept

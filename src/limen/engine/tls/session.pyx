@@ -4,6 +4,7 @@
 
 cimport cython
 from libc.stdint cimport uint32_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from limen.engine.reactor cimport SEALED_SIZE, Reactor
@@ -15,12 +16,17 @@ from limen.engine.tls.libssl cimport (
     BIO_CTRL_PUSH,
     BIO_METHOD,
     BIO_TYPE_SOURCE_SINK,
+    ERR_GET_REASON,
     ERR_clear_error,
+    ERR_peek_last_error,
+    OPENSSL_free,
+    SSL_AD_REASON_OFFSET,
     SSL_CTX,
     SSL_ERROR_WANT_READ,
     SSL_ERROR_ZERO_RETURN,
     SSL_do_handshake,
     SSL_free,
+    SSL_get0_peer_certificate,
     SSL_get_error,
     SSL_get_verify_result,
     SSL_has_pending,
@@ -33,7 +39,9 @@ from limen.engine.tls.libssl cimport (
     SSL_set_connect_state,
     SSL_shutdown,
     SSL_write,
+    X509,
     X509_verify_cert_error_string,
+    i2d_X509,
     BIO_clear_retry_flags,
     BIO_get_data,
     BIO_get_new_index,
@@ -57,6 +65,15 @@ cdef int wire_read(BIO* bio, char* out, int size) noexcept:
     cdef Session session = <Session>BIO_get_data(bio)
     cdef ssize_t done
     BIO_clear_retry_flags(bio)
+    if session.early != NULL:
+        done = min(<ssize_t>size, <ssize_t>(session.early_end - session.early_start))
+        memcpy(out, session.early + session.early_start, <size_t>done)
+        session.early_start += <uint32_t>done
+        if session.early_start == session.early_end:
+            free(session.early)
+            session.early = NULL
+        session.begun = True
+        return <int>done
     if not session.ready:
         BIO_set_retry_read(bio)
         return -1
@@ -119,6 +136,7 @@ cdef class Session:
     def __dealloc__(self):
         if self.ssl != NULL:
             SSL_free(self.ssl)
+        free(self.early)
 
     def __repr__(self) -> str:
         return f"<Session server={self.server} established={self.established} resumed={self.resumed}>"
@@ -132,6 +150,7 @@ cdef class Session:
         self.server = server
         self.ready = True
         self.choice = -1
+        self.alert = -1
         self.ssl = SSL_new(native)
         if self.ssl == NULL:
             ERR_clear_error()
@@ -162,6 +181,9 @@ cdef class Session:
         if SSL_get_error(self.ssl, result) == SSL_ERROR_WANT_READ and not self.ended:
             return 0
         self.verdict = SSL_get_verify_result(self.ssl)
+        result = ERR_GET_REASON(ERR_peek_last_error())
+        if SSL_AD_REASON_OFFSET <= result < SSL_AD_REASON_OFFSET + 256:
+            self.alert = result - SSL_AD_REASON_OFFSET
         return -1
 
     cdef ssize_t read(self, char* data, size_t room) noexcept:
@@ -189,6 +211,21 @@ cdef class Session:
 
     cdef str reason(self):
         return X509_verify_cert_error_string(self.verdict).decode("ascii", "replace")
+
+    cdef bytes peer_der(self):
+        cdef X509* leaf = SSL_get0_peer_certificate(self.ssl)
+        cdef unsigned char* der = NULL
+        cdef int size
+        if leaf == NULL:
+            return b""
+        size = i2d_X509(leaf, &der)
+        if size <= 0:
+            ERR_clear_error()
+            return b""
+        try:
+            return <bytes>(<char*>der)[:size]
+        finally:
+            OPENSSL_free(der)
 
     cdef void close_notify(self) noexcept:
         if self.established:
