@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import limen
+from limen.config import read
 from limen.control.admin.server import Doors
+from limen.runtime.provision import Loaded, Provision
 from limen.runtime.supervisor import Options, Supervisor
 from limen.runtime.worker import DEFAULT_CORE
 
@@ -22,11 +24,13 @@ def serve_file(path: str | os.PathLike[str], *, core: str = DEFAULT_CORE) -> int
     # Fixed now: a later change of directory or of a symbolic link's parent must not change what a reload reads.
     absolute = Path(os.path.abspath(path))
 
-    def load() -> Config:
-        return limen.load(absolute)
+    provision = Provision()
+
+    def load() -> Loaded:
+        return provision.load(read(absolute))
 
     options = Options(load=load, name=str(absolute), base=str(absolute.parent), core=core, version=limen.__version__)
-    return _serve(load(), options)
+    return _serve(load(), options, provision)
 
 
 def serve(config: Config, *, name: str = "", core: str = DEFAULT_CORE, ready: Callable[[], None] = lambda: None) -> int:
@@ -37,11 +41,12 @@ def serve(config: Config, *, name: str = "", core: str = DEFAULT_CORE, ready: Ca
     options = Options(
         name=name or f"pid {os.getpid()}", base=str(Path.cwd()), core=core, ready=ready, version=limen.__version__
     )
-    return _serve(config, options)
+    provision = Provision()
+    return _serve(provision.load_config(config), options, provision)
 
 
-def _serve(config: Config, options: Options) -> int:
+def _serve(loaded: Loaded, options: Options, provision: Provision) -> int:
     async def live() -> int:
-        return await Supervisor(config, options=options, admin=Doors).run()
+        return await Supervisor(loaded, options=options, admin=Doors, provision=provision).run()
 
     return asyncio.run(live())

@@ -37,6 +37,13 @@ def overview(status: Mapping[str, object]) -> list[str]:
             "",
             *_table(("UPSTREAM", "ENDPOINT", "WEIGHT", "ACTIVE", "CONNECTIONS", "IDLE", "OUT", "REQUESTS"), rows),
         ]
+    certificates = _mappings(status.get("certificates"))
+    if certificates:
+        rows = [
+            (one.get("file"), one.get("listener") or one.get("upstream"), one.get("expires"), one.get("days"))
+            for one in certificates
+        ]
+        lines += ["", *_table(("CERTIFICATE", "OF", "EXPIRES", "DAYS"), rows)]
     return lines
 
 

@@ -107,6 +107,16 @@ ENDPOINT: dict[EndpointCell, Metric] = {
 
 FAULTS = _counter("faults", "faults", "Faults by label and side; docs/faults.md explains each.", "fault", "side")
 
+EXPIRY = _gauge(
+    "certificate_expiry_seconds",
+    "seconds",
+    "Unix time at which a certificate, or one that leads from it to the authority, expires. `listener` is empty for a "
+    "certificate shown to endpoints, `upstream` for one shown to clients.",
+    "listener",
+    "upstream",
+    "file",
+)
+
 #: All metrics, in the order of the exposition and of the documentation.
 CATALOGUE: tuple[Metric, ...] = (
     INFO,
@@ -119,4 +129,5 @@ CATALOGUE: tuple[Metric, ...] = (
     DURATION,
     *ENDPOINT.values(),
     FAULTS,
+    EXPIRY,
 )

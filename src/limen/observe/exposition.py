@@ -6,7 +6,7 @@ costs what is used of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -33,9 +33,19 @@ class Names:
     endpoints: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # upstream, endpoint
 
 
-def render(reader: BoardReader, names: Names) -> bytes:
+Expiries = Sequence[tuple[str, str, str, int]]
+"""Certificates: listener, upstream (one of both is empty), file, Unix time of the end."""
+
+
+def render(reader: BoardReader, names: Names, expiries: Expiries = ()) -> bytes:
     """The whole exposition, as CONTENT_TYPE says."""
-    return "".join(_families(reader, names)).encode()
+    return "".join((*_families(reader, names), _expiry(expiries))).encode()
+
+
+def _expiry(expiries: Expiries) -> str:
+    # one file may serve a listener twice; a sample may stand there once
+    ends = {(listener, upstream, file): end for listener, upstream, file, end in expiries}
+    return _family(catalogue.EXPIRY, list(ends.items()))
 
 
 def _families(reader: BoardReader, names: Names) -> Iterator[str]:

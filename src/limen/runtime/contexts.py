@@ -103,6 +103,7 @@ class Contexts:
                     suites=terms.suites,
                     groups=groups,
                     tickets=tickets.named(material.tickets),
+                    ticket_lifetime=int(tls.tickets.lifetime) if tls.tickets is not None else 0,
                     client_ca=material.client_ca,
                     client_required=tls.client is not None and tls.client.require,
                     crl=material.crl,

@@ -69,7 +69,7 @@ class Core:
         self._tasks: set[asyncio.Task[None]] = set()
         self._resolver: Resolver | None = None
         self._prepared: dict[int, _Prepared] = {}
-        self._parts: Parts = {}
+        self._parts = Parts()
         self._tickets = TicketHold()
         self._force: Assembly | None = None
         self._journal: Journal | None = None
@@ -85,7 +85,7 @@ class Core:
 
     async def prepare(self, payload: bytes, number: int) -> None:
         """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
-        parts: Parts = {}
+        parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))
         assembly = await paced(assemble(self._engine, revision, self._force, self._tickets))
         self._prepared[number] = _Prepared(assembly, parts, self._open_journal(revision))

@@ -36,7 +36,7 @@ class HandoverFailed(LimenError):
 class Successor:
     """The old side: the process that is to take over."""
 
-    def __init__(self, estate: Estate, instance: Instance) -> None:
+    def __init__(self, estate: Estate, instance: Instance, *, tickets: bytes = b"") -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._sock = ours
@@ -57,7 +57,9 @@ class Successor:
             ],
             "admin": {"key": estate.admin.key, "fd": give(estate.admin.socket.fileno())} if estate.admin else None,
         }
-        with theirs:
+        memory = _memory(tickets)
+        described["tickets"] = give(memory)
+        with theirs, os.fdopen(memory):
             # The same command line: what is installed under its name now is what takes over.
             self._process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -104,6 +106,13 @@ class Successor:
             self._sock.close()
 
 
+def _memory(content: bytes) -> int:
+    """A descriptor of something that never lies on a disk: it holds keys."""
+    memory = os.memfd_create("limen-tickets", os.MFD_CLOEXEC)
+    os.write(memory, content)
+    return memory
+
+
 @dataclass(slots=True)
 class Predecessor:
     """The new side: what the old supervisor passed on."""
@@ -113,6 +122,8 @@ class Predecessor:
     control_path: str
     control: socket.socket
     notify: socket.socket
+    tickets: bytes = field(default=b"", repr=False)
+    """Its ticket keys, as limen.tls.tickets.Rings.load takes them; empty if it had none."""
     taken: bool = field(default=False)
 
     async def take_over(self, *, timeout: float = 30.0) -> None:
@@ -147,7 +158,15 @@ def predecessor() -> Predecessor | None:
         described["control"]["path"],
         _adopt(described["control"]["fd"]),
         _adopt(described["notify"]),
+        # a predecessor of an older version passes none
+        _remembered(described["tickets"]) if "tickets" in described else b"",
     )
+
+
+def _remembered(memory: int) -> bytes:
+    with open(memory, "rb") as file:
+        file.seek(0)
+        return file.read()
 
 
 def _adopt(fd: int) -> socket.socket:

@@ -45,7 +45,7 @@ class SharedBoard:
 
     def exposition(self, estate: Estate) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, _names(estate))
+        return render(self._reader, _names(estate), expiries(estate))
 
     def endpoint(self, slot: int) -> dict[str, int]:
         """What the workers together count for an endpoint now."""
@@ -56,6 +56,17 @@ class SharedBoard:
         """Releases the memory, as far as this process holds it."""
         self._header.close()
         os.close(self.fd)
+
+
+def expiries(estate: Estate) -> list[tuple[str, str, str, int]]:
+    """Listener or upstream (the other is empty), file, and Unix time of the end of every certificate in force."""
+    listeners = estate.revision.config.listeners
+    return [
+        (listeners[place].label, "", expiry.file, expiry.not_after)
+        if isinstance(place, int)
+        else ("", place, expiry.file, expiry.not_after)
+        for place, expiry in estate.revision.material.expiries()
+    ]
 
 
 def _names(estate: Estate) -> Names:

@@ -52,26 +52,49 @@ class ReloadReport:
     warnings: Sequence[str] = ()
 
 
-async def configure(process: WorkerProcess, estate: Estate) -> None:
-    """Brings a fresh worker to the estate, accepting. Raises CallFailed, ChannelClosed, BindError or TimeoutError."""
+async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = b"") -> None:
+    """Brings a fresh worker to the estate, accepting; `tickets`: the keys of all listeners.
+
+    Raises CallFailed, ChannelClosed, BindError or TimeoutError.
+    """
     number = estate.revision.number
+    if tickets:
+        await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
     await process.call("prepare", {"number": number}, payload=encode(estate.revision), timeout=PREPARE_TIMEOUT)
     await process.call("publish", {"number": number}, timeout=PUBLISH_TIMEOUT)
     estate.open(estate.listeners, worker=process.number)
     await _listen(process, estate, estate.listeners)
 
 
-async def replace(crew: Crew, previous: Estate, successor: Estate, *, commit: Callable[[], None]) -> ReloadReport:
+async def distribute(crew: Crew, tickets: bytes) -> None:
+    """New ticket keys for every worker that serves; one that does not take them is started anew."""
+
+    async def send(process: WorkerProcess) -> None:
+        await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
+
+    for process, failure in await _each(crew.ready, send):
+        _log.error("worker %d did not take ticket keys (%s): killing it", process.number, failure)
+        process.kill()
+
+
+async def replace(
+    crew: Crew, previous: Estate, successor: Estate, *, commit: Callable[[], None], tickets: bytes = b""
+) -> ReloadReport:
     """Takes every worker from one estate to the next. Raises ReloadFailed; `successor` is abandoned then.
 
-    `commit` is called when every worker has agreed: from then on a worker that starts gets the successor.
+    `commit` is called when every worker has agreed: from then on a worker that starts gets the successor. `tickets`:
+    the keys of all listeners of both estates.
     """
     revision = successor.revision
     members = crew.ready
     removed = [key for key in previous.listeners if key not in successor.listeners]
     added = [key for key in successor.listeners if key not in previous.listeners]
+    # whoever serves has the previous revision in force: its certificates need not be sent again
+    payload = encode(revision, known=previous.revision.material.pairs)
+    if tickets:
+        await distribute(crew, tickets)
     try:
-        await _prepare(members, encode(revision), revision.number)
+        await _prepare(members, payload, revision.number)
         successor.open(added)
     except LimenError as error:
         await _each(

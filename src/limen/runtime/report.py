@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import os
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from limen.runtime.channel import CallFailed, ChannelClosed
+from limen.runtime.metrics import expiries
 from limen.runtime.names import ENDPOINT, endpoint_name
 
 if TYPE_CHECKING:
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from limen.runtime.metrics import SharedBoard
 
 _STATUS_TIMEOUT = 1.0
+# Certificates of a report: of ten thousand only those that expire first are worth a look.
+_CERTIFICATES = 20
 
 
 async def report(
@@ -48,8 +53,24 @@ async def report(
         ],
         "listeners": _listeners(estate),
         "upstreams": _upstreams(estate, board),
+        "certificates": _certificates(estate),
         "admin": estate.admin.address if estate.admin else None,
     }
+
+
+def _certificates(estate: Estate) -> list[dict[str, object]]:
+    """Those that expire first."""
+    found = heapq.nsmallest(_CERTIFICATES, expiries(estate), key=lambda row: row[3])
+    return [
+        {
+            "listener": listener or None,
+            "upstream": upstream or None,
+            "file": file,
+            "expires": datetime.fromtimestamp(end, UTC).isoformat(),
+            "days": int((end - time.time()) // 86400),
+        }
+        for listener, upstream, file, end in found
+    ]
 
 
 async def _detail(member: Member) -> object:

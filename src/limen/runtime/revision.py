@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from limen.runtime.pacing import Steps, at_once
-from limen.tls.material import Material
+from limen.tls.material import ListenerMaterial, Material, Pair, UpstreamMaterial
 
 if TYPE_CHECKING:
     from limen.config import Config
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Routes of a part: on average, and at most. A part is what a worker unpacks without a turn of its loop.
 _PART_MEAN = 24
 _PART_LARGEST = 64
+# Pairs that are unpacked without a turn.
+_PAIRS_PER_STEP = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +58,99 @@ class Revision:
     """Twelve hexadecimal digits of limen.config.revision.digest_of: equal wherever the same content runs."""
 
 
-Parts = dict[bytes, tuple["Route", ...]]
-"""Routes by the digest of the part that brought them."""
+@dataclass(slots=True)
+class Parts:
+    """What a worker keeps of a revision for the next one, by digest."""
+
+    routes: dict[bytes, tuple[Route, ...]] = field(default_factory=dict)
+    pairs: dict[bytes, Pair] = field(default_factory=dict)
 
 
-def encode(revision: Revision) -> bytes:
-    """The payload of a `prepare` message.
+class PartsMissing(ValueError):
+    """The payload leaves out what this worker was thought to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    revision: Revision
+    """Without routes and pairs."""
+    routes: tuple[tuple[bytes, ...], ...]
+    """By listener: packed parts."""
+    digests: tuple[bytes, ...]
+    """Of all pairs."""
+    pairs: tuple[bytes, ...]
+    """Packed parts, without those that are known."""
+
+
+def encode(revision: Revision, known: Collection[bytes] = ()) -> bytes:
+    """The payload of a `prepare` message; `known` are digests of pairs that its receiver has in force.
 
     Routes go in parts whose bounds depend on the routes alone: a changed or added one changes its part and moves none.
     """
     listeners = revision.config.listeners
-    parts = tuple(tuple(map(_dump, _parted(listener))) if listener.routes else () for listener in listeners)
+    routes = tuple(tuple(map(_dump, _parted(listener))) if listener.routes else () for listener in listeners)
     bare = tuple(
         listener.model_copy(update={"routes": ()}) if listener.routes is not None else listener
         for listener in listeners
     )
     config = revision.config.model_copy(update={"listeners": bare})
-    return _dump((replace(revision, config=config), parts))
+    pairs = revision.material.pairs
+    fresh = [(pair.chain, pair.key) for digest, pair in pairs.items() if digest not in known]
+    packed = tuple(
+        _dump(fresh[start : start + _PAIRS_PER_STEP]) for start in range(0, len(fresh), _PAIRS_PER_STEP)
+    )
+    bare_revision = replace(revision, config=config, material=_without_pairs(revision.material))
+    return _dump(_Payload(bare_revision, routes, tuple(pairs), packed))
 
 
 def decode(payload: bytes) -> Revision:
     """Reverses `encode`; raises TypeError when the payload is something else."""
-    return at_once(unpack(payload, {}, {}))
+    return at_once(unpack(payload, Parts(), Parts()))
 
 
 def unpack(payload: bytes, kept: Parts, parts: Parts) -> Steps[Revision]:
-    """As `decode`, in steps. What is in `kept` is taken from there; all that the revision has is put into `parts`."""
+    """As `decode`, in steps. What is in `kept` is taken from there; all that the revision has is put into `parts`.
+
+    Raises PartsMissing.
+    """
     found = _load(payload)
-    if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], Revision):
-        raise TypeError(f"payload holds a {type(found).__name__}, not a Revision")
-    revision: Revision = found[0]
-    dumped: tuple[tuple[bytes, ...], ...] = found[1]
+    if not isinstance(found, _Payload):
+        raise TypeError(f"payload holds a {type(found).__name__}, not a revision")
+    revision = found.revision
     listeners = []
-    for listener, pieces in zip(revision.config.listeners, dumped, strict=True):
+    for listener, pieces in zip(revision.config.listeners, found.routes, strict=True):
         routes: list[Route] = []
         for piece in pieces:
             digest = hashlib.blake2b(piece, digest_size=16).digest()
-            part = kept.get(digest)
+            part = kept.routes.get(digest)
             if part is None:
                 part = _load(piece)
                 yield
-            parts[digest] = part
+            parts.routes[digest] = part
             routes += part
         listeners.append(listener.model_copy(update={"routes": tuple(routes)}) if pieces else listener)
+    fresh: dict[bytes, Pair] = {}
+    for piece in found.pairs:
+        fresh |= {pair.digest: pair for chain, key in _load(piece) if (pair := Pair.of(chain, key))}
+        yield
+    for digest in found.digests:
+        pair = kept.pairs.get(digest) or fresh.get(digest)
+        if pair is None:
+            raise PartsMissing(f"pair {digest.hex()} was not sent")
+        parts.pairs[digest] = pair
     config = revision.config.model_copy(update={"listeners": tuple(listeners)})
-    return replace(revision, config=config)
+    return replace(revision, config=config, material=replace(revision.material, pairs=parts.pairs))
+
+
+def _without_pairs(material: Material) -> Material:
+    """What goes with every revision: no pairs, and nothing that only the supervisor asks for."""
+    listeners: dict[int, ListenerMaterial] = {
+        number: replace(listener, expiries=()) for number, listener in material.listeners.items()
+    }
+    upstreams: dict[str, UpstreamMaterial] = {
+        name: replace(upstream, expiries=()) for name, upstream in material.upstreams.items()
+    }
+    return Material({}, listeners, upstreams)
 
 
 def _parted(listener: Listener) -> Iterator[tuple[Route, ...]]:

@@ -36,8 +36,10 @@ from limen.runtime.metrics import SharedBoard
 from limen.runtime.pacing import uncollected
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
-from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, replace
+from limen.runtime.provision import Loaded, Provision
+from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, distribute, replace
 from limen.runtime.report import report
+from limen.runtime.upkeep import Upkeep
 from limen.runtime.worker import DEFAULT_CORE
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ class Phase(enum.Enum):
 class Options:
     """How an instance is run, beside its configuration."""
 
-    load: Callable[[], Config] | None = None
+    load: Callable[[], Loaded] | None = None
     """Reads the configuration again, for reloads; None when it did not come from a file."""
     name: str = ""
     """What the default control socket is derived from: the configuration's absolute path, or any other text."""
@@ -78,8 +80,11 @@ class Options:
 class Supervisor:
     """One instance from start to end; `run` is its life."""
 
-    def __init__(self, config: Config, *, options: Options, admin: AdminFactory) -> None:
+    def __init__(self, loaded: Loaded, *, options: Options, admin: AdminFactory, provision: Provision) -> None:
+        config = loaded.config
         self._config = config
+        self.loaded = loaded
+        self._provision = provision
         self._options = options
         self._admin: AdminServer = admin(self)
         self._began = time.monotonic()
@@ -92,6 +97,7 @@ class Supervisor:
         self._successor: handover.Successor | None = None
         self._handed_over = False
         self._workers = count_workers(config)
+        self._upkeep = Upkeep(self, provision)
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
@@ -123,7 +129,17 @@ class Supervisor:
         configure_log(config.log.level)
         self._instance = instance = self._claim()
         inheritance = self._predecessor.inheritance if self._predecessor else Inheritance()
-        self._held = estate = establish(config, number=1, workers=workers, base=options.base, inheritance=inheritance)
+        if self._predecessor is not None and self._predecessor.tickets:
+            self._provision.rings.load(self._predecessor.tickets)
+        self._settle(self.loaded)
+        self._held = estate = establish(
+            config,
+            number=1,
+            workers=workers,
+            base=options.base,
+            inheritance=inheritance,
+            material=self.loaded.material,
+        )
         inheritance.close_rest()
         self._board = SharedBoard(workers)
         command = WorkerCommand(options.core, self._board.fd, options.base, config.log.level)
@@ -141,6 +157,7 @@ class Supervisor:
         for place in estate.revision.listeners:
             options.announce(f"listening on {place.address}")
         options.ready()
+        self._begin(self._upkeep.run())
         _log.info("%d workers serve revision %d (%s)", workers, estate.revision.number, estate.revision.digest)
 
     def _claim(self) -> Instance:
@@ -156,7 +173,7 @@ class Supervisor:
 
     async def _configure(self, process: WorkerProcess) -> None:
         async with self._change:
-            await configure(process, self._estate)
+            await configure(process, self._estate, tickets=self._provision.tickets)
 
     # -- signals
 
@@ -209,33 +226,48 @@ class Supervisor:
             _log.error("reload refused, revision %d goes on: %s", self._estate.revision.number, error)
             raise
         for warning in done.warnings:
-            _log.warning("%s", warning)
+            if warning not in self.loaded.warnings:
+                # those have been told when it came into force
+                _log.warning("%s", warning)
         _log.info("reloaded: revision %d (%s) is in force", done.revision, done.digest)
         return done
 
     async def _reload(self) -> ReloadReport:
-        if self._phase is not Phase.RUNNING or self._crew is None or self._board is None:
-            raise ReloadFailed(f"the instance is {self._phase.value}", kind="internal")
-        if self._successor is not None:
-            raise ReloadFailed("a handover is under way", kind="internal")
+        self._demand_running()
         if self._options.load is None:
             raise ReloadFailed("this instance was not started from a file: there is nothing to read again")
-        previous = self._estate
         try:
             with uncollected():
-                config = await asyncio.to_thread(self._options.load)
-            successor = establish(
-                config,
-                number=previous.revision.number + 1,
-                workers=self._workers,
-                base=self._options.base,
-                previous=previous,
-            )
+                loaded = await asyncio.to_thread(self._options.load)
         except LimenError as error:
             raise ReloadFailed(str(error)) from error
         except Exception as error:
             _log.exception("loading the configuration failed")
             raise ReloadFailed(f"{type(error).__name__}: {error}", kind="internal") from error
+        return await self._succeed(loaded)
+
+    def _demand_running(self) -> None:
+        if self._phase is not Phase.RUNNING:
+            raise ReloadFailed(f"the instance is {self._phase.value}", kind="internal")
+        if self._successor is not None:
+            raise ReloadFailed("a handover is under way", kind="internal")
+
+    async def _succeed(self, loaded: Loaded) -> ReloadReport:
+        """Puts this in force on all workers, or changes nothing: ReloadFailed."""
+        assert self._crew is not None  # noqa: S101 running
+        assert self._board is not None  # noqa: S101 running
+        previous = self._estate
+        try:
+            successor = establish(
+                loaded.config,
+                number=previous.revision.number + 1,
+                workers=self._workers,
+                base=self._options.base,
+                previous=previous,
+                material=loaded.material,
+            )
+        except LimenError as error:
+            raise ReloadFailed(str(error)) from error
         self._board.clear(successor.slots.reused)
 
         def commit() -> None:
@@ -243,15 +275,56 @@ class Supervisor:
             # Before the workers give up removed listeners, see _drain.
             retire(previous, successor=successor)
 
-        done = await replace(self._crew, previous, successor, commit=commit)
-        configure_log(config.log.level)
+        self._provision.prepare(loaded)
+        try:
+            done = await replace(self._crew, previous, successor, commit=commit, tickets=self._provision.tickets)
+        except ReloadFailed:
+            self._provision.settle(self.loaded)
+            await self._distribute_tickets()
+            raise
+        self._settle(loaded)
+        configure_log(loaded.config.log.level)
         if _admin_key(previous) != _admin_key(successor):
             await self._admin.open_admin(successor.admin.socket if successor.admin else None)
         return dataclasses.replace(
             done,
-            changes=_changes(previous.revision.config, config),
-            warnings=_not_applied(self._config, config, self._workers),
+            changes=_changes(previous.revision.config, loaded.config),
+            warnings=[*_not_applied(self._config, loaded.config, self._workers), *loaded.warnings],
         )
+
+    # -- upkeep of TLS
+
+    def _settle(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self._provision.settle(loaded)
+        self._upkeep.settled(loaded)
+
+    async def renew(self) -> bool:
+        """Reads all files of TLS again and puts what changed in force; False when there was nothing, or it failed."""
+        try:
+            async with self._change:
+                self._demand_running()
+                loaded = await asyncio.to_thread(self._provision.renew, self.loaded)
+                if loaded.equals(self.loaded):
+                    self._settle(loaded)
+                    return False
+                done = await self._succeed(loaded)
+        except LimenError as error:
+            _log.error("changed files were not taken, revision %d goes on: %s", self._estate.revision.number, error)
+            return False
+        _log.info("changed files were read: revision %d is in force", done.revision)
+        return True
+
+    async def turn_tickets(self) -> None:
+        """Lets ticket keys whose time has come encrypt no more, and tells all workers."""
+        async with self._change:
+            self._provision.rings.turn()
+            await self._distribute_tickets()
+
+    async def _distribute_tickets(self) -> None:
+        tickets = self._provision.tickets
+        if tickets and self._crew is not None:
+            await distribute(self._crew, tickets)
 
     # -- handover
 
@@ -261,7 +334,9 @@ class Supervisor:
             return
         try:
             async with self._change:
-                self._successor = successor = handover.Successor(self._estate, self._instance)
+                self._successor = successor = handover.Successor(
+                    self._estate, self._instance, tickets=self._provision.rings.dump()
+                )
             _log.info("handover: process %d takes over when its workers accept", successor.pid)
             await successor.ready()
             if self._is_ending():

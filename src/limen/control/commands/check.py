@@ -28,10 +28,11 @@ def run(options: argparse.Namespace) -> int:
     # Only this command wants them.
     from limen.control.importable_hooks import importable_hooks
     from limen.control.unreachable import unreachable_routes
+    from limen.runtime.provision import Provision
 
     document = read(options.file)
     base = Path(options.file).absolute().parent
-    report = document.check([unreachable_routes, importable_hooks(base)])
+    report = document.check([unreachable_routes, importable_hooks(base), Provision().findings])
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if report.errors:

@@ -1,0 +1,117 @@
+"""The supervisor's half of TLS: the material of a configuration, and the ticket keys of all workers.
+
+A configuration without TLS costs nothing here: the library that reads certificates is imported with the first that
+has some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from limen.config.check import Report, check
+from limen.errors import ConfigErrors
+from limen.runtime.contexts import encode_keys
+from limen.tls.material import NO_MATERIAL, Material
+from limen.tls.tickets import Rings
+
+if TYPE_CHECKING:
+    from limen.config import Config, Document
+    from limen.config.findings import Finding
+    from limen.tls.gather import Gathered
+    from limen.tls.store import Store
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that has passed all checks, and what its TLS needs."""
+
+    config: Config
+    gathered: Gathered | None = None
+    """None without TLS."""
+    warnings: tuple[str, ...] = ()
+    """About its TLS, with places."""
+
+    @property
+    def material(self) -> Material:
+        """What workers get."""
+        return self.gathered.material if self.gathered is not None else NO_MATERIAL
+
+    def equals(self, other: Loaded) -> bool:
+        """Whether workers would get the same of both."""
+        return (
+            self.config == other.config
+            and self.material == other.material
+            and (self.gathered is None) == (other.gathered is None)
+            and (self.gathered is None or other.gathered is None or self.gathered.rings == other.gathered.rings)
+        )
+
+
+def has_tls(config: Config) -> bool:
+    """Whether the configuration needs any material."""
+    return any(one.tls for one in config.listeners) or any(one.tls for one in config.upstreams.values())
+
+
+class Provision:
+    """Of one instance, from its start to its end. What it reads takes a while: load and renew belong in a thread."""
+
+    def __init__(self) -> None:
+        self._store: Store | None = None
+        self.rings = Rings()
+
+    def load(self, document: Document) -> Loaded:
+        """All checks, and the material. Raises ConfigErrors."""
+        return self._checked(document.config, document.check)
+
+    def load_config(self, config: Config) -> Loaded:
+        """As `load`, for a configuration made in Python: problems have no line."""
+        return self._checked(config, partial(check, config))
+
+    def renew(self, loaded: Loaded) -> Loaded:
+        """The same configuration with what its files hold now; what does not fit is a warning, and not taken.
+
+        Raises ConfigErrors for what has no good predecessor.
+        """
+        return self._checked(loaded.config, partial(check, loaded.config), before=loaded.gathered)
+
+    def findings(self, config: Config) -> Iterable[Finding]:
+        """The check of everything that the TLS of a configuration names (a limen.config.Check)."""
+        gathered = self._gathered(config, None)
+        return gathered.findings if gathered is not None else ()
+
+    def _checked(self, config: Config, run: Callable[..., Report], before: Gathered | None = None) -> Loaded:
+        gathered = self._gathered(config, before)
+        findings = gathered.findings if gathered is not None else ()
+        report = run(checks=[lambda _config: findings])
+        if report.errors:
+            raise ConfigErrors(report.errors)
+        told = {finding.message for finding in findings}
+        return Loaded(config, gathered, tuple(str(one) for one in report.warnings if one.message in told))
+
+    def _gathered(self, config: Config, before: Gathered | None) -> Gathered | None:
+        if not has_tls(config):
+            return None
+        from limen.tls.gather import NOTHING, gather
+        from limen.tls.store import Store
+
+        if self._store is None:
+            self._store = Store()
+        return gather(config, self._store, before=before or NOTHING, lenient=before is not None)
+
+    def prepare(self, loaded: Loaded) -> None:
+        """Has the ticket keys of this configuration ready, beside those in force."""
+        if loaded.gathered is not None:
+            self.rings.want(loaded.gathered.rings)
+
+    def settle(self, loaded: Loaded) -> None:
+        """This one is in force: what only others needed is forgotten."""
+        if self._store is not None:
+            self._store.keep(loaded.gathered.files if loaded.gathered is not None else ())
+        self.rings.keep(loaded.gathered.rings if loaded.gathered is not None else {})
+
+    @property
+    def tickets(self) -> bytes:
+        """The payload of a `tickets` message; empty when no listener has any."""
+        keys = self.rings.keys()
+        return encode_keys(keys) if keys else b""

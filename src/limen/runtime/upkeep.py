@@ -1,0 +1,110 @@
+"""What TLS needs while an instance runs: ticket keys turn, files are watched, certificates that run out are told of.
+
+Changed files become a new revision of the same configuration, by the way of every reload: all workers or none, and
+connections live on. What does not fit together is told once and not taken; the next change is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from limen.runtime.provision import Loaded, Provision
+    from limen.tls.watch import Watch
+
+_log = logging.getLogger("limen.supervisor")
+
+# Seconds between two looks at all files. Looking takes at most this part of a core.
+LOOK_INTERVAL = 1.5
+_LOOK_SHARE = 1 / 200
+# Longest sleep of the tickets' task, seconds.
+_NAP = 60.0
+# Seconds between two warnings of certificates that run out.
+_DAY = 86400.0
+
+
+class Kept(Protocol):
+    """The instance, as its upkeep sees it."""
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is in force."""
+
+    async def renew(self) -> bool:
+        """Reads all files again and puts what changed in force; False when there was nothing to do or it failed."""
+
+    async def turn_tickets(self) -> None:
+        """Lets keys whose time has come encrypt no more, and tells all workers."""
+
+
+class Upkeep:
+    """Runs beside the instance; does nothing as long as no TLS is in force."""
+
+    def __init__(self, instance: Kept, provision: Provision) -> None:
+        self._instance = instance
+        self._provision = provision
+        self._has_tls = asyncio.Event()
+        self._watch: Watch | None = None
+        self._told: frozenset[str] = frozenset()
+
+    def settled(self, loaded: Loaded) -> None:
+        """This is in force from now on: its files are watched, its warnings told."""
+        self.tell(loaded.warnings)
+        if loaded.gathered is None:
+            self._has_tls.clear()
+            self._watch = None
+            return
+        from limen.tls.watch import Watch
+
+        self._watch = Watch(loaded.gathered.files)
+        self._has_tls.set()
+
+    def tell(self, warnings: tuple[str, ...]) -> None:
+        """Logs those that were not there before."""
+        for warning in warnings:
+            if warning not in self._told:
+                _log.warning("%s", warning)
+        self._told = frozenset(warnings)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch_files())
+            group.create_task(self._turn_tickets())
+            group.create_task(self._tell_expiry())
+
+    async def _watch_files(self) -> None:
+        while True:
+            await self._has_tls.wait()
+            began = time.monotonic()
+            watch = self._watch
+            changed = await asyncio.to_thread(watch.look) if watch is not None else []
+            took = time.monotonic() - began
+            gathered = self._instance.loaded.gathered
+            is_due = gathered is not None and gathered.due is not None and time.time() >= gathered.due
+            if changed or is_due:
+                for path in changed:
+                    _log.debug("%s has changed", path)
+                await self._instance.renew()
+            await asyncio.sleep(max(LOOK_INTERVAL, took / _LOOK_SHARE))
+
+    async def _turn_tickets(self) -> None:
+        while True:
+            await self._has_tls.wait()
+            until = self._provision.rings.until_due()
+            await asyncio.sleep(_NAP if until is None else min(until, _NAP))
+            if self._provision.rings.until_due() == 0:
+                await self._instance.turn_tickets()
+
+    async def _tell_expiry(self) -> None:
+        while True:
+            await self._has_tls.wait()
+            from limen.tls.expiry import running_out
+
+            expiries = [expiry for _, expiry in self._instance.loaded.material.expiries()]
+            for line in running_out(expiries, time.time()):
+                _log.warning("%s", line)
+            await asyncio.sleep(_DAY)
