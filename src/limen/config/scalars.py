@@ -238,7 +238,8 @@ def _name(text: str) -> str:
     return str(text)
 
 
-def _file_path(value: object, loading: Loading) -> str:
+def file_path(value: object, loading: Loading) -> str:
+    """A path, relative ones from the directory of the configuration; `-` as it is."""
     text = as_text(value, loading, "a path")
     if not text or "\0" in text:
         raise Refused(f"{shown(text)} is not a path")
@@ -343,7 +344,7 @@ Text = Annotated[str, Scalar(_strings(_text, "text"), _TEXT, "text")]
 Name = Annotated[str, Scalar(_strings(_name, "a name"), {"type": "string", "minLength": 1, "maxLength": 128}, "name")]
 WorkerCount = Annotated[int | Literal["auto"], _workers()]
 Flag = Annotated[bool, Scalar(_flag, {"type": "boolean"}, "`true` or `false`")]
-FilePath = Annotated[str, Scalar(_file_path, {"type": "string", "minLength": 1}, "path")]
+FilePath = Annotated[str, Scalar(file_path, {"type": "string", "minLength": 1}, "path")]
 Bind = Annotated[Address, Scalar(_address(any_port=True), _ADDRESS, "address", str)]
 OriginAddress = Annotated[Address, Scalar(_origin_address, _ORIGIN, "address, or `https://host[:port]`", str)]
 ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]

@@ -9,7 +9,7 @@ LATER: dict[str, frozenset[str]] = {
     "Config": frozenset({"egress", "plugins", "cluster", "tracing", "memory", "tls", "acme", "cache", "identity"}),
     "Listener": frozenset({"socks", "http2", "http3", "quic", "transparent", "limit", "protocols", "identity"}),
     "Route": frozenset({"limit", "cache", "compress", "identity", "mirror", "egress", "trace", "hedge", "split"}),
-    "Forward": frozenset({"egress", "bridge", "limit", "identity", "cache", "compress", "retry"}),
+    "Forward": frozenset({"egress", "limit", "identity", "cache", "compress", "retry"}),
     "Match": frozenset({"sni", "identity", "cookies", "time"}),
     "Condition": frozenset({"identity", "sni", "schemes"}),
     "Stream": frozenset({"routes", "egress", "limit", "tls"}),
@@ -38,7 +38,6 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "targets": ("endpoints",),
     "hosts": ("host", "endpoints"),
     "server_name": ("host",),
-    "sni": ("server_name",),
     "cert": ("certificate", "certificates", "chain"),
     "certs": ("certificates",),
     "certificate": ("certificates", "chain"),
@@ -78,6 +77,18 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "nameservers": ("servers",),
     "send_proxy": ("proxy_protocol",),
     "match": ("allow", "deny"),
+    "mitm": ("bridge",),
+    "ssl_bump": ("bridge",),
+    "inspect": ("bridge",),
+    "bump": ("bridge",),
+    "splice": ("pass",),
+    "peek": ("look",),
+    "stare": ("look",),
+    "sni": ("names", "server_name"),
+    "server_names": ("names",),
+    "protocols": ("alpn",),
+    "problems": ("problem",),
+    "pinning": ("pinned",),
 }
 """Words of other proxies, and what stands for them here, where the section has it."""
 
@@ -95,5 +106,7 @@ WRITE: dict[str, str] = {
     "chain": "chain: site.pem",
     "key": "key: site.key",
     "ca": "ca: clients.pem",
+    "authority": "authority: {certificate: ca.pem, key: ca.key}",
+    "certificate": "certificate: ca.pem",
 }
 """What a key that must be there looks like."""

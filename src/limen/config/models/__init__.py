@@ -6,6 +6,15 @@ what was left out has its default. Made by `limen.config.load`, read by policy, 
 
 from limen.config.addresses import Address, Ports
 from limen.config.models.admin import Admin, Control
+from limen.config.models.bridge import Bridge, BridgeAuthority, BridgeTls, Learn, Leaves, Pinned
+from limen.config.models.bridge_rules import (
+    CertificateCondition,
+    CertificateRule,
+    ConnectCondition,
+    ConnectRule,
+    HelloCondition,
+    HelloRule,
+)
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
@@ -52,10 +61,17 @@ __all__ = [
     "Address",
     "Admin",
     "Body",
+    "Bridge",
+    "BridgeAuthority",
+    "BridgeTls",
+    "CertificateCondition",
     "CertificateFiles",
+    "CertificateRule",
     "ClientCertificates",
     "Condition",
     "Config",
+    "ConnectCondition",
+    "ConnectRule",
     "Control",
     "Drain",
     "Endpoint",
@@ -65,7 +81,11 @@ __all__ = [
     "ForwardTimeouts",
     "ForwardedFields",
     "Head",
+    "HelloCondition",
+    "HelloRule",
     "HttpsRedirect",
+    "Learn",
+    "Leaves",
     "Limits",
     "Listener",
     "ListenerTimeouts",
@@ -74,6 +94,7 @@ __all__ = [
     "Match",
     "MinRate",
     "PathMatch",
+    "Pinned",
     "Pool",
     "Ports",
     "ProxyProtocolIn",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
 from limen.config.models.routes import SIZE_CAP
 from limen.config.models.section import Section, Several, exactly_one
@@ -137,6 +138,18 @@ class Forward(Section):
         "address, and the request id; `anonymous` only Via, `elite` nothing. The last two"
         " also drop such fields of the client.",
     )
+    bridge: Bridge | None = Field(
+        default=None,
+        description="Open the TLS inside CONNECT for some hosts, with an authority that clients trust. Off by default: "
+        "tunnels are opaque.",
+    )
+    fronting: Annotated[str, choice("refuse", "allow")] | None = Field(
+        default=None,
+        description="Tunnels whose CONNECT host, name in the client hello and (bridged) Host do not agree: `refuse` "
+        "closes and logs them, `allow` lets them be. `refuse` is the default with `bridge`; without it tunnels "
+        "stay opaque unless `refuse` is written here, which makes Limen look at each client hello. A CONNECT to an IP "
+        "address agrees with any name, and a client that names nothing with any host.",
+    )
     open: Flag = Field(
         default=False,
         description="Says that a proxy for clients beyond private addresses is meant. Without it such a listener on a "
@@ -152,3 +165,8 @@ class Forward(Section):
     timeouts: ForwardTimeouts = Field(default_factory=ForwardTimeouts, description="Patience with targets.")
     request: FieldEdits = Field(default_factory=FieldEdits, description="Edit the request fields towards the target.")
     response: FieldEdits = Field(default_factory=FieldEdits, description="Edit the response fields towards the client.")
+
+    @property
+    def refuses_fronting(self) -> bool:
+        """Whether the names of a tunnel must agree: as written, or else where there is `bridge`."""
+        return self.bridge is not None if self.fronting is None else self.fronting == "refuse"
