@@ -70,6 +70,17 @@ class Authority:
         self.file = folder / f"{name.replace(' ', '-').lower()}.pem"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
+    def files(self) -> dict[str, str]:
+        """Paths of its certificate and its key, as `authority` of `bridge` takes them."""
+        key = self.file.with_suffix(".key")
+        key.write_bytes(
+            self._key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        key.chmod(0o600)
+        return {"certificate": str(self.file), "key": str(key)}
+
     def issue(
         self, *names: str, kind: str = "ec", days: float = 10, since: float = -1, client: bool = False, file: str = ""
     ) -> Pair:

@@ -62,6 +62,11 @@ class Bridging:
         self._needs_ja4 = bridge is not None and any(rule.condition.ja4 is not None for rule in bridge.hello)
 
     @property
+    def fronting_rule(self) -> str:
+        """The rule of verdicts that refuse because names disagree."""
+        return self._fronting_path
+
+    @property
     def needs_ja4(self) -> bool:
         """Whether a rule asks for the JA4; else `at_hello` may be given an empty one."""
         return self._needs_ja4

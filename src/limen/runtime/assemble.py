@@ -21,7 +21,8 @@ from limen.policy.access import compile_access
 from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
-from limen.runtime.contexts import Contexts, TicketHold
+from limen.runtime.bridges import Bridges, Surroundings
+from limen.runtime.contexts import Contexts
 from limen.runtime.pacing import Steps
 from limen.terms import Phase
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
+    from limen.engine.bridged import Bridge
     from limen.engine.engine import Engine
     from limen.engine.tls.contexts import ClientContext, ServerContext
     from limen.runtime.revision import Revision
@@ -70,6 +72,7 @@ class Assembly:
     tables: list[AccessTable] = field(default_factory=list)  # those with time windows
     specs: dict[str, _Spec] = field(default_factory=dict)  # by route label
     contexts: Contexts = field(default_factory=Contexts)
+    bridges: Bridges = field(default_factory=Bridges)
 
 
 class _Common(TypedDict):
@@ -120,30 +123,34 @@ class _Chains(TypedDict):
 
 
 def assemble(
-    engine: Engine, revision: Revision, previous: Assembly | None, tickets: TicketHold | None = None
+    engine: Engine, revision: Revision, previous: Assembly | None, surroundings: Surroundings | None = None
 ) -> Steps[Assembly]:
     """Build everything for `revision`, in steps; nothing that is in force changes.
 
     Raises ConfigError for hooks that cannot be loaded, and for TLS that libssl does not take.
     """
-    built = _Builder(engine, revision, previous, tickets or TicketHold())
+    built = _Builder(engine, revision, previous, surroundings or Surroundings())
     built.upstreams()
     yield
     yield from built.services()
     built.assembly.contexts.settled()
+    built.assembly.bridges.settled()
     return built.assembly
 
 
 class _Builder:
-    def __init__(self, engine: Engine, revision: Revision, previous: Assembly | None, tickets: TicketHold) -> None:
+    def __init__(
+        self, engine: Engine, revision: Revision, previous: Assembly | None, surroundings: Surroundings
+    ) -> None:
         self._engine = engine
-        self._tickets = tickets
+        self._tickets = surroundings.tickets
         self._config: Config = revision.config
         self._slots = revision.slots
         self._previous = previous
         self._before: Config | None = previous.revision.config if previous is not None else None
         self._contexts = Contexts(revision.material, previous.contexts if previous is not None else None)
-        self.assembly = Assembly(revision, contexts=self._contexts)
+        self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
 
     def _slot(self, kind: str, name: str) -> int:
         return self._slots.get(kind, {}).get(name, _NO_SLOT)
@@ -200,8 +207,11 @@ class _Builder:
             context = None
             if listener.tls is not None:
                 context = self._contexts.server(place.key, listener.tls, place.index, self._tickets)
+            bridge = None
+            if listener.forward is not None:
+                bridge = self._bridges.bridge(place.key, listener.forward, place.index)
             if service is None:
-                service = yield from self._service(listener, _port_of(place.address), context)
+                service = yield from self._service(listener, _port_of(place.address), context, bridge)
             self.assembly.services[place.key] = service
 
     def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
@@ -213,7 +223,9 @@ class _Builder:
                 break
         else:
             return None
-        if not self._contexts.keeps(key, listener.tls, index):
+        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(
+            key, listener.forward, index
+        ):
             return None
         used = {route.upstream for route in listener.routes or ()}
         used.add(listener.stream.upstream if listener.stream is not None else None)
@@ -228,14 +240,16 @@ class _Builder:
             self.assembly.tables.append(service.access)
         return service
 
-    def _service(self, listener: Listener, port: int, context: ServerContext | None) -> Steps[Service]:
+    def _service(
+        self, listener: Listener, port: int, context: ServerContext | None, bridge: Bridge | None
+    ) -> Steps[Service]:
         common = self._common(listener, port)
         if context is not None:
             common["scheme"] = "https"
             common["tls"] = context
             common["handshake_timeout"] = listener.timeouts.handshake
         if listener.forward is not None:
-            return self._forward(listener, listener.forward, common)
+            return self._forward(listener, listener.forward, common, bridge)
         if listener.stream is not None:
             return self._stream(listener, listener.stream, common)
         if listener.https is not None:
@@ -288,7 +302,7 @@ class _Builder:
             "id_trust": listener.request_id.trust if listener.request_id is not None else False,
         }
 
-    def _forward(self, listener: Listener, forward: Forward, common: _Common) -> Service:
+    def _forward(self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None) -> Service:
         access = AccessTable(compile_access(forward))
         if access.windows:
             self.assembly.tables.append(access)
@@ -301,6 +315,7 @@ class _Builder:
             private_allowed=targets.private == "allow",
             targets_allowed=AddressSet(list(targets.allow)) if targets.allow else None,
             anonymity=_ANONYMITY[forward.anonymity],
+            bridge=bridge,
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),

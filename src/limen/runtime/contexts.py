@@ -5,15 +5,16 @@ The compiled module is imported when the first context is made: a configuration 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from limen.config.tls import pin_bytes
 from limen.errors import ConfigError
 from limen.tls.material import NO_MATERIAL, ListenerMaterial, Material
-from limen.tls.profiles import VERSIONS, terms_of
+from limen.tls.profiles import VERSIONS, Terms, terms_of
 
 if TYPE_CHECKING:
     from limen.config.models.tls import ListenerTls, UpstreamTls
@@ -28,6 +29,15 @@ KeyLists = Mapping[str, tuple[bytes, ...]]
 def encode_keys(keys: KeyLists) -> bytes:
     """The payload of a `tickets` message."""
     return pickle.dumps(dict(keys), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def with_groups(terms: Terms, make: Callable[[str], ServerContext]) -> ServerContext:
+    """The context made with the first list of groups that libssl takes. Raises ValueError if it takes none."""
+    *preferred, last = terms.groups
+    for groups in preferred:
+        with contextlib.suppress(ValueError):
+            return make(groups)
+    return make(last)
 
 
 class TicketHold:
@@ -91,26 +101,27 @@ class Contexts:
         from limen.engine.tls.contexts import ServerContext
 
         terms = terms_of(tls)
-        refusal = ""
-        for groups in terms.groups:
-            try:
-                return ServerContext(
-                    certificates=[self._certificate(digest) for digest in material.certificates],
-                    names=material.names,
-                    default=material.default,
-                    minimum=terms.minimum,
-                    ciphers=terms.ciphers,
-                    suites=terms.suites,
-                    groups=groups,
-                    tickets=tickets.named(material.tickets),
-                    ticket_lifetime=int(tls.tickets.lifetime) if tls.tickets is not None else 0,
-                    client_ca=material.client_ca,
-                    client_required=tls.client is not None and tls.client.require,
-                    crl=material.crl,
-                )
-            except ValueError as error:
-                refusal = str(error)
-        raise ConfigError(refusal, path=f"listeners[{index}].tls")
+
+        def make(groups: str) -> ServerContext:
+            return ServerContext(
+                certificates=[self._certificate(digest) for digest in material.certificates],
+                names=material.names,
+                default=material.default,
+                minimum=terms.minimum,
+                ciphers=terms.ciphers,
+                suites=terms.suites,
+                groups=groups,
+                tickets=tickets.named(material.tickets),
+                ticket_lifetime=int(tls.tickets.lifetime) if tls.tickets is not None else 0,
+                client_ca=material.client_ca,
+                client_required=tls.client is not None and tls.client.require,
+                crl=material.crl,
+            )
+
+        try:
+            return with_groups(terms, make)
+        except ValueError as error:
+            raise ConfigError(str(error), path=f"listeners[{index}].tls") from error
 
     def client(self, name: str, tls: UpstreamTls) -> ClientContext:
         """The context of an upstream. Raises ConfigError for what libssl does not take."""

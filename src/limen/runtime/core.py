@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
@@ -24,10 +24,12 @@ from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
 from limen.runtime.assemble import Assembly, assemble
+from limen.runtime.bridges import Surroundings
 from limen.runtime.contexts import TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
 from limen.runtime.pacing import paced
+from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
 
 if TYPE_CHECKING:
@@ -71,6 +73,10 @@ class Core:
         self._prepared: dict[int, _Prepared] = {}
         self._parts = Parts()
         self._tickets = TicketHold()
+        self._pins = b""
+        self._surroundings = Surroundings(self._tickets, self._start, self._reject)
+        self.rejected: Callable[[Mapping[str, object]], None] | None = None
+        """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
         self._force: Assembly | None = None
         self._journal: Journal | None = None
         self._access_log: AccessLog | None = None
@@ -87,7 +93,9 @@ class Core:
         """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
         parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))
-        assembly = await paced(assemble(self._engine, revision, self._force, self._tickets))
+        assembly = await paced(assemble(self._engine, revision, self._force, self._surroundings))
+        if self._pins:
+            assembly.bridges.adopt(decode_pins(self._pins))
         self._prepared[number] = _Prepared(assembly, parts, self._open_journal(revision))
 
     def _open_journal(self, revision: Revision) -> Journal | None:
@@ -149,6 +157,16 @@ class Core:
     def take_tickets(self, payload: bytes) -> None:
         """See WorkerCore."""
         self._tickets.take(payload)
+
+    def take_pins(self, payload: bytes) -> None:
+        """See WorkerCore."""
+        self._pins = payload
+        if self._force is not None:
+            self._force.bridges.adopt(decode_pins(payload))
+
+    def _reject(self, key: str, host: str, client: str, alert: str) -> None:
+        if self.rejected is not None:
+            self.rejected({"key": key, "host": host, "client": client, "alert": alert})
 
     # Listeners
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,10 @@ class WorkerCommand:
 class WorkerProcess:
     """A started worker. `exited` ends with its exit status (negative: the signal that killed it)."""
 
-    def __init__(self, command: WorkerCommand, number: int) -> None:
+    def __init__(
+        self, command: WorkerCommand, number: int, *, rejected: Callable[[Mapping[str, object]], None] | None = None
+    ) -> None:
+        """`rejected` hears of leaves that clients rejected."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         passed = [theirs.fileno()] if command.board is None else [theirs.fileno(), command.board]
@@ -56,6 +59,7 @@ class WorkerProcess:
         finally:
             theirs.close()
         self.number = number
+        self._rejected = rejected
         self.pid = self._process.pid
         self.hello: asyncio.Future[None] = loop.create_future()
         self.exited: asyncio.Future[int] = loop.create_future()
@@ -92,6 +96,8 @@ class WorkerProcess:
             os.close(fd)
         if message.kind == "hello" and not self.hello.done():
             self.hello.set_result(None)
+        elif message.kind == "rejected" and self._rejected is not None:
+            self._rejected(message.fields)
 
     def _closed(self, reason: str) -> None:
         if not self.hello.done():

@@ -7,7 +7,7 @@ tests provide small ones of their own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class WorkerCore(Protocol):
 
         They come before the first `prepare` of a listener that has tickets, and again whenever they change.
         """
+
+    def take_pins(self, payload: bytes) -> None:
+        """Hosts whose clients pin, as all workers know them (limen.runtime.pins.Pins.payload)."""
+
+    rejected: Callable[[Mapping[str, object]], None] | None
+    """Set by the worker: hears of leaves that clients rejected, as limen.runtime.pins.Pins.note takes them."""
 
     def listen(self, listener_key: str, fd: int) -> None:
         """Accepts connections from the listening socket `fd` for a listener of the published revision.
@@ -95,6 +101,9 @@ class Administered(Protocol):
 
     async def reload(self) -> ReloadReport:
         """Reads the configuration again and puts it in force. Raises ReloadFailed."""
+
+    def pins(self) -> Sequence[Mapping[str, object]]:
+        """Hosts that clients were seen to pin: JSON-able."""
 
     def begin_drain(self) -> None:
         """As SIGTERM: the instance ends when what lives has ended, or at the deadline."""

@@ -52,7 +52,7 @@ class ReloadReport:
     warnings: Sequence[str] = ()
 
 
-async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = b"") -> None:
+async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = b"", pins: bytes = b"") -> None:
     """Brings a fresh worker to the estate, accepting; `tickets`: the keys of all listeners.
 
     Raises CallFailed, ChannelClosed, BindError or TimeoutError.
@@ -60,20 +60,22 @@ async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = 
     number = estate.revision.number
     if tickets:
         await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
+    if pins:
+        await process.call("pins", payload=pins, timeout=PUBLISH_TIMEOUT)
     await process.call("prepare", {"number": number}, payload=encode(estate.revision), timeout=PREPARE_TIMEOUT)
     await process.call("publish", {"number": number}, timeout=PUBLISH_TIMEOUT)
     estate.open(estate.listeners, worker=process.number)
     await _listen(process, estate, estate.listeners)
 
 
-async def distribute(crew: Crew, tickets: bytes) -> None:
-    """New ticket keys for every worker that serves; one that does not take them is started anew."""
+async def distribute(crew: Crew, tickets: bytes, kind: str = "tickets") -> None:
+    """New ticket keys (or `pins`) for every worker that serves; one that does not take them is started anew."""
 
     async def send(process: WorkerProcess) -> None:
-        await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
+        await process.call(kind, payload=tickets, timeout=PUBLISH_TIMEOUT)
 
     for process, failure in await _each(crew.ready, send):
-        _log.error("worker %d did not take ticket keys (%s): killing it", process.number, failure)
+        _log.error("worker %d did not take %s (%s): killing it", process.number, kind, failure)
         process.kill()
 
 

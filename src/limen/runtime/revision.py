@@ -150,7 +150,8 @@ def _without_pairs(material: Material) -> Material:
     upstreams: dict[str, UpstreamMaterial] = {
         name: replace(upstream, expiries=()) for name, upstream in material.upstreams.items()
     }
-    return Material({}, listeners, upstreams)
+    bridges = {number: replace(bridge, expiries=()) for number, bridge in material.bridges.items()}
+    return Material({}, listeners, upstreams, bridges)
 
 
 def _parted(listener: Listener) -> Iterator[tuple[Route, ...]]:

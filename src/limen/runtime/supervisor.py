@@ -19,7 +19,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
 from limen.runtime.pacing import uncollected
+from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
@@ -98,6 +99,7 @@ class Supervisor:
         self._handed_over = False
         self._workers = count_workers(config)
         self._upkeep = Upkeep(self, provision)
+        self._pins = Pins()
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
@@ -140,11 +142,14 @@ class Supervisor:
             inheritance=inheritance,
             material=self.loaded.material,
         )
+        self._pins.settle(estate)
         inheritance.close_rest()
         self._board = SharedBoard(workers)
         command = WorkerCommand(options.core, self._board.fd, options.base, config.log.level)
         self._crew = crew = Crew(
-            workers, start=lambda number: WorkerProcess(command, number), configure=self._configure
+            workers,
+            start=lambda number: WorkerProcess(command, number, rejected=self._note_rejected),
+            configure=self._configure,
         )
         crew.begin()
         await crew.complete()
@@ -173,7 +178,7 @@ class Supervisor:
 
     async def _configure(self, process: WorkerProcess) -> None:
         async with self._change:
-            await configure(process, self._estate, tickets=self._provision.tickets)
+            await configure(process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload)
 
     # -- signals
 
@@ -283,6 +288,7 @@ class Supervisor:
             await self._distribute_tickets()
             raise
         self._settle(loaded)
+        self._pins.settle(self._estate)
         configure_log(loaded.config.log.level)
         if _admin_key(previous) != _admin_key(successor):
             await self._admin.open_admin(successor.admin.socket if successor.admin else None)
@@ -320,6 +326,20 @@ class Supervisor:
         async with self._change:
             self._provision.rings.turn()
             await self._distribute_tickets()
+
+    def _note_rejected(self, fields: Mapping[str, object]) -> None:
+        if self._pins.note(fields):
+            _log.info("clients pin %s: it passes from now on", fields.get("host"))
+            self._begin(self._distribute_pins())
+
+    async def _distribute_pins(self) -> None:
+        async with self._change:
+            if self._crew is not None:
+                await distribute(self._crew, self._pins.payload, "pins")
+
+    def pins(self) -> Sequence[Mapping[str, object]]:
+        """Hosts that were learnt to pin, for people."""
+        return self._pins.report()
 
     async def _distribute_tickets(self) -> None:
         tickets = self._provision.tickets

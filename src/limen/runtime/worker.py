@@ -3,14 +3,15 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each answered),
-hello (sent).
+Messages: tickets, pins, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each answered),
+hello and rejected (sent).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
@@ -21,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from limen.errors import LimenError
-from limen.runtime.channel import Channel, Message
+from limen.runtime.channel import Channel, ChannelClosed, Message
 from limen.runtime.drain import drained
 from limen.runtime.event_log import configure
 from limen.runtime.protocols import CoreFactory, Log, WorkerCore
@@ -47,6 +48,7 @@ class Worker:
         self._published = 0
         self._handlers: Mapping[str, Callable[[Message], Mapping[str, object] | None]] = {
             "tickets": self._take_tickets,
+            "pins": self._take_pins,
             "publish": self._publish,
             "discard": self._discard,
             "listen": self._listen,
@@ -64,6 +66,7 @@ class Worker:
         self._ended = loop.create_future()
         self._channel = Channel(self._sock, on_message=self._received, on_close=self._abandoned)
         loop.add_signal_handler(signal.SIGTERM, self._start_drain, ORPHAN_TIMEOUT)
+        self._core.rejected = self._tell_rejected
         self._channel.send(Message("hello", {"pid": os.getpid(), "number": self._number}))
         await self._ended
         # The answer to `stop` or `drain` should leave before the process does.
@@ -105,6 +108,13 @@ class Worker:
 
     def _take_tickets(self, message: Message) -> None:
         self._core.take_tickets(message.payload)
+
+    def _take_pins(self, message: Message) -> None:
+        self._core.take_pins(message.payload)
+
+    def _tell_rejected(self, fields: Mapping[str, object]) -> None:
+        with contextlib.suppress(ChannelClosed):  # without its supervisor the worker is about to end
+            self._channel.send(Message("rejected", fields))
 
     def _publish(self, message: Message) -> None:
         number = _integer(message, "number")

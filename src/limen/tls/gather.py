@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from limen.config.findings import Finding
+from limen.config.models.tls import Tickets
 from limen.config.refusal import shown
+from limen.errors import ConfigError
 from limen.tls import self_signed
+from limen.tls.authority import Authority
 from limen.tls.authorities import Trouble, authorities_troubles, revocation_troubles
 from limen.tls.certificates import Certificate, Flaw
-from limen.tls.material import Expiry, ListenerMaterial, Material, UpstreamMaterial
+from limen.tls.material import BridgeMaterial, Expiry, ListenerMaterial, Material, UpstreamMaterial
 from limen.tls.names import assign
 from limen.tls.store import LARGEST, LARGEST_LIST, Signature, Store, Unreadable
 from limen.tls.tickets import RingSetting, parse_keys, ring_name
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.tls import CertificateFiles, ClientCertificates, ListenerTls, Tickets, UpstreamTls
+    from limen.config.models.bridge import Bridge
+    from limen.config.models.tls import CertificateFiles, ClientCertificates, ListenerTls, UpstreamTls
     from limen.config.positions import Path
 
 _NAMES_SHOWN = 3
+# Bridged clients resume as those of a listener with default tickets do.
+_BRIDGE_TICKETS = Tickets()
 
 Origin = tuple[str, ...]
 """What something was made of: its kind and its files."""
@@ -84,9 +90,16 @@ class _Gathering:
             for name, upstream in config.upstreams.items()
             if upstream.tls is not None
         }
+        bridges = {
+            number: made
+            for number, listener in enumerate(config.listeners)
+            if listener.forward is not None
+            and listener.forward.bridge is not None
+            and (made := self._bridge(("listeners", number, "forward", "bridge"), listener.forward.bridge))
+        }
         pairs = {digest: certificate.pair for digest, certificate in self._certificates.items()}
         return Gathered(
-            Material(pairs, listeners, upstreams),
+            Material(pairs, listeners, upstreams, bridges),
             tuple(self._findings),
             self._rings,
             self._store.signatures(self._paths),
@@ -164,6 +177,31 @@ class _Gathering:
             self._findings.append(Finding((*place, "chain"), message, warning=True))
         expiry = Expiry(tls.certificate.chain, certificate.not_after)
         return UpstreamMaterial(ca, certificate.pair.digest, (expiry,))
+
+    def _bridge(self, path: Path, bridge: Bridge) -> BridgeMaterial | None:
+        place = (*path, "authority")
+        files = bridge.authority
+        origin = ("authority", files.certificate, files.key)
+        self._paths |= {files.certificate, files.key}
+        ca = self._authorities((*path, "tls", "ca"), bridge.tls.ca) if bridge.tls.ca is not None else b""
+        self._rings[ring_name(_BRIDGE_TICKETS)] = RingSetting(_BRIDGE_TICKETS.lifetime)
+        before = self._before.good.get(origin)
+        try:
+            authority = Authority.read(files.certificate, files.key)
+        except ConfigError as error:
+            self._findings.append(Finding(place, error.message, error.hint, warning=before is not None))
+            if not isinstance(before, BridgeMaterial):
+                return None
+            return replace(before, ca=ca)
+        made = BridgeMaterial(
+            authority.pem + authority.intermediates,
+            authority.key_pem,
+            ca,
+            ring_name(_BRIDGE_TICKETS),
+            (Expiry(files.certificate, authority.not_after),),
+        )
+        self._good[origin] = made
+        return made
 
     def _useless(self, path: Path, certificate: Certificate, holder: str) -> None:
         names = ", ".join(certificate.names[:_NAMES_SHOWN])

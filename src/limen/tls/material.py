@@ -67,12 +67,31 @@ class UpstreamMaterial:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class BridgeMaterial:
+    """What a listener bridges with."""
+
+    certificate: bytes
+    """The authority's, with those above it (PEM)."""
+    key: bytes
+    ca: bytes = b""
+    """Authorities that origins must come from; empty: the system's."""
+    tickets: str = ""
+    """As in ListenerMaterial."""
+    expiries: tuple[Expiry, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        return "<BridgeMaterial>"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Material:
     """Of a whole configuration: listeners by their number, upstreams by their name, pairs by their digest."""
 
     pairs: Mapping[bytes, Pair] = field(default_factory=dict)
     listeners: Mapping[int, ListenerMaterial] = field(default_factory=dict)
     upstreams: Mapping[str, UpstreamMaterial] = field(default_factory=dict)
+    bridges: Mapping[int, BridgeMaterial] = field(default_factory=dict)
+    """By the number of their listener."""
 
     def __repr__(self) -> str:
         return (
@@ -83,6 +102,8 @@ class Material:
         """Each certificate's expiry, with the listener's number or the upstream's name."""
         for number, listener in self.listeners.items():
             yield from ((number, expiry) for expiry in listener.expiries)
+        for number, bridge in self.bridges.items():
+            yield from ((number, expiry) for expiry in bridge.expiries)
         for name, upstream in self.upstreams.items():
             yield from ((name, expiry) for expiry in upstream.expiries)
 

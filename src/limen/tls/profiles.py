@@ -37,11 +37,17 @@ class Terms:
     """Lists to try in this order: an older libssl refuses a list with a group that it does not know."""
 
 
+INTERMEDIATE = Terms(
+    VERSIONS["1.2"], ":".join(CIPHERS), ":".join(SUITES), (":".join(GROUPS), ":".join(GROUPS[1:]))
+)
+"""The profile of listeners that say nothing."""
+
+
 def terms_of(tls: ListenerTls) -> Terms:
     """The profile, with what the listener says itself in its place."""
     oldest = tls.minimum or ("1.3" if tls.profile == "modern" else "1.2")
     named = tls.ciphers or ()
     ciphers = tuple(name for name in named if not name.startswith("TLS_")) or CIPHERS
     suites = tuple(name for name in named if name.startswith("TLS_")) or SUITES
-    groups = (":".join(tls.groups),) if tls.groups else (":".join(GROUPS), ":".join(GROUPS[1:]))
+    groups = (":".join(tls.groups),) if tls.groups else INTERMEDIATE.groups
     return Terms(VERSIONS[oldest], ":".join(ciphers), ":".join(suites), groups)

@@ -58,6 +58,7 @@ class Doors:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/status", self._status)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/bridge/pins", self._pins)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/drain", self._drain)
         return application
@@ -72,6 +73,9 @@ class Doors:
         return web.Response(
             body=await asyncio.to_thread(self._administered.metrics), headers={"Content-Type": EXPOSITION_TYPE}
         )
+
+    async def _pins(self, _: web.Request) -> web.Response:
+        return _json({"learnt": [dict(one) for one in self._administered.pins()]})
 
     async def _reload(self, _: web.Request) -> web.Response:
         try:

@@ -1,0 +1,98 @@
+"""The bridges of one revision: what equals the predecessor's is the predecessor's, so that its connections live on.
+
+What bridging needs is imported when the first listener bridges: nobody else loads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from limen.runtime.contexts import TicketHold
+from limen.tls.material import NO_MATERIAL, Material
+
+if TYPE_CHECKING:
+    from limen.config.models.forward import Forward
+    from limen.engine.bridged import Bridge
+    from limen.runtime.bridging import Gate
+    from limen.tls.material import BridgeMaterial
+    from limen.tls.pinning import Learnt
+
+
+def _nobody(_key: str, _host: str, _client: str, _alert: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a revision is built into, beside the engine."""
+
+    tickets: TicketHold = field(default_factory=TicketHold)
+    start: Callable[[Coroutine[object, object, None]], object] = asyncio.ensure_future
+    """Runs a coroutine as a task of the worker."""
+    rejected: Callable[[str, str, str, str], None] = _nobody
+    """Hears of rejected leaves: listener key, host, client, alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    forward: Forward
+    material: BridgeMaterial | None
+    bridge: Bridge
+    gate: Gate
+
+
+class Bridges:
+    """By listener key."""
+
+    def __init__(
+        self,
+        material: Material = NO_MATERIAL,
+        previous: Bridges | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._material = material
+        self._previous = previous
+        self._surroundings = surroundings or Surroundings()
+        self._held: dict[str, _Held] = {}
+
+    def settled(self) -> None:
+        """Lets go of the predecessor, once the revision is complete."""
+        self._previous = None
+
+    def keeps(self, key: str, forward: Forward | None, index: int) -> bool:
+        """Whether the listener of this key (number `index` now) treats TLS in tunnels exactly as it did before."""
+        return not _looks(forward) or self._kept(key, forward, index) is not None
+
+    def _kept(self, key: str, forward: Forward | None, index: int) -> _Held | None:
+        before = self._previous._held.get(key) if self._previous is not None else None
+        if before is None or forward is None or before.material != self._material.bridges.get(index):
+            return None
+        return before if (before.forward.bridge, before.forward.fronting) == (forward.bridge, forward.fronting) else None
+
+    def bridge(self, key: str, forward: Forward, index: int) -> Bridge | None:
+        """The engine's bridge of a listener; None where tunnels are opaque. Raises ConfigError."""
+        if not _looks(forward):
+            return None
+        held = self._kept(key, forward, index) or self._made(key, forward, index)
+        self._held[key] = held
+        return held.bridge
+
+    def _made(self, key: str, forward: Forward, index: int) -> _Held:
+        from limen.runtime.bridging import make_bridge
+
+        material = self._material.bridges.get(index)
+        bridge, gate = make_bridge(key, f"listeners[{index}].forward", forward, material, self._surroundings)
+        return _Held(forward, material, bridge, gate)
+
+    def adopt(self, pins: Mapping[str, Sequence[Learnt]]) -> None:
+        """Hosts that were learnt to pin, by listener key, pass from now on."""
+        for key, learnt in pins.items():
+            if key in self._held:
+                self._held[key].gate.adopt(learnt)
+
+
+def _looks(forward: Forward | None) -> bool:
+    return forward is not None and (forward.bridge is not None or forward.refuses_fronting)

@@ -1,0 +1,192 @@
+"""Who decides about TLS in CONNECT tunnels, as a worker's engine asks: rules, names, leaves, and what clients reject."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limen.config.bridge import STATE
+from limen.engine.bridged import Bridge
+from limen.engine.tls.certificate import Certificate
+from limen.engine.tls.contexts import ClientContext, ServerContext
+from limen.errors import ConfigError
+from limen.faults import FaultNumber
+from limen.policy.bridging import Action, Bridging, effective_host
+from limen.runtime.contexts import with_groups
+from limen.tls.authority import Authority
+from limen.tls.leaves import Leaves
+from limen.tls.origin_certificate import OriginCertificate, problem_of
+from limen.tls.pinning import ALERTS, Learnt, Pinning
+from limen.tls.profiles import INTERMEDIATE, VERSIONS
+from limen.tls.state import state_directory
+
+if TYPE_CHECKING:
+    from limen.config.models.bridge import Bridge as BridgeModel
+    from limen.config.models.forward import Forward
+    from limen.engine.look import Look
+    from limen.engine.tls.tickets import TicketKeys
+    from limen.runtime.bridges import Surroundings
+    from limen.tls.material import BridgeMaterial, Pair
+
+_logger = logging.getLogger("limen.bridge")
+
+Start = Callable[[Coroutine[object, object, None]], object]
+"""Runs a coroutine as a task of the worker."""
+Rejected = Callable[[str, str, str, str], None]
+"""Hears of a client that rejected a leaf: listener key, host, client, alert."""
+
+_FRONTING = 4
+"""The engine's word for a refusal because names disagree; the others are those of Action."""
+
+
+class Gate:
+    """The engine's gate (limen.engine.bridged.Gate) of one listener."""
+
+    def __init__(
+        self, key: str, bridging: Bridging, leaves: Leaves | None, *, memory: int, start: Start, rejected: Rejected
+    ) -> None:
+        """`memory` bounds parsed leaves; `leaves` is None where tunnels are only looked at, never bridged."""
+        self._key = key
+        self._bridging = bridging
+        self._leaves = leaves
+        self._memory = memory
+        self._start = start
+        self._rejected = rejected
+        self._parsed: OrderedDict[bytes, Certificate] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Gate {self._key}>"
+
+    def adopt(self, entries: Iterable[Learnt]) -> None:
+        """Hosts that were learnt to pin pass from now on."""
+        self._bridging.pinning.adopt(entries)
+
+    def connect(self, client: str, host: str, port: int) -> int:
+        """At CONNECT."""
+        verdict = self._bridging.at_connect(client, host, port)
+        if verdict.action is Action.REFUSE:
+            _logger.info("CONNECT %s:%d from %s: refused by %s", host, port, client, verdict.rule)
+        return verdict.action
+
+    def hello(
+        self, client: str, host: str, port: int, name: str, protocols: Sequence[str], message: bytes | None
+    ) -> int:
+        """At the client hello."""
+        ja4 = ""
+        verdict = self._bridging.at_hello(client, host, port, name, tuple(protocols), ja4)
+        if verdict.action is not Action.REFUSE:
+            return verdict.action
+        if verdict.rule == self._bridging.fronting_rule:
+            _logger.warning(
+                "CONNECT %s:%d from %s: refused, the client hello names %s (%s)", host, port, client, name, verdict.rule
+            )
+            return _FRONTING
+        _logger.info("CONNECT %s:%d from %s: refused by %s, hello for %r", host, port, client, verdict.rule, name)
+        return verdict.action
+
+    def certificate(
+        self, look: Look, client: str, host: str, port: int, name: str, der: bytes, verdict: int, asked: bool
+    ) -> None:
+        """At the origin's certificate."""
+        problem = "client_certificate_wanted" if asked else problem_of(verdict) if der else "other"
+        facts = OriginCertificate.from_der(der) if der else None
+        shown = effective_host(host, name)
+        decided = self._bridging.at_certificate(shown, facts, problem)
+        if problem:
+            _logger.warning(
+                "CONNECT %s:%d from %s: origin's certificate: %s; %s by %s",
+                host,
+                port,
+                client,
+                problem if der else "the handshake failed",
+                decided.action.name.lower(),
+                decided.rule,
+            )
+        if decided.action is Action.PASS or self._leaves is None:
+            look.conclude(Action.PASS if decided.action is Action.PASS else Action.REFUSE)
+            return
+        fault = 0
+        if decided.action is Action.REFUSE:
+            # told by an answer: whoever sees it knows that it is not the origin's
+            fault = FaultNumber.TLS_CERTIFICATE if der and problem else FaultNumber.TLS_REFUSED
+            if not der:
+                fault = FaultNumber.TLS_ORIGIN
+        self._start(self._conclude(look, shown, facts, fault))
+
+    async def _conclude(self, look: Look, host: str, facts: OriginCertificate | None, fault: int) -> None:
+        assert self._leaves is not None  # noqa: S101 see certificate()
+        try:
+            # an origin that is not believed does not say how long a leaf holds
+            pair = await self._leaves.get(host, None if fault else facts)
+            leaf = self._certificate(pair)
+        except (ConfigError, ValueError, OSError) as error:
+            _logger.error("no leaf for %s: %s", host, error)
+            look.conclude(Action.REFUSE, None, FaultNumber.INTERNAL)
+            return
+        except asyncio.CancelledError:
+            look.conclude(Action.REFUSE, None, FaultNumber.DRAIN)
+            raise
+        look.conclude(Action.BRIDGE, leaf, fault)
+
+    def _certificate(self, pair: Pair) -> Certificate:
+        found = self._parsed.pop(pair.digest, None) or Certificate(pair.chain, pair.key)
+        self._parsed[pair.digest] = found
+        if len(self._parsed) > self._memory:
+            self._parsed.popitem(last=False)
+        return found
+
+    def rejected(self, client: str, name: str, alert: int) -> None:
+        """A client has refused its leaf."""
+        word = ALERTS.get(alert, f"alert {alert}")
+        _logger.info("%s refused the leaf of %s: %s", client, name, word)
+        if alert in ALERTS:
+            self._rejected(self._key, name, client, word)
+
+
+def make_bridge(
+    key: str, path: str, forward: Forward, material: BridgeMaterial | None, surroundings: Surroundings
+) -> tuple[Bridge, Gate]:
+    """The engine's bridge of a forward listener that bridges or refuses fronting, and its gate.
+
+    Raises ConfigError where the authority or the directory of leaves cannot be used.
+    """
+    model = forward.bridge
+    tickets = surroundings.tickets.named(material.tickets) if material is not None else None
+    bridging = Bridging(forward, path, Pinning.of(model.pinned) if model is not None else None)
+    try:
+        leaves = _leaves(model, material) if model is not None and material is not None else None
+        server = with_groups(INTERMEDIATE, lambda groups: _server(groups, tickets))
+        client = ClientContext(
+            judged=True,
+            ca=material.ca if material is not None else b"",
+            minimum=VERSIONS[model.tls.minimum if model is not None else "1.2"],
+        )
+    except ValueError as error:
+        raise ConfigError(str(error), path=f"{path}.bridge") from error
+    memory = model.leaves.memory if model is not None else 1
+    gate = Gate(key, bridging, leaves, memory=memory, start=surroundings.start, rejected=surroundings.rejected)
+    return Bridge(gate, server=server, client=client, same_host=forward.refuses_fronting), gate
+
+
+def _server(groups: str, tickets: TicketKeys | None) -> ServerContext:
+    return ServerContext(
+        certificates=(),
+        names={},
+        default=(),
+        minimum=INTERMEDIATE.minimum,
+        ciphers=INTERMEDIATE.ciphers,
+        suites=INTERMEDIATE.suites,
+        groups=groups,
+        tickets=tickets,
+    )
+
+
+def _leaves(model: BridgeModel, material: BridgeMaterial) -> Leaves:
+    directory = model.leaves.directory
+    place = None if directory is None else state_directory() / "leaves" if directory == STATE else Path(directory)
+    authority = Authority.load(material.certificate, material.key)
+    return Leaves(authority, model.leaves.lifetime, place, model.leaves.memory)

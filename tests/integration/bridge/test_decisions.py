@@ -1,0 +1,213 @@
+"""The three points of decision, and what happens to those that are not bridged."""
+
+import ssl
+import subprocess
+
+import pytest
+
+from tests.integration.bridge.conftest import connect, fetch, opened, shown
+from tests.integration.tls.conftest import faults
+from tests.support import RawOrigin, Reply, ScriptedOrigin, available, echo, wait_until
+
+
+@pytest.fixture
+def good(internet):
+    """An origin for a.example and 127.0.0.1."""
+    pair = internet.issue("a.example", "b.example", "127.0.0.1")
+    with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(pair)) as origin:
+        origin.pair = pair
+        yield origin
+
+
+@pytest.mark.sanitize
+def test_who_passes_sees_the_origin_itself(start_bridge, organisation, internet, good):
+    cases = [
+        ({"hosts": ["other.example"]}, "a.example"),
+        ({"hello": [{"pass": {"names": ["a.example"]}}]}, "a.example"),
+        ({"connect": [{"pass": {"hosts": ["a.example"]}}]}, "a.example"),
+        ({"pinned": {"hosts": ["a.example"]}}, "a.example"),
+        ({"hello": [{"pass": {"alpn": ["http/1.1"]}}]}, "a.example"),
+    ]
+    for bridge, name in cases:
+        proxy = start_bridge(bridge)
+        context = internet.trusting()
+        context.set_alpn_protocols(["http/1.1"])
+        with opened(proxy, f"{name}:{good.port}", context) as client:
+            assert shown(client).serial_number == good.pair.serial
+            assert client.request("GET", "/", host=name).status == 200
+
+
+@pytest.mark.sanitize
+def test_who_is_refused_gets_nowhere(start_bridge, organisation, good):
+    proxy = start_bridge({"connect": [{"refuse": {"hosts": ["b.example"]}}], "hello": [{"refuse": {"names": ["a.example"]}}]})
+    with proxy.connect() as client:
+        response = client.request("CONNECT", f"b.example:{good.port}", host=f"b.example:{good.port}")
+        assert response.status == 403
+    with connect(proxy, f"a.example:{good.port}") as client, pytest.raises((ssl.SSLError, ConnectionError)):
+        client.secure(organisation.trusting(), "a.example")
+    assert faults(proxy)["tls_refused"] == 2
+    assert not good.requests
+
+
+@pytest.mark.sanitize
+def test_fronting_is_refused_and_logged(start_bridge, organisation, internet, good):
+    target = f"a.example:{good.port}"
+    proxy = start_bridge({})
+    with connect(proxy, target) as client, pytest.raises((ssl.SSLError, ConnectionError)):
+        client.secure(organisation.trusting(), "b.example")
+    proxy.wait_for_log(r"the client hello names b\.example")
+    assert faults(proxy)["fronting"] == 1
+    # without bridging the names are looked at only on demand
+    for forward, works in [({}, True), ({"fronting": "refuse"}, False)]:
+        proxy = start_bridge(None, **forward)
+        with connect(proxy, target) as client:
+            if works:
+                client.secure(internet.trusting(), "b.example")
+            else:
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    client.secure(internet.trusting(), "b.example")
+    # names that agree pass unopened there
+    with opened(proxy, target, internet.trusting()) as client:
+        assert shown(client).serial_number == good.pair.serial
+    assert start_bridge({}, fronting="allow")
+
+
+@pytest.mark.sanitize
+def test_a_broken_origin_is_never_hidden_behind_a_good_leaf(start_bridge, organisation, internet, tmp_path):
+    stranger = type(internet)(tmp_path, "a stranger")
+    for pair in (
+        stranger.issue("a.example"),
+        internet.issue("b.example"),
+        internet.issue("a.example", days=-0.5, since=-2),
+        internet.issue("a.example", client=True),
+    ):
+        with ScriptedOrigin(Reply(content=b"secret"), tls=internet.serving(pair)) as origin:
+            proxy = start_bridge({})
+            response = fetch(proxy, f"a.example:{origin.port}", organisation.trusting())
+            assert response.status == 502
+            assert "tls_certificate_error" in (response.get("proxy-status") or "")
+            assert not origin.requests
+    with RawOrigin(lambda connection: connection.send(b"not TLS at all\r\n") or connection.read_to_end()) as origin:
+        proxy = start_bridge({})
+        with connect(proxy, f"a.example:{origin.port}") as client:
+            with pytest.raises((ssl.SSLError, ConnectionError, TimeoutError)):
+                client.secure(organisation.trusting(), "a.example")
+
+
+def test_certificate_rules(start_bridge, organisation, internet, tmp_path):
+    stranger = type(internet)(tmp_path, "a stranger")
+    with ScriptedOrigin(Reply(content=b"ok"), tls=stranger.serving(stranger.issue("a.example"))) as origin:
+        proxy = start_bridge({"certificate": [{"pass": {"hosts": ["a.example"], "problem": "untrusted"}}]})
+        with opened(proxy, f"a.example:{origin.port}", stranger.trusting()) as client:
+            assert client.request("GET", "/", host="a.example").status == 200
+    with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(internet.issue("a.example"))) as origin:
+        proxy = start_bridge({"certificate": [{"refuse": {"issuer": "*internet*"}}]})
+        assert fetch(proxy, f"a.example:{origin.port}", organisation.trusting()).status == 403
+        assert not origin.requests
+
+
+def test_an_origin_that_wants_a_client_certificate_passes(start_bridge, internet, tmp_path):
+    clients = type(internet)(tmp_path, "clients")
+    context = internet.serving(internet.issue("a.example"))
+    context.load_verify_locations(clients.file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    mine = clients.issue("me", client=True)
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context.maximum_version = version
+        with ScriptedOrigin(Reply(content=b"ok"), tls=context) as origin:
+            proxy = start_bridge({})
+            with opened(proxy, f"a.example:{origin.port}", internet.trusting(mine)) as client:
+                assert client.request("GET", "/", host="a.example").status == 200
+
+
+@pytest.mark.sanitize
+def test_what_is_no_tls(start_bridge):
+    with RawOrigin(echo) as origin:
+        passes = start_bridge({"hosts": ["other.example"], "connect": [{"look": {}}]})
+        with connect(passes, f"a.example:{origin.port}") as client:
+            client.send(b"SSH-2.0-something\r\n")
+            assert client.read_exactly(19) == b"SSH-2.0-something\r\n"
+        # who has to be bridged cannot slip through by speaking something else
+        bridges = start_bridge({})
+        with connect(bridges, f"a.example:{origin.port}") as client:
+            client.send(b"SSH-2.0-something\r\n")
+            client.read_to_end()
+        assert faults(bridges)["tls_refused"] == 1
+
+    def greet(connection):
+        connection.send(b"220 mail\r\n")
+        connection.read_to_end()
+
+    with RawOrigin(greet) as origin, connect(passes, f"a.example:{origin.port}") as client:
+        assert client.read_exactly(10) == b"220 mail\r\n"
+
+
+def test_clients_that_pin_pass_once_that_is_known(start_bridge, organisation, internet, good):
+    proxy = start_bridge({"pinned": {"learn": {"after": 3, "within": "1m", "keep": "1m"}}}, workers=2)
+    target = f"a.example:{good.port}"
+    for _ in range(3):
+        with connect(proxy, target) as client, pytest.raises(ssl.SSLError):
+            client.secure(internet.trusting(), "a.example")
+
+    def passes():
+        with connect(proxy, target) as client:
+            try:
+                client.secure(internet.trusting(), "a.example")
+            except ssl.SSLError:
+                return False
+            return shown(client).serial_number == good.pair.serial
+
+    wait_until(passes, what="a.example to pass")
+    pins = proxy.admin("/bridge/pins")
+    assert pins.status == 200
+    assert '"a.example"' in pins.text
+    assert not good.requests
+
+
+def test_must_bridge_is_never_learnt(start_bridge, organisation, internet, good):
+    proxy = start_bridge({"pinned": {"must_bridge": ["a.example"], "learn": {"after": 1}}})
+    for _ in range(3):
+        with connect(proxy, f"a.example:{good.port}") as client, pytest.raises(ssl.SSLError):
+            client.secure(internet.trusting(), "a.example")
+    assert fetch(proxy, f"a.example:{good.port}", organisation.trusting()).status == 200
+
+
+def test_an_address_with_a_name_inside(start_bridge, organisation, good):
+    proxy = start_bridge({"hosts": ["a.example"]})
+    with connect(proxy, f"127.0.0.1:{good.port}") as client:
+        client.secure(organisation.trusting(), "a.example")
+        assert client.request("GET", "/", host=f"a.example:{good.port}").status == 200
+
+
+@pytest.mark.sanitize
+def test_clients_and_origins_that_go_in_the_middle(start_bridge, organisation, good):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = organisation.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    hello = outgoing.read()
+    proxy = start_bridge({})
+    for size in (0, 1, 50, len(hello) - 1, len(hello)):
+        for end in ("close", "reset", "half_close"):
+            client = connect(proxy, f"a.example:{good.port}")
+            client.send(hello[:size])
+            getattr(client, end)()
+            if end == "half_close":
+                client.read_to_end()
+                client.close()
+    with RawOrigin(lambda connection: connection.read_until(b"\x16") and connection.socket.close()) as origin:
+        for _ in range(3):
+            client = connect(proxy, f"a.example:{origin.port}", hello)
+            client.read_to_end(limit=1 << 20) if False else client.close()
+    assert fetch(proxy, f"a.example:{good.port}", organisation.trusting()).status == 200
+
+
+@pytest.mark.skipif(not available("curl"), reason="needs curl")
+def test_curl_through_it(start_bridge, organisation, good):
+    proxy = start_bridge({})
+    done = subprocess.run(
+        ["curl", "-sS", "--noproxy", "", "--proxy", f"http://127.0.0.1:{proxy.port()}", "--cacert", str(organisation.file),
+         "-w", " %{http_code} %{ssl_verify_result}", f"https://a.example:{good.port}/"],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.stdout == "ok 200 0", done.stderr
