@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.integration.tls.conftest import faults
-from tests.support import Echo, RawOrigin, Reply, ScriptedOrigin
+from tests.support import RawOrigin, Reply, ScriptedOrigin
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -21,7 +21,7 @@ def pin_of(pair):
 @pytest.mark.sanitize
 def test_bodies_of_every_size(start_tls, start_origin, authority):
     pair = authority.issue("127.0.0.1")
-    origin = start_origin(Echo(), tls=authority.serving(pair))
+    origin = start_origin(lambda request, _connection: Reply(content=request.content), tls=authority.serving(pair))
     proxy = start_tls(
         origin,
         upstream={"tls": {"ca": str(authority.file)}},
@@ -77,11 +77,15 @@ def test_who_is_not_believed(start_tls, authority, tmp_path):
         assert start_tls(origin, upstream={"tls": {"verify": False}}).get().status == 200
 
 
-def test_origins_that_speak_no_tls(start_tls, start_origin, authority):
-    tls = {"tls": {"ca": str(authority.file)}}
-    response = start_tls(start_origin(Reply(content=b"ok")), upstream=tls).get()
-    assert response.status == 502
-    assert "tls_protocol_error" in (response.get("proxy-status") or "")
+def test_origins_that_speak_no_tls(start_tls, authority):
+    def complain(connection):
+        connection.fill()
+        connection.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+    with RawOrigin(complain) as origin:
+        response = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}}).get()
+        assert response.status == 502
+        assert "tls_protocol_error" in (response.get("proxy-status") or "")
 
 
 def test_a_handshake_that_takes_too_long(start_tls, authority):
@@ -105,12 +109,17 @@ def test_another_endpoint_when_one_is_not_believed(start_tls, authority, tmp_pat
 
 
 def test_connections_are_resumed(start_tls, authority):
-    context = authority.serving(authority.issue("127.0.0.1"))
-    with ScriptedOrigin(Reply(content=b"ok", close=True), tls=context) as origin:
+    reused = []
+
+    def answer(_request, connection):
+        reused.append(connection.socket.session_reused)
+        return Reply(content=b"ok", close=True)
+
+    with ScriptedOrigin(answer, tls=authority.serving(authority.issue("127.0.0.1"))) as origin:
         proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
         for _ in range(3):
             assert proxy.get().status == 200
-        assert [connection.socket.session_reused for connection in origin.connections] == [False, True, True]
+    assert reused == [False, True, True]
 
 
 def test_a_certificate_is_shown(start_tls, authority, tmp_path):

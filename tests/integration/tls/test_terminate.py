@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.integration.tls.conftest import faults
-from tests.support import Echo, RawOrigin, Reply, available, echo, wait_until
+from tests.support import RawOrigin, Reply, available, echo, wait_until
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -19,7 +19,7 @@ def certificates(*pairs):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 def test_requests_of_every_size(start_tls, start_origin, authority, version, kind):
-    origin = start_origin(Echo())
+    origin = start_origin(lambda request, _connection: Reply(content=request.content))
     proxy = start_tls(
         origin,
         tls=certificates(authority.issue("a.example", kind=kind)),
@@ -93,8 +93,9 @@ def test_a_host_of_another_certificate_is_misdirected(start_tls, start_origin, a
     one, two = authority.issue("a.example", "also.a.example"), authority.issue("b.example")
     proxy = start_tls(origin, tls=certificates(one, two))
     with proxy.connect().secure(authority.trusting(), "a.example") as client:
-        for host, status in [("a.example", 200), ("also.a.example", 200), ("b.example", 421), ("A.example:443", 200)]:
+        for host, status in [("a.example", 200), ("also.a.example", 200), ("A.example:443", 200), ("b.example", 421)]:
             assert client.request("GET", "/", host=host).status == status, host
+        client.expect_end()
     assert len(origin.requests) == 3
 
 
