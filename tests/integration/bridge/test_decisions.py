@@ -1,5 +1,6 @@
 """The three points of decision, and what happens to those that are not bridged."""
 
+import shutil
 import ssl
 import subprocess
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.integration.bridge.conftest import connect, fetch, opened, shown
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, ScriptedOrigin, available, echo, wait_until
+from tests.support import RawOrigin, Reply, ScriptedOrigin, echo, wait_until
 
 
 @pytest.fixture
@@ -206,7 +207,7 @@ def test_clients_and_origins_that_go_in_the_middle(start_bridge, organisation, g
     assert fetch(proxy, f"a.example:{good.port}", organisation.trusting()).status == 200
 
 
-@pytest.mark.skipif(not available("curl"), reason="needs curl")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_curl_through_it(start_bridge, organisation, good):
     proxy = start_bridge({})
     done = subprocess.run(
