@@ -25,6 +25,7 @@ cdef class Bridge:
     cdef ServerContext server # its certificate is set for each connection: the leaf
     cdef ClientContext client # judged: the gate hears what is wrong with the origin's certificate
     cdef uint64_t handshake_timeout   # ns, with the origin
+    cdef long long number     # of all that this process has made: whose connections are whose
     cdef bint same_host       # Host has to agree with the name in the hello
 
     cdef int at_connect(self, Worker worker, const Address* client, const TargetHost* host) noexcept

@@ -9,6 +9,11 @@ from limen.engine.types cimport Address
 from limen.engine.upstream cimport Endpoint, new_target
 from limen.engine.worker cimport Worker
 
+import itertools
+
+
+_numbers = itertools.count()
+
 
 cdef str client_text(const Address* client):
     cdef char out[64]
@@ -41,6 +46,7 @@ cdef class Bridge:
     ):
         if not client.judged:
             raise ValueError("the client context has to be judged: the gate looks at the origin's certificate")
+        self.number = next(_numbers)
         self.gate = gate
         self.server = server
         self.client = client
@@ -100,7 +106,8 @@ cdef class Bridged:
 
 cdef Bridged new_bridged(Worker worker, Bridge bridge, const TargetHost* host, bytes name):
     cdef Bridged bridged
-    cdef bytes place = b"tls %b %b:%d" % (name, host.name[:host.name_length], host.port)
+    # what one bridge has verified is not verified for another, which may believe others
+    cdef bytes place = b"bridge %d %b %b:%d" % (bridge.number, name, host.name[:host.name_length], host.port)
     cdef Endpoint endpoint = worker.direct.get(place)
     try:
         if endpoint is None:

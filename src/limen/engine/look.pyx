@@ -144,6 +144,7 @@ cdef class Look(Party):
 
     cdef void ask_gate(self, bytes der, long verdict, bint asked) noexcept:
         self.stage = LOOK_JUDGED
+        self.worker.arm(self.client, self.worker.now + self.client.service.handshake_timeout)
         if self.bridge.at_certificate(
             self.worker, self, &self.peer, &self.host, self.bridged.name, der, verdict, asked
         ) < 0:
@@ -160,6 +161,7 @@ cdef class Look(Party):
         self.worker.now = monotonic()
         if verdict == BRIDGE_PASS:
             # what was said to the origin cannot be unsaid: the client's own hello needs a connection of its own
+            self.worker.disarm(self.client)
             self.let_go()
             owner.on_looked(LOOKED_REDIAL)
         elif verdict == BRIDGE_OPEN and leaf is not None:

@@ -148,7 +148,9 @@ class _Builder:
         self._slots = revision.slots
         self._previous = previous
         self._before: Config | None = previous.revision.config if previous is not None else None
-        self._contexts = Contexts(revision.material, previous.contexts if previous is not None else None)
+        self._contexts = Contexts(
+            revision.material, previous.contexts if previous is not None else None, surroundings.key_log
+        )
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from limen.runtime.contexts import TicketHold
+from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.tls.material import NO_MATERIAL, Material
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Surroundings:
     """Runs a coroutine as a task of the worker."""
     rejected: Callable[[str, str, str, str], None] = _nobody
     """Hears of rejected leaves: listener key, host, client, alert."""
+    key_log: KeyLog = NO_KEY_LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Bridges:
         return not _looks(forward) or self._kept(key, forward, index) is not None
 
     def _kept(self, key: str, forward: Forward | None, index: int) -> _Held | None:
-        before = self._previous._held.get(key) if self._previous is not None else None
+        if self._previous is None or self._previous._surroundings.key_log != self._surroundings.key_log:
+            return None
+        before = self._previous._held.get(key)
         if before is None or forward is None or before.material != self._material.bridges.get(index):
             return None
         return before if (before.forward.bridge, before.forward.fronting) == (forward.bridge, forward.fronting) else None

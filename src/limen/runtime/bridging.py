@@ -159,11 +159,12 @@ def make_bridge(
     bridging = Bridging(forward, path, Pinning.of(model.pinned) if model is not None else None)
     try:
         leaves = _leaves(model, material) if model is not None and material is not None else None
-        server = with_groups(INTERMEDIATE, lambda groups: _server(groups, tickets))
+        server = with_groups(INTERMEDIATE, lambda groups: _server(groups, tickets, surroundings.key_log.descriptor))
         client = ClientContext(
             judged=True,
             ca=material.ca if material is not None else b"",
             minimum=VERSIONS[model.tls.minimum if model is not None else "1.2"],
+            key_log=surroundings.key_log.descriptor,
         )
     except ValueError as error:
         raise ConfigError(str(error), path=f"{path}.bridge") from error
@@ -172,7 +173,7 @@ def make_bridge(
     return Bridge(gate, server=server, client=client, same_host=forward.refuses_fronting), gate
 
 
-def _server(groups: str, tickets: TicketKeys | None) -> ServerContext:
+def _server(groups: str, tickets: TicketKeys | None, key_log: int) -> ServerContext:
     return ServerContext(
         certificates=(),
         names={},
@@ -182,6 +183,7 @@ def _server(groups: str, tickets: TicketKeys | None) -> ServerContext:
         suites=INTERMEDIATE.suites,
         groups=groups,
         tickets=tickets,
+        key_log=key_log,
     )
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from limen.config.tls import pin_bytes
@@ -29,6 +31,25 @@ KeyLists = Mapping[str, tuple[bytes, ...]]
 def encode_keys(keys: KeyLists) -> bytes:
     """The payload of a `tickets` message."""
     return pickle.dumps(dict(keys), protocol=pickle.HIGHEST_PROTOCOL)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLog:
+    """Where TLS secrets go, for debugging."""
+
+    path: str = ""
+    descriptor: int = -1
+
+    @classmethod
+    def open(cls, path: str) -> KeyLog:
+        """Raises ConfigError."""
+        try:
+            return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}", path="log.tls_keys") from error
+
+
+NO_KEY_LOG = KeyLog()
 
 
 def with_groups(terms: Terms, make: Callable[[str], ServerContext]) -> ServerContext:
@@ -68,9 +89,12 @@ class TicketHold:
 class Contexts:
     """Certificates and contexts of one revision; what equals the predecessor's is the predecessor's."""
 
-    def __init__(self, material: Material = NO_MATERIAL, previous: Contexts | None = None) -> None:
+    def __init__(
+        self, material: Material = NO_MATERIAL, previous: Contexts | None = None, key_log: KeyLog = NO_KEY_LOG
+    ) -> None:
         self._material = material
         self._previous = previous
+        self._key_log = key_log
         self.certificates: dict[bytes, Certificate] = {}
         self.servers: dict[str, tuple[ListenerTls, ListenerMaterial, ServerContext]] = {}
 
@@ -83,7 +107,12 @@ class Contexts:
         if tls is None:
             return True
         before = self._previous.servers.get(key) if self._previous is not None else None
-        return before is not None and before[:2] == (tls, self._material.listeners[index])
+        return (
+            before is not None
+            and before[:2] == (tls, self._material.listeners[index])
+            and self._previous is not None
+            and self._previous._key_log == self._key_log
+        )
 
     def server(self, key: str, tls: ListenerTls, index: int, tickets: TicketHold) -> ServerContext:
         """The context of a listener. Raises ConfigError for what libssl does not take."""
@@ -116,6 +145,7 @@ class Contexts:
                 client_ca=material.client_ca,
                 client_required=tls.client is not None and tls.client.require,
                 crl=material.crl,
+                key_log=self._key_log.descriptor,
             )
 
         try:
@@ -136,6 +166,7 @@ class Contexts:
                 certificate=self._certificate(material.certificate) if material.certificate is not None else None,
                 pins=[pin_bytes(pin) for pin in tls.pin or ()],
                 minimum=VERSIONS[tls.minimum],
+                key_log=self._key_log.descriptor,
             )
         except ValueError as error:
             raise ConfigError(str(error), path=f"upstreams.{name}.tls") from error
@@ -148,6 +179,7 @@ class Contexts:
         digest = hashlib.blake2b(tls.model_dump_json().encode(), digest_size=16)
         digest.update(material.certificate or bytes(16))
         digest.update(material.ca)
+        digest.update(self._key_log.path.encode())
         return digest.hexdigest()
 
     def _certificate(self, digest: bytes) -> Certificate:

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +25,7 @@ from limen.observe.board import WorkerCell
 from limen.policy import schedule
 from limen.runtime.assemble import Assembly, assemble
 from limen.runtime.bridges import Surroundings
-from limen.runtime.contexts import TicketHold
+from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
 from limen.runtime.pacing import paced
@@ -73,6 +73,7 @@ class Core:
         self._prepared: dict[int, _Prepared] = {}
         self._parts = Parts()
         self._tickets = TicketHold()
+        self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
         self._surroundings = Surroundings(self._tickets, self._start, self._reject)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
@@ -93,10 +94,22 @@ class Core:
         """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
         parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))
-        assembly = await paced(assemble(self._engine, revision, self._force, self._surroundings))
+        surroundings = replace(self._surroundings, key_log=self._open_key_log(revision))
+        assembly = await paced(assemble(self._engine, revision, self._force, surroundings))
         if self._pins:
             assembly.bridges.adopt(decode_pins(self._pins))
         self._prepared[number] = _Prepared(assembly, parts, self._open_journal(revision))
+
+    def _open_key_log(self, revision: Revision) -> KeyLog:
+        """The present one if it is the same file. A former one stays open: connections may write to it yet."""
+        path = revision.config.log.tls_keys
+        if path is None:
+            return NO_KEY_LOG
+        path = os.path.join(revision.base, path)
+        if path not in self._key_logs:
+            self._key_logs[path] = KeyLog.open(path)
+            self._log("warning", f"secrets of all TLS connections are written to {path}")
+        return self._key_logs[path]
 
     def _open_journal(self, revision: Revision) -> Journal | None:
         """A new journal if the access log's settings have changed; the present one otherwise."""

@@ -1,5 +1,6 @@
 """The three points of decision, and what happens to those that are not bridged."""
 
+import json
 import shutil
 import ssl
 import subprocess
@@ -8,7 +9,7 @@ import pytest
 
 from tests.integration.bridge.conftest import connect, fetch, opened, shown
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, ScriptedOrigin, echo, wait_until
+from tests.support import RawClient, RawOrigin, Reply, ScriptedOrigin, echo, free_port, wait_until
 
 
 @pytest.fixture
@@ -216,3 +217,23 @@ def test_curl_through_it(start_bridge, organisation, good):
         capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.stdout == "ok 200 0", done.stderr
+
+
+def test_what_one_listener_verified_is_not_verified_for_another(start_bridge, organisation, internet, tmp_path, dns):
+    stranger = type(internet)(tmp_path, "a stranger")
+    with ScriptedOrigin(Reply(content=b"ok"), tls=stranger.serving(stranger.issue("a.example"))) as origin:
+        proxy = start_bridge({"tls": {"ca": str(stranger.file)}})
+        target = f"a.example:{origin.port}"
+        config = json.loads((proxy.directory / proxy.path.name).read_text(encoding="utf-8"))
+        strict = json.loads(json.dumps(config["listeners"][0]))
+        port = free_port()
+        strict.update(bind=f"127.0.0.1:{port}", name="strict")
+        strict["forward"]["bridge"]["tls"]["ca"] = str(internet.file)
+        config["listeners"].append(strict)
+        proxy.reload(json.dumps(config))
+        assert fetch(proxy, target, organisation.trusting()).status == 200
+        with RawClient(("127.0.0.1", port)) as client:
+            client.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+            assert client.read_response("CONNECT").status == 200
+            client.secure(organisation.trusting(), "a.example")
+            assert client.request("GET", "/", host=target).status == 502

@@ -38,3 +38,8 @@ class Log(Section):
     access: Annotated[AccessLog, Shorthand("path")] | None = Field(
         default=None, description="The access log; a plain string is its path. None by default."
     )
+    tls_keys: FilePath | None = Field(
+        default=None,
+        description="Appends the secrets of every TLS connection to this file (mode 0600), in the format that Wireshark "
+        "reads (SSLKEYLOGFILE): for debugging only, since whoever has it can read what was sent. None by default.",
+    )

@@ -18,6 +18,7 @@ cdef class ServerContext:
     cdef tuple default        # indices of certificates
     cdef list sets            # of indices that names have in common; 0 is the default
     cdef bytes alpn           # in wire form
+    cdef int key_log          # borrowed descriptor; -1: none
     cdef TicketKeys tickets
 
     # With `leaf`, that is what is shown.
@@ -38,6 +39,7 @@ cdef class ClientContext:
     cdef bytes server_name    # instead of the endpoint's; empty: the endpoint's
     cdef list pins            # SHA-256 of SubjectPublicKeyInfo; empty: any
     cdef dict sessions        # endpoint -> Resumption
+    cdef int key_log          # borrowed descriptor; -1: none
 
     # A session to `host` (a name or an address). None without memory.
     cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key)

@@ -10,7 +10,8 @@ class ServerContext:
     """Everything a listener needs to end TLS. Names are in lower case, exact or `*.` and a name.
 
     `names` maps them to indices into `certificates`, RSA and ECDSA side by side; `default` has those for clients that
-    name nobody known. `ticket_lifetime` in seconds. ValueError says what cannot be used.
+    name nobody known. `ticket_lifetime` in seconds. `key_log`: descriptor that secrets are appended to, open as long as
+    the context is in use. ValueError says what cannot be used.
     """
 
     def __new__(
@@ -30,6 +31,7 @@ class ServerContext:
         client_ca: bytes = b"",
         client_required: bool = False,
         crl: bytes = b"",
+        key_log: int = -1,
     ) -> Self: ...
 
 class ClientContext:
@@ -52,4 +54,5 @@ class ClientContext:
         minimum: int = 0x0303,
         ciphers: str = "",
         judged: bool = False,
+        key_log: int = -1,
     ) -> Self: ...

@@ -2,11 +2,12 @@
 # callback touches Python objects but the context's own lists.
 
 from libc.stdint cimport uint32_t
-from libc.string cimport memcmp, strlen
+from libc.string cimport memcmp, memcpy, strlen
 
 from limen.engine.addresses cimport parse_ip
 from limen.engine.keys cimport KeyIndex, KeyRecord, find_key, hash_bytes, in_bucket
 from limen.engine.reactor cimport Reactor
+from limen.engine.sys cimport write
 from limen.engine.tls.certificate cimport Certificate, last_error, read_certificates
 from limen.engine.tls.libssl cimport (
     BIO,
@@ -27,6 +28,7 @@ from limen.engine.tls.libssl cimport (
     SSL_CTX_set_alpn_protos,
     SSL_CTX_set_alpn_select_cb,
     SSL_CTX_set_cert_cb,
+    SSL_CTX_set_keylog_callback,
     SSL_CTX_set_cipher_list,
     SSL_CTX_set_ciphersuites,
     SSL_CTX_set_default_verify_paths,
@@ -181,6 +183,18 @@ cdef int trust(SSL_CTX* native, bytes ca, bytes crl, bint offer) except -1:
     return 0
 
 
+cdef void on_secret(const SSL* ssl, const char* line) noexcept:
+    """Appends a line of the key log in one write, so that workers can share the file; a full disk loses it."""
+    cdef Session session = <Session>SSL_get_app_data(ssl)
+    cdef char text[1024]
+    cdef size_t size = strlen(line)
+    if size >= sizeof(text):
+        return
+    memcpy(text, line, size)
+    text[size] = 10
+    write(session.key_log, text, size + 1)
+
+
 # Terminate ---------------------------------------------------------------------------------------
 
 
@@ -231,7 +245,7 @@ cdef class ServerContext:
     def __init__(
         self, *, certificates, names, default, int minimum=0x0303, int maximum=0x0304, str ciphers="", str suites="",
         str groups="", alpn=("http/1.1",), TicketKeys tickets=None, int ticket_lifetime=43200, bytes client_ca=b"",
-        bint client_required=False, bytes crl=b"",
+        bint client_required=False, bytes crl=b"", int key_log=-1,
     ):
         cdef Certificate certificate
         self.certificates = list(certificates)
@@ -256,6 +270,9 @@ cdef class ServerContext:
         if self.certificates:
             SSL_CTX_set_cert_cb(self.native, on_certificate, <void*>self)
         SSL_CTX_set_alpn_select_cb(self.native, on_alpn, <void*>self)
+        self.key_log = key_log
+        if key_log >= 0:
+            SSL_CTX_set_keylog_callback(self.native, on_secret)
         if client_ca:
             trust(self.native, client_ca, crl, True)
             SSL_CTX_set_verify(
@@ -345,6 +362,7 @@ cdef class ServerContext:
         cdef Session session = Session.__new__(Session)
         if session.begin(self.native, self, reactor, fd, True) < 0:
             return None
+        session.key_log = self.key_log
         if leaf is not None:
             try:
                 leaf.load()
@@ -395,7 +413,7 @@ cdef class ClientContext:
 
     def __init__(
         self, *, bint verify=True, bytes ca=b"", str server_name="", alpn=("http/1.1",), Certificate certificate=None,
-        pins=(), int minimum=0x0303, str ciphers="", bint judged=False,
+        pins=(), int minimum=0x0303, str ciphers="", bint judged=False, int key_log=-1,
     ):
         cdef bytes wire = wire_alpn(alpn)
         self.verify = verify or judged
@@ -422,6 +440,9 @@ cdef class ClientContext:
                 raise ValueError(f"the certificate cannot be used: {last_error()}")
         SSL_CTX_set_session_cache_mode(self.native, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL)
         SSL_CTX_sess_set_new_cb(self.native, on_new_session)
+        self.key_log = key_log
+        if key_log >= 0:
+            SSL_CTX_set_keylog_callback(self.native, on_secret)
 
     def __dealloc__(self):
         SSL_CTX_free(self.native)
@@ -437,6 +458,7 @@ cdef class ClientContext:
         cdef bytes name = self.server_name or host
         if session.begin(self.native, self, reactor, fd, False) < 0:
             return None
+        session.key_log = self.key_log
         session.resumption = self.sessions
         session.resumption_key = key
         if parse_ip(name, len(name), &address) == 0:

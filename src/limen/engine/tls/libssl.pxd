@@ -80,6 +80,7 @@ cdef extern from *:
     void SSL_CTX_set_default_read_buffer_len(SSL_CTX* native, size_t size) nogil
     int SSL_CTX_set_ex_data(SSL_CTX* native, int index, void* data) nogil
     void* SSL_CTX_get_ex_data(const SSL_CTX* native, int index) nogil
+    void SSL_CTX_set_keylog_callback(SSL_CTX* native, void (*callback)(const SSL*, const char*) noexcept) nogil
     void SSL_CTX_set_cert_cb(SSL_CTX* native, int (*callback)(SSL*, void*) noexcept, void* data) nogil
     ctypedef int (*select_alpn)(
         SSL*, const unsigned char**, unsigned char*, const unsigned char*, unsigned int, void*

@@ -9,6 +9,7 @@ from limen.engine.tls.libssl cimport SSL, SSL_CTX
 cdef class Session:
     cdef SSL* ssl             # owned
     cdef Reactor reactor      # whose `sealed` takes what goes out
+    cdef int key_log          # borrowed from the context: descriptor that secrets are written to; -1: none
     cdef object context       # what `ssl` was made from: its callbacks point into it
     cdef int fd               # borrowed from the connection
     cdef bint server

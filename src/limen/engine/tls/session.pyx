@@ -149,6 +149,7 @@ cdef class Session:
         self.fd = fd
         self.server = server
         self.ready = True
+        self.key_log = -1
         self.choice = -1
         self.alert = -1
         self.ssl = SSL_new(native)
