@@ -29,10 +29,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from limen.config.addresses import parse_host
+from limen.config.bridge import STATE
 from limen.config.hosts import canonical, is_literal
 from limen.errors import ConfigError
 from limen.tls.authority import BACKDATED, LARGEST_FILE, Authority, instant, key_pem, random_serial
 from limen.tls.material import Pair
+from limen.tls.state import state_directory
 
 if TYPE_CHECKING:
     from limen.tls.origin_certificate import OriginCertificate
@@ -60,6 +62,13 @@ def leaf_name(host: str) -> str:
     if len(name) > _LONGEST_NAME:
         raise ValueError(f"the host has more than {_LONGEST_NAME} characters")
     return name
+
+
+def leaves_directory(setting: str | None) -> Path | None:
+    """The directory that `leaves.directory` of a configuration means."""
+    if setting is None:
+        return None
+    return state_directory() / "leaves" if setting == STATE else Path(setting)
 
 
 class Leaves:
