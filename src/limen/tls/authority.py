@@ -209,7 +209,7 @@ def _usage() -> x509.KeyUsage:
 def _parsed_chain(content: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise ConfigError(
             "the authority's certificate is no PEM certificate", hint="`limen ca create` makes one"
         ) from None

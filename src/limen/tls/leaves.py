@@ -48,6 +48,18 @@ _RENEWED = 0.2
 _DAY = 86400.0
 
 
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 def leaf_name(host: str) -> str:
     """The name that a leaf carries for a host: an A-label name in lower case, or an IP address.
 
@@ -189,7 +201,7 @@ class Leaves:
             parsed = x509.load_pem_x509_certificate(content)
             parsed.verify_directly_issued_by(self._authority.certificate)
             names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        except _UNREADABLE:
             return None
         if list(names) != [_general_name(name)] or parsed.public_key() != self._public:
             return None
