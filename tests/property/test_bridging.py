@@ -11,7 +11,18 @@ from limen.policy.bridging import Action, Bridging
 from limen.tls.origin_certificate import OriginCertificate
 
 HOSTS = ["a.test", "b.a.test", "c.b.a.test", "d.test", "xa.test", "192.0.2.1"]
-PATTERNS = ["a.test", ".a.test", "*.a.test", "*.test", "b.a.test", ".test", "x?.test", "*a.test", "**.test", "192.0.2.1"]
+PATTERNS = [
+    "a.test",
+    ".a.test",
+    "*.a.test",
+    "*.test",
+    "b.a.test",
+    ".test",
+    "x?.test",
+    "*a.test",
+    "**.test",
+    "192.0.2.1",
+]
 CLIENTS = ["10.0.0.1", "10.1.0.1", "192.0.2.9", "2001:db8::1", ""]
 NETWORKS = ["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "0.0.0.0/0"]
 PROBLEMS = ["expired", "untrusted", "client_certificate_wanted"]
@@ -78,7 +89,7 @@ def holds(condition, asked):
     return all(any(tests[key](value) for value in values) for key, values in condition.items())
 
 
-def first(written, asked, usable=lambda action: True):
+def first(written, asked, usable=lambda _: True):
     for number, rule in enumerate(written):
         ((action, condition),) = rule.items()
         if usable(action) and holds(condition, asked):
@@ -127,7 +138,13 @@ def test_hello(written, client, host, port, name, alpn, ja4):
 
 
 @settings(max_examples=300, deadline=None)
-@given(CERTIFICATE, st.sampled_from(HOSTS), st.sampled_from(["", *PROBLEMS, "other"]), st.sampled_from(ISSUERS), st.booleans())
+@given(
+    CERTIFICATE,
+    st.sampled_from(HOSTS),
+    st.sampled_from(["", *PROBLEMS, "other"]),
+    st.sampled_from(ISSUERS),
+    st.booleans(),
+)
 def test_certificate(written, host, problem, issuer, known):
     fingerprint = "ab" * 32 if known else "00" * 32
     facts = OriginCertificate("CN=a", issuer, (), fingerprint, 2_000_000_000)

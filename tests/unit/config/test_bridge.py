@@ -45,7 +45,7 @@ def test_a_configuration_travels():
     config = loads(HEAD + "        hello: [{pass: {names: a.example}}, {bridge: {}}]\n")
     assert Config.model_validate(config.model_dump(mode="json", by_alias=True)) == config
     assert Config.model_validate(config.model_dump(mode="json")) == config
-    assert pickle.loads(pickle.dumps(config)) == config
+    assert pickle.loads(pickle.dumps(config)) == config  # noqa: S301
 
 
 def test_rules_know_their_action():
@@ -65,7 +65,13 @@ def test_rules_know_their_action():
 
 @pytest.mark.parametrize(
     ("digits", "good"),
-    [("00" * 32, True), (":".join(["Ab"] * 32), True), ("sha256/" + "0f" * 32, True), ("00" * 31, False), ("zz" * 32, False)],
+    [
+        ("00" * 32, True),
+        (":".join(["Ab"] * 32), True),
+        ("sha256/" + "0f" * 32, True),
+        ("00" * 31, False),
+        ("zz" * 32, False),
+    ],
 )
 def test_fingerprints(digits, good):
     text = f"hosts: a.example\ncertificate: [{{pass: {{fingerprint: '{digits}'}}}}]"
@@ -79,8 +85,11 @@ def test_fingerprints(digits, good):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", f"{PLACE}: says not what to bridge; name `hosts`, such as [\"*.example.org\"], or give rules in `hello`"),
-        ("hello: [{pass: {}}]", f"{PLACE}.hello: no rule of `hello` bridges anything; add a rule `bridge`, or name `hosts`"),
+        ("", f'{PLACE}: says not what to bridge; name `hosts`, such as ["*.example.org"], or give rules in `hello`'),
+        (
+            "hello: [{pass: {}}]",
+            f"{PLACE}.hello: no rule of `hello` bridges anything; add a rule `bridge`, or name `hosts`",
+        ),
         ("hosts: []", f"{PLACE}.hosts: the list is empty; name at least one, or leave the key out"),
         (
             "hosts: a.example\nconnect: [{bridge: {}}]",
@@ -96,23 +105,31 @@ def test_fingerprints(digits, good):
         ),
         (
             "hosts: a.example\ncertificate: [{bridge: {problem: expired}}]",
-            f"{PLACE}.certificate[0].bridge.problem: a broken origin certificate is never hidden behind a good leaf; "
-            "use `pass` or `refuse` for certificates with a problem",
+            (
+                f"{PLACE}.certificate[0].bridge.problem: a broken origin certificate is never hidden behind a good leaf; "
+                "use `pass` or `refuse` for certificates with a problem"
+            ),
         ),
         (
             "hosts: a.example\nconnect: [{pass: {names: b.example}}]",
-            f"{PLACE}.connect[0].pass.names: the condition 'names' is not possible at this point; use it in `hello`: the "
-            "name is in the client hello",
+            (
+                f"{PLACE}.connect[0].pass.names: the condition 'names' is not possible at this point; use it in `hello`: the "
+                "name is in the client hello"
+            ),
         ),
         (
             "hosts: a.example\nhello: [{pass: {issuer: x}}]",
-            f"{PLACE}.hello[0].pass.issuer: the condition 'issuer' is not possible at this point; use it in `certificate`: "
-            "the origin's certificate is not known yet",
+            (
+                f"{PLACE}.hello[0].pass.issuer: the condition 'issuer' is not possible at this point; use it in `certificate`: "
+                "the origin's certificate is not known yet"
+            ),
         ),
         (
             "hosts: a.example\ncertificate: [{pass: {clients: 10.0.0.0/8}}]",
-            f"{PLACE}.certificate[0].pass.clients: the condition 'clients' is not possible at this point; use it in "
-            "`connect` or `hello`",
+            (
+                f"{PLACE}.certificate[0].pass.clients: the condition 'clients' is not possible at this point; use it in "
+                "`connect` or `hello`"
+            ),
         ),
         (
             "hosts: a.example\nconnect: [{pass: {}, look: {}}]",

@@ -27,7 +27,9 @@ def test_one_form(host, expected):
     assert is_literal(canonical(host)) == (expected[:1].isdigit())
 
 
-@pytest.mark.parametrize("host", ["www.example.org", "EXAMPLE.org.", "[::1]", "192.0.2.7", "::ffff:192.0.2.1", "xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "host", ["www.example.org", "EXAMPLE.org.", "[::1]", "192.0.2.7", "::ffff:192.0.2.1", "xn--bcher-kva.example"]
+)
 def test_it_is_the_form_of_the_engine(host):
     assert canonical(host) == canonical_host(host)[0]
 

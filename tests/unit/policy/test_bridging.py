@@ -52,7 +52,9 @@ def test_defaults_of_connect():
 
 
 def test_a_rule_that_bridges_makes_connect_look():
-    bridging = made(fronting="allow", hello=[{"pass": {"hosts": "b.test"}}, {"bridge": {"hosts": ["*.test", "c*.org"]}}])
+    bridging = made(
+        fronting="allow", hello=[{"pass": {"hosts": "b.test"}}, {"bridge": {"hosts": ["*.test", "c*.org"]}}]
+    )
     assert connect(bridging, "a.test").action is LOOK
     assert connect(bridging, "cdn.org").action is LOOK
     assert connect(bridging, "a.org").action is PASS
@@ -222,7 +224,10 @@ def test_what_must_be_bridged_never_passes():
     bridging = made(fronting="allow", hosts=[".example"], pinned=pinned, **rules)
     must = f"{PATH}.bridge.pinned.must_bridge"
     assert connect(bridging, "files.test").action is LOOK
-    assert (connect(bridging, "files.test", "10.9.0.1").action, connect(bridging, "files.test", "10.9.0.1").rule) == (REFUSE, must)
+    assert (connect(bridging, "files.test", "10.9.0.1").action, connect(bridging, "files.test", "10.9.0.1").rule) == (
+        REFUSE,
+        must,
+    )
     assert hello(bridging, "files.example").action is BRIDGE
     assert hello(bridging, "files.test").action is BRIDGE
     assert hello(bridging, "files.test", alpn=("h2",)).action is REFUSE

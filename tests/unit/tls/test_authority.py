@@ -16,10 +16,14 @@ NOW = datetime.now(UTC)
 
 
 def pem(key):
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
-def certificate(key, *, ca=True, usage=True, constraints=True, since=-1, days=10, issuer=None, issuer_key=None, name="CA"):
+def certificate(
+    key, *, ca=True, usage=True, constraints=True, since=-1, days=10, issuer=None, issuer_key=None, name="CA"
+):
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
         x509.CertificateBuilder()
@@ -77,7 +81,10 @@ def test_openssl_takes_it(tmp_path):
     file = tmp_path / "ca.pem"
     file.write_bytes(Authority.create("Example authority", 30).pem)
     done = subprocess.run(
-        ["openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", file, file], capture_output=True, text=True, check=False
+        ["openssl", "verify", "-x509_strict", "-check_ss_sig", "-CAfile", file, file],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

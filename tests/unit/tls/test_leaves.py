@@ -302,9 +302,7 @@ def test_an_intermediate_authority_is_in_the_chain():
     top = signed("Root", root.public_key(), "Root")
     middle = signed("Middle", key.public_key(), "Root")
     content = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (middle, top))
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     chain = x509.load_pem_x509_certificates(get(Leaves(Authority.load(content, pem), DAY, None, 10)).chain)
     assert [one.subject.rfc4514_string() for one in chain] == ["CN=www.example.org", "CN=Middle"]
     chain[0].verify_directly_issued_by(middle)
@@ -319,7 +317,7 @@ def mode(path):
 
 
 def files(directory):
-    return [path for path in directory.rglob("*.pem")]
+    return list(directory.rglob("*.pem"))
 
 
 def test_the_directory_is_private(tmp_path):

@@ -44,7 +44,9 @@ def test_the_facts(tmp_path):
 
 
 def test_names_are_harmless():
-    facts = OriginCertificate.from_der(der(subject="a\n\x1b[31mb", names=[x509.DNSName("A.Example"), x509.RFC822Name("x@y")]))
+    facts = OriginCertificate.from_der(
+        der(subject="a\n\x1b[31mb", names=[x509.DNSName("A.Example"), x509.RFC822Name("x@y")])
+    )
     assert facts.subject.isprintable()
     assert "\n" not in facts.subject
     assert facts.issuer == "O=Example\\, Inc"
