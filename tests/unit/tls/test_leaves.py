@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limen.errors import ConfigError
+from limen.tls import leaf_files
 from limen.tls.authority import Authority, instant, random_serial
 from limen.tls.leaves import Leaves, leaf_name, leaves_directory
 from limen.tls.origin_certificate import OriginCertificate
@@ -385,12 +386,15 @@ def test_a_lost_key_is_made_anew(tmp_path):
 
 def test_a_stale_file_is_replaced(tmp_path, clock):
     directory = tmp_path / "leaves"
-    get(Leaves(AUTHORITY, DAY, directory, 10, clock=clock))
+    first = Leaves(AUTHORITY, DAY, directory, 10, clock=clock)
+    second = Leaves(AUTHORITY, DAY, directory, 10, clock=clock)
+    get(first)
     clock.now += DAY - 60
-    leaves = Leaves(AUTHORITY, DAY, directory, 10, clock=clock)
-    pair = get(leaves)
-    assert leaves.minted == 1
-    assert get(Leaves(AUTHORITY, DAY, directory, 10, clock=clock)) == pair
+    pair = get(second)
+    assert second.minted == 1
+    # and its memory of the old one helps nobody: the first takes what the second has left there
+    assert get(first) == pair
+    assert first.minted == 1
     assert len(files(directory)) == 1
 
 
@@ -415,6 +419,31 @@ def test_a_disk_that_takes_nothing_costs_only_the_memory_of_it(tmp_path, monkeyp
     monkeypatch.setattr(os, "open", full)
     assert san(get(leaves))
     assert "No space left" in caplog.text
+
+
+def test_what_is_over_is_removed(tmp_path, clock):
+    directory = tmp_path / "leaves"
+    get(Leaves(AUTHORITY, DAY, directory, 10, clock=clock))
+    (path,) = files(directory)
+    os.utime(path, (clock.now, clock.now))
+    Leaves(AUTHORITY, DAY, directory, 10, clock=clock)
+    assert files(directory) == [path]
+    clock.now += DAY + 1
+    Leaves(AUTHORITY, DAY, directory, 10, clock=clock)
+    assert files(directory) == []
+    assert len(list(directory.rglob("leaf.key"))) == 1
+
+
+def test_the_disk_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(leaf_files, "MOST_FILES", 10)
+    leaves = Leaves(AUTHORITY, DAY, tmp_path / "leaves", 10)
+    for number in range(50):
+        leaves.make(f"h{number}.example")
+        assert len(files(tmp_path / "leaves")) <= 10
+    # the newest is there
+    again = Leaves(AUTHORITY, DAY, tmp_path / "leaves", 10)
+    again.make("h49.example")
+    assert again.minted == 0
 
 
 def test_where_they_are_kept(monkeypatch):
