@@ -56,6 +56,14 @@ class OriginCertificate:
     """Unix time."""
 
     @classmethod
+    def of(cls, der: bytes) -> Self | None:
+        """As `from_der`; None for what cannot be read, such as the nothing of an origin that showed no certificate."""
+        try:
+            return cls.from_der(der)
+        except ValueError:
+            return None
+
+    @classmethod
     def from_der(cls, der: bytes) -> Self:
         """The facts of a certificate in DER. Raises ValueError for what is no certificate.
 

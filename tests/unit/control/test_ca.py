@@ -1,7 +1,6 @@
-"""`limen ca`, and what the admin address shows of bridging."""
+"""`limen ca`, and the authorities on the admin address."""
 
 import html.parser
-import json
 import plistlib
 import re
 import stat
@@ -17,7 +16,6 @@ from limen.control.admin import bridging
 from limen.control.cli import main
 from limen.control.commands.ca import _FORMS
 from limen.tls.authority import Authority
-from limen.tls.pinning import Learnt
 
 
 @pytest.fixture
@@ -187,23 +185,3 @@ def test_a_certificate_that_went_away_is_told(tmp_path):
     (section,) = authorities(tmp_path, "ca.pem")
     (tmp_path / "ca.pem").unlink()
     assert "cannot read" in bridging.page([section])
-
-
-def test_pins_are_json():
-    entry = Learnt("a.example", ("10.0.0.1", "10.0.0.2"), "unknown_ca", 1000.0, 4600.0)
-    shown = json.loads(json.dumps(bridging.pins({"office": [entry], "guests": []}, now=1600.5)))
-    assert shown == {
-        "listeners": {
-            "office": [
-                {
-                    "host": "a.example",
-                    "clients": ["10.0.0.1", "10.0.0.2"],
-                    "alert": "unknown_ca",
-                    "since": 1000.0,
-                    "until": 4600.0,
-                    "left": 2999.5,
-                }
-            ],
-            "guests": [],
-        }
-    }

@@ -59,6 +59,8 @@ def test_names_are_harmless():
 def test_what_is_no_certificate(raw):
     with pytest.raises(ValueError, match="not a certificate"):
         OriginCertificate.from_der(raw)
+    assert OriginCertificate.of(raw) is None
+    assert OriginCertificate.of(GOOD) == OriginCertificate.from_der(GOOD)
 
 
 GOOD = der(names=[x509.DNSName("www.example.org")])

@@ -1,8 +1,7 @@
-"""What the admin address shows of bridging: the authorities for installation, and the hosts learnt to pin.
+"""The authorities of bridging, as the admin address serves them for installation.
 
     /ca             a page with names, fingerprints and links
     /ca/NAME.pem    the certificate; NAME.crt is the same in DER
-    /bridge/pins    what `pins` renders, as JSON
 
 Certificates are read, parsed and written again: whatever else stands in the file, such as a key, stays there.
 """
@@ -11,9 +10,8 @@ from __future__ import annotations
 
 import html
 import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from limen.config.models.bridge import BridgeAuthority
-    from limen.tls.pinning import Learnt
 
 PEM_TYPE = "application/x-pem-file"
 DER_TYPE = "application/x-x509-ca-cert"
@@ -99,17 +96,3 @@ def _certificate(authority: BridgeAuthority) -> x509.Certificate:
     from limen.tls.authority import certificate_of, read_file
 
     return certificate_of(read_file(Path(authority.certificate)))
-
-
-def pins(learnt: Mapping[str, Iterable[Learnt]], now: float | None = None) -> dict[str, object]:
-    """The content of `/bridge/pins`: by listener, the hosts that pass because their clients refused the leaf."""
-    instant = time.time() if now is None else now
-    return {
-        "listeners": {
-            listener: [
-                {**asdict(entry), "clients": list(entry.clients), "left": round(max(0.0, entry.until - instant), 3)}
-                for entry in entries
-            ]
-            for listener, entries in learnt.items()
-        }
-    }

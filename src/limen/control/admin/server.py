@@ -84,6 +84,7 @@ class Doors:
 
     async def _pins(self, _: web.Request) -> web.Response:
         return _json({"learnt": [dict(one) for one in self._administered.pins()]})
+
     async def _authorities(self, _: web.Request) -> web.Response:
         authorities = self._administered.authorities()
         if not authorities:
