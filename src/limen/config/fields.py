@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from limen.config.addresses import parse_address, parse_host
+from limen.config.addresses import Address, parse_address, parse_host
 from limen.config.refusal import Refused, shown
 
 TOKEN_PATTERN = r"^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$"  # noqa: S105 a token of HTTP
@@ -105,10 +105,19 @@ def parse_target_host(text: str) -> str:
     if "*" in text or "?" in text:
         if not re.fullmatch(r"[A-Za-z0-9_.*?-]+", text, re.ASCII):
             raise Refused(f"{shown(text)} is not a host pattern", "letters, digits, dots, hyphens, * and ? only")
+        if text.startswith("*.") and not re.search(r"[*?]", text[2:]):
+            return "*." + _parent(text[2:], text)
         return text.lower()
     if text.startswith("."):
-        return "." + parse_host(text[1:], text)
+        return "." + _parent(text[1:], text)
     return parse_host(text)
+
+
+def _parent(name: str, whole: str) -> str:
+    host = parse_host(name, whole)
+    if Address(host).ip is not None:
+        raise Refused(f"{shown(whole)} is not a host pattern", "no names lie below an address")
+    return host
 
 
 def parse_origin_host(text: str) -> str:

@@ -12,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limen.config.hosts import HostSet, canonical, is_literal
+from limen.config import hosts as written
+from limen.config.hosts import HostSet, is_literal
+from limen.engine.addresses import canonical_host
 from limen.policy.points import Action, Asked, certificate_rules, connect_rules, hello_rules
 from limen.tls.pinning import Pinning
 
@@ -141,6 +143,16 @@ class Bridging:
         if verdict.action is Action.PASS and self.pinning.must_bridge(host):
             return Verdict(Action.REFUSE, f"{self._path}.pinned.must_bridge")
         return verdict
+
+
+def canonical(host: str) -> str:
+    """The form of a host that rules see. The engine's reading, for which 0x7f000001 and 127.1 are addresses: otherwise
+    one could be named past a rule.
+    """
+    try:
+        return canonical_host(host)[0]
+    except ValueError:
+        return written.canonical(host)
 
 
 def effective_host(host: str, name: str) -> str:

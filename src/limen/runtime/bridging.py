@@ -93,7 +93,7 @@ class Gate:
     ) -> None:
         """At the origin's certificate."""
         problem = "client_certificate_wanted" if asked else problem_of(verdict) if der else "other"
-        facts = OriginCertificate.from_der(der) if der else None
+        facts = OriginCertificate.of(der)
         shown = effective_host(host, name)
         decided = self._bridging.at_certificate(shown, facts, problem)
         if problem:

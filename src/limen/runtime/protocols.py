@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import socket
 
+    from limen.config.models.bridge import BridgeAuthority
     from limen.runtime.reload import ReloadReport
 
 Log = Callable[[str, str], None]
@@ -98,6 +99,9 @@ class Administered(Protocol):
 
     def metrics(self) -> bytes:
         """The Prometheus exposition; may be called in a thread."""
+
+    def authorities(self) -> tuple[BridgeAuthority, ...]:
+        """The authorities of the listeners that bridge, each once; empty where none does."""
 
     async def reload(self) -> ReloadReport:
         """Reads the configuration again and puts it in force. Raises ReloadFailed."""

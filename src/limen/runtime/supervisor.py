@@ -42,9 +42,11 @@ from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, conf
 from limen.runtime.report import report
 from limen.runtime.upkeep import Upkeep
 from limen.runtime.worker import DEFAULT_CORE
+from limen.tls.bridge_files import authorities_of
 
 if TYPE_CHECKING:
     from limen.config import Config
+    from limen.config.models.bridge import BridgeAuthority
 
 _log = logging.getLogger("limen.supervisor")
 
@@ -439,6 +441,10 @@ class Supervisor:
     def metrics(self) -> bytes:
         """The Prometheus exposition of the board."""
         return b"" if self._board is None else self._board.exposition(self._estate)
+
+    def authorities(self) -> tuple[BridgeAuthority, ...]:
+        """Those that the revision in force bridges with."""
+        return () if self._held is None else authorities_of(self._held.revision.config)
 
     @property
     def _estate(self) -> Estate:

@@ -2,6 +2,7 @@
 
 Nouns: *certificate* (a chain with its key, and what is known of it), *names* (which certificates serve a host),
 *material* (all bytes that a configuration's TLS needs), *store* (reads material, and keeps what has not changed),
-*tickets* (session ticket keys), *watch* (notices changed files), *profile* (versions and ciphers). Called by control
-and runtime; knows the configuration, not the engine.
+*tickets* (session ticket keys), *watch* (notices changed files), *profile* (versions and ciphers). Of bridging:
+*authority* (signs), *leaf* (what it signs, one per host), *pinning* (hosts that pass). Called by policy, control and
+runtime; knows the configuration, not the engine.
 """

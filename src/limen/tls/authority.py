@@ -137,6 +137,11 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
+    def chain_pem(self) -> bytes:
+        """The certificate and those above it, as `load` takes them."""
+        return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in self._chain)
+
+    @property
     def key_pem(self) -> bytes:
         """The private key, not encrypted: for `limen ca create` only."""
         return key_pem(self._key)
@@ -158,32 +163,33 @@ def key_pem(key: SigningKey) -> bytes:
 
 def read_file(path: Path) -> bytes:
     """The content of a file. Raises ConfigError."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    if len(content) > LARGEST_FILE:
-        raise ConfigError(f"{path} is larger than 1 MiB", hint="name a PEM file")
-    return content
+    return _read(path, secret=False)
 
 
 def read_key(path: Path) -> bytes:
     """The content of a key file that only its owner may read. Raises ConfigError."""
+    return _read(path, secret=True)
+
+
+def _read(path: Path, *, secret: bool) -> bytes:
     try:
         with path.open("rb") as file:
             # of the file that is open, so that nobody changes it in between
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise ConfigError(
-                    f"others than its owner may use the key {path} (mode {mode:04o})", hint=f"chmod 600 {path}"
-                )
+            if secret and mode & 0o077:
+                message = f"others than its owner may use the key {path} (mode {mode:04o})"
+                raise ConfigError(message, hint=f"chmod 600 {path}")
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
     if len(content) > LARGEST_FILE:
         raise ConfigError(f"{path} is larger than 1 MiB", hint="name a PEM file")
     return content
+
+
+def certificate_of(content: bytes) -> x509.Certificate:
+    """The first certificate of a PEM file. Raises ConfigError."""
+    return _parsed_chain(content)[0]
 
 
 def _usage() -> x509.KeyUsage:
@@ -203,7 +209,7 @@ def _usage() -> x509.KeyUsage:
 def _parsed_chain(content: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(content)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise ConfigError(
             "the authority's certificate is no PEM certificate", hint="`limen ca create` makes one"
         ) from None

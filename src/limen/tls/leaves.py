@@ -3,22 +3,17 @@
     get --> memory --> one flight per host --> directory --> minted, linked into the directory
 
 All leaves of an authority have one key, so that minting is one signature. Between processes the link decides: it is
-made exclusively, and who comes second takes what the first one made. File names are digests; a host never becomes one.
+made exclusively, and who comes second takes what the first one made (leaf_files).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import ipaddress
-import logging
-import os
-import stat
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,21 +24,34 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from limen.config.addresses import parse_host
+from limen.config.bridge import STATE
 from limen.config.hosts import canonical, is_literal
 from limen.errors import ConfigError
-from limen.tls.authority import BACKDATED, LARGEST_FILE, Authority, instant, key_pem, random_serial
+from limen.tls.authority import BACKDATED, Authority, instant, key_pem, random_serial
+from limen.tls.leaf_files import LeafFiles
 from limen.tls.material import Pair
+from limen.tls.state import state_directory
 
 if TYPE_CHECKING:
     from limen.tls.origin_certificate import OriginCertificate
-
-_log = logging.getLogger("limen.tls")
 
 _LONGEST_NAME = 253
 _LONGEST_COMMON_NAME = 64  # ub-common-name of RFC 5280
 _RENEWED = 0.2
 """Part of the lifetime before the end, in which a leaf is made anew; a day at most."""
 _DAY = 86400.0
+
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def leaf_name(host: str) -> str:
@@ -60,6 +68,13 @@ def leaf_name(host: str) -> str:
     if len(name) > _LONGEST_NAME:
         raise ValueError(f"the host has more than {_LONGEST_NAME} characters")
     return name
+
+
+def leaves_directory(setting: str | None) -> Path | None:
+    """The directory that `leaves.directory` of a configuration means."""
+    if setting is None:
+        return None
+    return state_directory() / "leaves" if setting == STATE else Path(setting)
 
 
 class Leaves:
@@ -87,8 +102,8 @@ class Leaves:
         self._flights: dict[str, asyncio.Task[tuple[Pair, float]]] = {}
         self._counting = threading.Lock()
         self._minted = 0
-        self._place = None if directory is None else _private_directory(directory, authority.fingerprint[:32])
-        self._key = ec.generate_private_key(ec.SECP256R1()) if self._place is None else _kept_key(self._place)
+        self._files = None if directory is None else LeafFiles(directory, authority.fingerprint[:32], lifetime, clock)
+        self._key = ec.generate_private_key(ec.SECP256R1()) if self._files is None else self._files.key()
         self._key_pem = key_pem(self._key)
         self._public = self._key.public_key()
         self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._public)
@@ -154,17 +169,16 @@ class Leaves:
 
         Blocking, and safe from several threads. Raises ConfigError once the authority has expired.
         """
-        if self._place is None:
+        if self._files is None:
             return self._pair(*self._mint(name, origin))
-        path = self._place / f"{hashlib.sha256(name.encode()).hexdigest()}.pem"
-        content = _content(path)
+        content = self._files.read(name)
         kept = self._judged(content, name)
         if kept is not None and not self._is_stale(kept[1], origin):
             return self._pair(*kept)
         minted = self._mint(name, origin)
-        if not _stored(path, minted[0], replace=content is not None):
+        if not self._files.store(name, minted[0], replace=content is not None):
             # another process was faster
-            winner = self._judged(_content(path), name)
+            winner = self._judged(self._files.read(name), name)
             if winner is not None and not self._is_stale(winner[1], origin):
                 return self._pair(*winner)
         return self._pair(*minted)
@@ -180,7 +194,7 @@ class Leaves:
             parsed = x509.load_pem_x509_certificate(content)
             parsed.verify_directly_issued_by(self._authority.certificate)
             names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
+        except _UNREADABLE:
             return None
         if list(names) != [_general_name(name)] or parsed.public_key() != self._public:
             return None
@@ -239,97 +253,3 @@ def _issuer_identifier(certificate: x509.Certificate) -> x509.AuthorityKeyIdenti
     except x509.ExtensionNotFound:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(certificate.public_key())  # type: ignore[arg-type]
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
-
-
-# Files ----------------------------------------------------------------------------------------------------------------
-
-
-def _private_directory(directory: Path, name: str) -> Path:
-    """`name` in `directory`, both made if needed, and used by nobody else. Raises ConfigError."""
-    place = directory / name
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        for one in (directory, place):
-            one.mkdir(mode=0o700, exist_ok=True)
-            found = one.stat()
-            if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
-                raise ConfigError(f"others may use the directory of leaves {one}", hint=f"chmod 700 {one}, and own it")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(f"cannot use the directory of leaves {directory}: {reason}") from None
-    return place
-
-
-def _kept_key(place: Path) -> ec.EllipticCurvePrivateKey:
-    """The key of the leaves: that of the directory, or a new one put there. Raises ConfigError."""
-    path = place / "leaf.key"
-    try:
-        for _ in range(3):
-            try:
-                key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-            except FileNotFoundError:
-                _link(path, key_pem(ec.generate_private_key(ec.SECP256R1())))
-                continue
-            except (ValueError, TypeError, UnsupportedAlgorithm):
-                key = None
-            if isinstance(key, ec.EllipticCurvePrivateKey):
-                return key
-            # spoilt: the leaves made with it are made anew as they are asked for
-            _replace(path, key_pem(ec.generate_private_key(ec.SECP256R1())))
-    except OSError as error:
-        raise ConfigError(f"cannot use {path}: {(error.strerror or str(error)).lower()}") from None
-    raise ConfigError(f"cannot keep a key in {path}", hint="remove the file")
-
-
-def _content(path: Path) -> bytes | None:
-    """What a file holds; None if it is not there, empty if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_FILE)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return b""
-
-
-def _stored(path: Path, content: bytes, *, replace: bool) -> bool:
-    """Puts a leaf there; False if another process did so before. A disk that takes nothing costs only the memory of it.
-
-    What was stale or spoilt is replaced: the last writer wins, and each of them wrote a good one.
-    """
-    try:
-        if not replace:
-            return _link(path, content)
-        _replace(path, content)
-    except OSError as error:
-        _log.warning("cannot keep a leaf in %s: %s", path.parent, error.strerror or error)
-    return True
-
-
-def _written(path: Path, content: bytes) -> Path:
-    temporary = path.with_name(f".{os.getpid()}-{os.urandom(8).hex()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-    except OSError:
-        temporary.unlink()
-        raise
-    return temporary
-
-
-def _link(path: Path, content: bytes) -> bool:
-    """Puts a whole file there, unless there is one; False then."""
-    temporary = _written(path, content)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-    return True
-
-
-def _replace(path: Path, content: bytes) -> None:
-    os.replace(_written(path, content), path)

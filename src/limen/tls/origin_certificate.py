@@ -6,12 +6,14 @@ The certificate comes from a stranger: nothing of it may end a log line or a pro
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.utils import CryptographyDeprecationWarning
 
 _LONGEST_NAME = 512
 _MOST_NAMES = 1000
@@ -31,7 +33,6 @@ _PROBLEMS = {
     27: "untrusted",
     28: "untrusted",  # rejected
     62: "name_mismatch",
-    63: "name_mismatch",
     64: "name_mismatch",  # address
 }
 
@@ -55,15 +56,26 @@ class OriginCertificate:
     """Unix time."""
 
     @classmethod
+    def of(cls, der: bytes) -> Self | None:
+        """As `from_der`; None for what cannot be read, such as the nothing of an origin that showed no certificate."""
+        try:
+            return cls.from_der(der)
+        except ValueError:
+            return None
+
+    @classmethod
     def from_der(cls, der: bytes) -> Self:
         """The facts of a certificate in DER. Raises ValueError for what is no certificate.
 
         Names that cannot be read are empty: the fingerprint, and whether the certificate holds, do not need them.
         """
         try:
-            parsed = x509.load_der_x509_certificate(der)
+            with warnings.catch_warnings():
+                # what the library dislikes of a stranger's certificate is nothing that we could mend
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                parsed = x509.load_der_x509_certificate(der)
             not_after = int(parsed.not_valid_after_utc.timestamp())
-        except (ValueError, UnsupportedAlgorithm, OverflowError) as error:
+        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, OverflowError) as error:
             raise ValueError(f"not a certificate: {error}") from None
         return cls(
             subject=_name(parsed, "subject"),

@@ -134,3 +134,9 @@ def test_hooks(text):
 def test_no_hooks(text):
     with pytest.raises(Refused):
         fields.parse_hook(text)
+
+
+@pytest.mark.parametrize("text", ["*.", "*..example", ".", "*.192.0.2.1", ".192.0.2.1", ".0.0.0.0"])
+def test_target_hosts_that_no_table_takes(text):
+    with pytest.raises(Refused):
+        fields.parse_target_host(text)

@@ -162,7 +162,7 @@ CASES = {
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
-        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, open, hooks, hook_timeout, body, timeouts, request, response",
+        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, bridge, fronting, open, hooks, hook_timeout, body, timeouts, request, response",
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",

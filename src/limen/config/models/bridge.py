@@ -118,7 +118,7 @@ class Bridge(Section):
         "origins that want a client certificate passed, and all others refused.",
     )
     pinned: Pinned = Field(default_factory=Pinned, description="Hosts that pass because their clients pin.")
-    leaves: Leaves = Field(default_factory=Leaves, description="The certificates made for bridged hosts.")
+    leaves: Leaves = Field(default_factory=Leaves, description="How leaves are made and kept.")
     tls: BridgeTls = Field(default_factory=BridgeTls, description="TLS towards the origins.")
 
     @model_validator(mode="after")

@@ -201,7 +201,9 @@ class CertificateRule(PointRule):
         alias="pass",
         description="Carry the bytes as they are: the client judges the certificate itself.",
     )
-    refuse: CertificateCondition | None = Field(default=None, description="Close the tunnel.")
+    refuse: CertificateCondition | None = Field(
+        default=None, description="Answer inside the tunnel with an error of our own."
+    )
 
     @property
     def condition(self) -> CertificateCondition:

@@ -1,7 +1,7 @@
 """The admin server on aiohttp: this file is the only one that knows it.
 
 Two doors with the same resources: the control socket (mode 0600, its file mode is the guard) and, if configured, the
-admin address (see guard). GET /healthz /status /metrics; POST /reload /drain.
+admin address (see guard). GET /healthz /status /metrics, and /ca where a listener bridges; POST /reload /drain.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import socket
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from limen.control.admin import bridging
 from limen.control.admin.guard import Request, refusal
+from limen.errors import ConfigError
 from limen.observe.exposition import CONTENT_TYPE as EXPOSITION_TYPE
 from limen.runtime.protocols import Administered
 from limen.runtime.reload import ReloadFailed
@@ -23,7 +25,11 @@ _log = logging.getLogger("limen.admin")
 
 _CONTENT_LIMIT = 16 * 1024
 # Nothing may make a response of this server something else than what it says it is.
-_FIELDS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_FIELDS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
 
 
 class Doors:
@@ -59,6 +65,8 @@ class Doors:
         application.router.add_get("/status", self._status)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/bridge/pins", self._pins)
+        application.router.add_get("/ca", self._authorities)
+        application.router.add_get("/ca/{file}", self._authority)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/drain", self._drain)
         return application
@@ -76,6 +84,22 @@ class Doors:
 
     async def _pins(self, _: web.Request) -> web.Response:
         return _json({"learnt": [dict(one) for one in self._administered.pins()]})
+
+    async def _authorities(self, _: web.Request) -> web.Response:
+        authorities = self._administered.authorities()
+        if not authorities:
+            raise web.HTTPNotFound
+        return web.Response(text=await asyncio.to_thread(bridging.page, authorities), content_type="text/html")
+
+    async def _authority(self, request: web.Request) -> web.Response:
+        authorities = self._administered.authorities()
+        try:
+            found = await asyncio.to_thread(bridging.download, authorities, request.match_info["file"])
+        except ConfigError as error:
+            return _json({"error": str(error)}, status=503)
+        if found is None:
+            raise web.HTTPNotFound
+        return web.Response(body=found.content, content_type=found.content_type)
 
     async def _reload(self, _: web.Request) -> web.Response:
         try:
@@ -100,7 +124,7 @@ class Doors:
 
 @web.middleware
 async def _answering(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every answer of ours is JSON with the fixed fields, errors too; nothing of a defect reaches the client."""
+    """Every answer of ours has the fixed fields; errors are JSON, and nothing of a defect reaches the client."""
     try:
         response = await handler(request)
     except web.HTTPException as error:
