@@ -96,9 +96,7 @@ def encode(revision: Revision, known: Collection[bytes] = ()) -> bytes:
     config = revision.config.model_copy(update={"listeners": bare})
     pairs = revision.material.pairs
     fresh = [(pair.chain, pair.key) for digest, pair in pairs.items() if digest not in known]
-    packed = tuple(
-        _dump(fresh[start : start + _PAIRS_PER_STEP]) for start in range(0, len(fresh), _PAIRS_PER_STEP)
-    )
+    packed = tuple(_dump(fresh[start : start + _PAIRS_PER_STEP]) for start in range(0, len(fresh), _PAIRS_PER_STEP))
     bare_revision = replace(revision, config=config, material=_without_pairs(revision.material))
     return _dump(_Payload(bare_revision, routes, tuple(pairs), packed))
 

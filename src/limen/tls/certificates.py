@@ -150,7 +150,9 @@ def _unmatched(certificates: list[x509.Certificate], private: PrivateKeyTypes) -
     for number, certificate in enumerate(certificates):
         if certificate.public_key() == public:
             return Unusable(
-                "chain", f"has the key's certificate in place {number + 1}", "put it first, those that lead on behind it"
+                "chain",
+                f"has the key's certificate in place {number + 1}",
+                "put it first, those that lead on behind it",
             )
     return Unusable("key", "is not the key of the certificate", "check that both files belong together")
 

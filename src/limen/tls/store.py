@@ -23,7 +23,7 @@ LARGEST_LIST = 64 * 1024 * 1024
 _UNSETTLED = 2_000_000_000
 
 Signature = tuple[int, int, int, int]
-"""When a file was changed (nanoseconds), its size, its inode and its device: a replaced or rewritten one has another."""
+"""When a file was changed (nanoseconds), its size, inode and device: a rewritten or replaced one has another."""
 
 
 def signature(path: str) -> Signature | None:
