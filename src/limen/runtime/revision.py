@@ -129,13 +129,15 @@ def unpack(payload: bytes, kept: Parts, parts: Parts) -> Steps[Revision]:
         listeners.append(listener.model_copy(update={"routes": tuple(routes)}) if pieces else listener)
     fresh: dict[bytes, Pair] = {}
     for piece in found.pairs:
-        fresh |= {pair.digest: pair for chain, key in _load(piece) if (pair := Pair.of(chain, key))}
+        for chain, key in _load(piece):
+            pair = Pair.of(chain, key)
+            fresh[pair.digest] = pair
         yield
     for digest in found.digests:
-        pair = kept.pairs.get(digest) or fresh.get(digest)
-        if pair is None:
+        known = kept.pairs.get(digest) or fresh.get(digest)
+        if known is None:
             raise PartsMissing(f"pair {digest.hex()} was not sent")
-        parts.pairs[digest] = pair
+        parts.pairs[digest] = known
     config = revision.config.model_copy(update={"listeners": tuple(listeners)})
     return replace(revision, config=config, material=replace(revision.material, pairs=parts.pairs))
 

@@ -275,7 +275,7 @@ class _Gathering:
         file = origin[1]
         self._paths.add(file)
         try:
-            return self._store.content(file, largest=largest).bytes
+            return self._store.content(file, largest=largest).text
         except Unreadable as error:
             self._findings.append(Finding(path, f"{file}: {error}", warning=origin in self._before.good))
             return None

@@ -40,13 +40,13 @@ def test_a_file_just_written_is_not_believed(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"one")
     store = Store()
-    assert store.content(str(path)).bytes == b"one"
+    assert store.content(str(path)).text == b"one"
     before = os.stat(path)
     with path.open("r+b") as file:
         file.write(b"two")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert signature(str(path)) == (before.st_mtime_ns, 3, before.st_ino, before.st_dev)
-    assert store.content(str(path)).bytes == b"two"
+    assert store.content(str(path)).text == b"two"
 
 
 def test_what_cannot_be_read(tmp_path, files):
