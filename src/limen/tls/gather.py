@@ -16,8 +16,8 @@ from limen.config.models.tls import Tickets
 from limen.config.refusal import shown
 from limen.errors import ConfigError
 from limen.tls import self_signed
-from limen.tls.authority import Authority
 from limen.tls.authorities import Trouble, authorities_troubles, revocation_troubles
+from limen.tls.authority import Authority
 from limen.tls.certificates import Certificate, Flaw
 from limen.tls.material import BridgeMaterial, Expiry, ListenerMaterial, Material, UpstreamMaterial
 from limen.tls.names import assign
@@ -91,11 +91,11 @@ class _Gathering:
             if upstream.tls is not None
         }
         bridges = {
-            number: made
+            number: bridge
             for number, listener in enumerate(config.listeners)
             if listener.forward is not None
             and listener.forward.bridge is not None
-            and (made := self._bridge(("listeners", number, "forward", "bridge"), listener.forward.bridge))
+            and (bridge := self._bridge(("listeners", number, "forward", "bridge"), listener.forward.bridge))
         }
         pairs = {digest: certificate.pair for digest, certificate in self._certificates.items()}
         return Gathered(
