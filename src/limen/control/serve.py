@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import limen
 from limen.config import read
 from limen.control.admin.server import Doors
+from limen.runtime.pacing import uncollected
 from limen.runtime.provision import Loaded, Provision
 from limen.runtime.supervisor import Options, Supervisor
 from limen.runtime.worker import DEFAULT_CORE
@@ -30,7 +31,9 @@ def serve_file(path: str | os.PathLike[str], *, core: str = DEFAULT_CORE) -> int
         return provision.load(read(absolute))
 
     options = Options(load=load, name=str(absolute), base=str(absolute.parent), core=core, version=limen.__version__)
-    return _serve(load(), options, provision)
+    with uncollected():
+        loaded = load()
+    return _serve(loaded, options, provision)
 
 
 def serve(config: Config, *, name: str = "", core: str = DEFAULT_CORE, ready: Callable[[], None] = lambda: None) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limen.tls.gather import Gathered
     from limen.tls.store import Store
 
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration that has passed all checks, and what its TLS needs."""

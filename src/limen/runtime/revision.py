@@ -96,9 +96,7 @@ def encode(revision: Revision, known: Collection[bytes] = ()) -> bytes:
     config = revision.config.model_copy(update={"listeners": bare})
     pairs = revision.material.pairs
     fresh = [(pair.chain, pair.key) for digest, pair in pairs.items() if digest not in known]
-    packed = tuple(
-        _dump(fresh[start : start + _PAIRS_PER_STEP]) for start in range(0, len(fresh), _PAIRS_PER_STEP)
-    )
+    packed = tuple(_dump(fresh[start : start + _PAIRS_PER_STEP]) for start in range(0, len(fresh), _PAIRS_PER_STEP))
     bare_revision = replace(revision, config=config, material=_without_pairs(revision.material))
     return _dump(_Payload(bare_revision, routes, tuple(pairs), packed))
 
@@ -131,13 +129,15 @@ def unpack(payload: bytes, kept: Parts, parts: Parts) -> Steps[Revision]:
         listeners.append(listener.model_copy(update={"routes": tuple(routes)}) if pieces else listener)
     fresh: dict[bytes, Pair] = {}
     for piece in found.pairs:
-        fresh |= {pair.digest: pair for chain, key in _load(piece) if (pair := Pair.of(chain, key))}
+        for chain, key in _load(piece):
+            pair = Pair.of(chain, key)
+            fresh[pair.digest] = pair
         yield
     for digest in found.digests:
-        pair = kept.pairs.get(digest) or fresh.get(digest)
-        if pair is None:
+        known = kept.pairs.get(digest) or fresh.get(digest)
+        if known is None:
             raise PartsMissing(f"pair {digest.hex()} was not sent")
-        parts.pairs[digest] = pair
+        parts.pairs[digest] = known
     config = revision.config.model_copy(update={"listeners": tuple(listeners)})
     return replace(revision, config=config, material=replace(revision.material, pairs=parts.pairs))
 

@@ -7,10 +7,11 @@ parsed once in the life of a supervisor.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,6 +24,7 @@ from limen.tls.material import Pair
 from limen.tls.names import names_of
 
 _KEY = re.compile(rb"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----.+?-----END \1-----[^\n]*\n?", re.DOTALL)
+_END = b"-----END CERTIFICATE-----"
 _SMALLEST_RSA = 2048
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 # Collisions have been made (RFC 6151, RFC 9155).
@@ -92,28 +94,27 @@ def parse(chain: bytes, key: bytes) -> Certificate:
     private = _read_key(key)
     if private.public_key() != leaf.public_key():
         raise _unmatched(certificates, private)
-    for number, certificate in enumerate(certificates):
-        if not (number and certificate.issuer == certificate.subject):
-            _demand_strength(certificate, number)
+    _demand_strength(leaf)
     try:
         extensions = leaf.extensions
     except ValueError as error:
         raise Unusable("chain", f"has extensions that cannot be read: {error}") from None
-    names, odd = names_of(extensions)
+    found = {type(extension.value): extension.value for extension in extensions}
+    names, odd = names_of(found.get(x509.SubjectAlternativeName))
     flaws = [Flaw("chain", f"has a name that no client asks for: {name}", warning=True) for name in odd]
     flaws += _order(certificates)
-    for_servers, for_clients = _usage(extensions)
-    responder, must_staple = _stapling(extensions)
+    usage = found.get(x509.ExtendedKeyUsage)
+    responder, must_staple = _stapling(found)
     # a root at the end is nobody's concern: clients have their own
-    counted = [one for number, one in enumerate(certificates) if not number or one.issuer != one.subject]
+    counted = [leaf, *(one for one in certificates[1:] if one.issuer != one.subject)]
     return Certificate(
         pair=Pair.of(chain, key),
         kind=_kind(leaf.public_key()),
         names=names,
         not_before=int(max(one.not_valid_before_utc for one in counted).timestamp()),
         not_after=int(min(one.not_valid_after_utc for one in counted).timestamp()),
-        for_servers=for_servers,
-        for_clients=for_clients,
+        for_servers=usage is None or _allows(usage, ExtendedKeyUsageOID.SERVER_AUTH),
+        for_clients=usage is None or _allows(usage, ExtendedKeyUsageOID.CLIENT_AUTH),
         responder=responder,
         must_staple=must_staple,
         flaws=tuple(flaws),
@@ -121,12 +122,29 @@ def parse(chain: bytes, key: bytes) -> Certificate:
 
 
 def read_chain(chain: bytes) -> list[x509.Certificate]:
-    """The certificates of a PEM text, in order, at least one. Raises Unusable."""
-    if b"-----BEGIN" not in chain:
+    """The certificates of a PEM text, in order, at least one; all but the first are strong. Raises Unusable."""
+    end = chain.find(_END) + len(_END)
+    if end < len(_END):
         hint = "convert it: openssl x509 -inform der -in FILE" if chain[:1] == b"\x30" else ""
         raise Unusable("chain", "holds no certificate in PEM form", hint)
+    return [*_read(chain[:end]), *_read_issuers(chain[end:])]
+
+
+@lru_cache(maxsize=32)
+def _read_issuers(text: bytes) -> tuple[x509.Certificate, ...]:
+    """What follows the leaf: of ten thousand certificates most have the same."""
+    if _END not in text:
+        return ()
+    certificates = _read(text)
+    for number, certificate in enumerate(certificates, 2):
+        if certificate.issuer != certificate.subject:
+            _demand_strength(certificate, number)
+    return tuple(certificates)
+
+
+def _read(text: bytes) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(chain)
+        return x509.load_pem_x509_certificates(text)
     except ValueError as error:
         raise Unusable("chain", f"holds no certificate that can be read: {_first_line(error)}") from None
 
@@ -150,13 +168,15 @@ def _unmatched(certificates: list[x509.Certificate], private: PrivateKeyTypes) -
     for number, certificate in enumerate(certificates):
         if certificate.public_key() == public:
             return Unusable(
-                "chain", f"has the key's certificate in place {number + 1}", "put it first, those that lead on behind it"
+                "chain",
+                f"has the key's certificate in place {number + 1}",
+                "put it first, those that lead on behind it",
             )
     return Unusable("key", "is not the key of the certificate", "check that both files belong together")
 
 
-def _demand_strength(certificate: x509.Certificate, number: int) -> None:
-    which = f"certificate {number + 1} of it has" if number else "has"
+def _demand_strength(certificate: x509.Certificate, number: int = 1) -> None:
+    which = f"certificate {number} of it has" if number > 1 else "has"
     try:
         public = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -195,34 +215,19 @@ def _order(certificates: list[x509.Certificate]) -> Iterator[Flaw]:
             return
 
 
-def _usage(extensions: x509.Extensions) -> tuple[bool, bool]:
-    try:
-        usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True, True
-    anything = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
-    return (
-        anything or ExtendedKeyUsageOID.SERVER_AUTH in usage,
-        anything or ExtendedKeyUsageOID.CLIENT_AUTH in usage,
-    )
+def _allows(usage: x509.ExtendedKeyUsage, purpose: x509.ObjectIdentifier) -> bool:
+    return purpose in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
 
 
-def _stapling(extensions: x509.Extensions) -> tuple[str, bool]:
-    responder, must_staple = "", False
-    try:
-        for access in extensions.get_extension_for_class(x509.AuthorityInformationAccess).value:
-            location = access.access_location
-            is_url = isinstance(location, x509.UniformResourceIdentifier)
-            if access.access_method == AuthorityInformationAccessOID.OCSP and is_url and not responder:
-                responder = str(location.value)
-    except x509.ExtensionNotFound:
-        pass
-    try:
-        feature = extensions.get_extension_for_class(x509.TLSFeature).value
-        must_staple = x509.TLSFeatureType.status_request in feature
-    except x509.ExtensionNotFound:
-        pass
-    return responder, must_staple
+def _stapling(extensions: Mapping[type[x509.ExtensionType], Any]) -> tuple[str, bool]:
+    """The URL of the responder, and whether clients insist on its word."""
+    responder = ""
+    for access in extensions.get(x509.AuthorityInformationAccess, ()):
+        location = access.access_location
+        is_url = isinstance(location, x509.UniformResourceIdentifier)
+        if access.access_method == AuthorityInformationAccessOID.OCSP and is_url and not responder:
+            responder = str(location.value)
+    return responder, x509.TLSFeatureType.status_request in extensions.get(x509.TLSFeature, ())
 
 
 def _first_line(error: Exception) -> str:

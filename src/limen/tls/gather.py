@@ -91,11 +91,11 @@ class _Gathering:
             if upstream.tls is not None
         }
         bridges = {
-            number: made
+            number: bridge
             for number, listener in enumerate(config.listeners)
             if listener.forward is not None
             and listener.forward.bridge is not None
-            and (made := self._bridge(("listeners", number, "forward", "bridge"), listener.forward.bridge))
+            and (bridge := self._bridge(("listeners", number, "forward", "bridge"), listener.forward.bridge))
         }
         pairs = {digest: certificate.pair for digest, certificate in self._certificates.items()}
         return Gathered(
@@ -275,7 +275,7 @@ class _Gathering:
         file = origin[1]
         self._paths.add(file)
         try:
-            return self._store.content(file, largest=largest).bytes
+            return self._store.content(file, largest=largest).text
         except Unreadable as error:
             self._findings.append(Finding(path, f"{file}: {error}", warning=origin in self._before.good))
             return None

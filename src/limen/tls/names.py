@@ -6,6 +6,7 @@ kind of key: the one that stands first in the configuration.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # RFC 1035, 2.3.4; also what the engine takes.
 _LONGEST = 253
+_NAME = re.compile(r"(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,37 +34,29 @@ class Assigned:
     """Certificates that serve no name, each with the one that has its names already."""
 
 
-def names_of(extensions: x509.Extensions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def names_of(alternatives: x509.SubjectAlternativeName | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names and addresses that a certificate is for, and, shown, those that nobody can ask for.
 
     Only the subject alternative names count (RFC 9525, 6.3): the common name has had its day.
     """
-    try:
-        alternatives = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return (), ()
     good: dict[str, None] = {}
     odd: list[str] = []
-    for written in alternatives.get_values_for_type(x509.DNSName):
-        # Names beyond ASCII stand there as A-labels (RFC 5280, 7.2), which is also how clients ask for them.
-        name = written.lower().removesuffix(".")
-        if is_name(name):
-            good[name] = None
-        else:
-            odd.append(shown(written))
-    good |= {str(address): None for address in alternatives.get_values_for_type(x509.IPAddress)}
+    for one in alternatives or ():
+        if isinstance(one, x509.DNSName):
+            # Names beyond ASCII stand there as A-labels (RFC 5280, 7.2), which is also how clients ask for them.
+            name = one.value.lower().removesuffix(".")
+            if is_name(name):
+                good[name] = None
+            else:
+                odd.append(shown(one.value))
+        elif isinstance(one, x509.IPAddress):
+            good[str(one.value)] = None
     return tuple(good), tuple(odd)
 
 
 def is_name(name: str) -> bool:
     """Whether this is a host name, or a wildcard for one whole label, that a client can ask for."""
-    labels = name.removeprefix("*.").split(".")
-    return (
-        len(name) <= _LONGEST
-        and name.isascii()
-        and all(0 < len(label) <= 63 for label in labels)
-        and all(character.isalnum() or character in "-_" for label in labels for character in label)
-    )
+    return len(name) <= _LONGEST and _NAME.fullmatch(name) is not None
 
 
 def assign(certificates: Sequence[Certificate]) -> Assigned:

@@ -23,7 +23,7 @@ LARGEST_LIST = 64 * 1024 * 1024
 _UNSETTLED = 2_000_000_000
 
 Signature = tuple[int, int, int, int]
-"""When a file was changed (nanoseconds), its size, its inode and its device: a replaced or rewritten one has another."""
+"""When a file was changed (nanoseconds), its size, inode and device: a rewritten or replaced one has another."""
 
 
 def signature(path: str) -> Signature | None:
@@ -43,7 +43,7 @@ def _signature(found: os.stat_result) -> Signature:
 class Content:
     """What a file held."""
 
-    bytes: bytes
+    text: bytes
     digest: bytes
     signature: Signature
     mode: int
@@ -82,7 +82,7 @@ class Store:
         fresh = _read(path, largest)
         if known is not None and known.digest == fresh.digest:
             # the same object as before, so that what was made of it is recognised
-            fresh = Content(known.bytes, known.digest, fresh.signature, fresh.mode, fresh.read_at)
+            fresh = Content(known.text, known.digest, fresh.signature, fresh.mode, fresh.read_at)
         self._contents[path] = fresh
         return fresh
 
@@ -100,7 +100,7 @@ class Store:
         if made is None:
             self.parses += 1
             try:
-                made = parse(contents["chain"].bytes, contents["key"].bytes)
+                made = parse(contents["chain"].text, contents["key"].text)
             except Unusable as error:
                 made = error.flaw
             self._parsed[digests] = made

@@ -20,6 +20,7 @@ STATUS = {
     ],
     "listeners": [{"name": "front", "address": "127.0.0.1:80", "kind": "routes", "routes": 2}],
     "upstreams": [{"name": "web", "endpoints": [{"address": "127.0.0.1:9001", "weight": 1}]}],
+    "certificates": [{"listener": "front", "upstream": None, "file": "/a.pem", "expires": "2026-12-01", "days": 5}],
 }
 
 
@@ -29,6 +30,7 @@ def test_an_overview_has_every_worker_listener_and_endpoint():
     assert "live: 5 connections, 2 exchanges, 0 tunnels" in text
     for words in (["0", "8", "ready", "0", "5", "2", "0"], ["1", "-", "waiting", "4", "-", "-", "-"]):
         assert words in [line.split() for line in text.splitlines()]
+    assert ["/a.pem", "front", "2026-12-01", "5"] in [line.split() for line in text.splitlines()]
     assert "front     127.0.0.1:80  2 routes" in text
     assert ["web", "127.0.0.1:9001", "1", "-", "-", "-", "-", "-"] in [line.split() for line in text.splitlines()]
 

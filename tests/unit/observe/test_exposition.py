@@ -98,7 +98,9 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
     probe.listener_add(board, 0, ListenerCell.ACCEPTED, 1)
     probe.endpoint_add(board, 0, EndpointCell.REQUESTS, 1)
     names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")})
-    text = render(BoardReader(descriptor), names).decode()
+    expiries = [("entry", "", "/a.pem", 1_800_000_000), ("entry", "", "/a.pem", 1_800_000_000)]
+    text = render(BoardReader(descriptor), names, expiries).decode()
+    assert 'limen_certificate_expiry_seconds{listener="entry",upstream="",file="/a.pem"} 1800000000\n' in text
     families = list(text_string_to_metric_families(text))
     # The parser takes _total off the names of counters.
     shown = [family.name + ("_total" if family.type == "counter" else "") for family in families]

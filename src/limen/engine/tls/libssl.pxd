@@ -111,6 +111,7 @@ cdef extern from *:
     int SSL_read(SSL* ssl, void* data, int size) nogil
     int SSL_write(SSL* ssl, const void* data, int size) nogil
     int SSL_shutdown(SSL* ssl) nogil
+    void SSL_set_shutdown(SSL* ssl, int state) nogil
     int SSL_get_error(const SSL* ssl, int result) nogil
     int SSL_has_pending(const SSL* ssl) nogil
     int SSL_is_init_finished(const SSL* ssl) nogil
@@ -140,6 +141,7 @@ cdef extern from *:
     const uint64_t SSL_OP_PRIORITIZE_CHACHA, SSL_OP_IGNORE_UNEXPECTED_EOF, SSL_OP_NO_TICKET
     const int SSL_ERROR_NONE, SSL_ERROR_SSL, SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE
     const int SSL_ERROR_SYSCALL, SSL_ERROR_ZERO_RETURN
+    const int SSL_SENT_SHUTDOWN
     const long SSL_SESS_CACHE_OFF, SSL_SESS_CACHE_CLIENT, SSL_SESS_CACHE_NO_INTERNAL
     const int SSL_VERIFY_NONE, SSL_VERIFY_PEER, SSL_VERIFY_FAIL_IF_NO_PEER_CERT
     const int TLSEXT_NAMETYPE_host_name, SSL_TLSEXT_ERR_OK, SSL_TLSEXT_ERR_NOACK, SSL_TLSEXT_ERR_ALERT_FATAL

@@ -32,11 +32,13 @@ from limen.engine.tls.libssl cimport (
     SSL_has_pending,
     SSL_new,
     SSL_read,
+    SSL_SENT_SHUTDOWN,
     SSL_session_reused,
     SSL_set_accept_state,
     SSL_set_app_data,
     SSL_set_bio,
     SSL_set_connect_state,
+    SSL_set_shutdown,
     SSL_shutdown,
     SSL_write,
     X509,
@@ -135,6 +137,10 @@ cdef BIO_METHOD* WIRE = wire_method()
 cdef class Session:
     def __dealloc__(self):
         if self.ssl != NULL:
+            if self.established and not self.server:
+                # else libssl takes every end without close_notify for a reason to give up the session (RFC 2246,
+                # 7.2.1, which RFC 4346 took back)
+                SSL_set_shutdown(self.ssl, SSL_SENT_SHUTDOWN)
             SSL_free(self.ssl)
         free(self.early)
 
