@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Edits, Service
-from limen.engine.tables import RouteTable
+from limen.engine.tables import RouteTable, match_of
+from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Endpoint, Upstream
 from limen.exchange.hooks import Chain, load_hook
 from limen.policy.access import compile_access
-from limen.policy.routes import compile_route_match
+from limen.policy.hellos import compile_hello_match
+from limen.policy.routes import compile_certificate, compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
 from limen.runtime.bridges import Bridges, Surroundings
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from limen.config.models.edits import FieldEdits
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
-    from limen.config.models.routes import Redirect, Respond, Rewrite, Route
+    from limen.config.models.routes import Rewrite, Route
+    from limen.engine.certificates import CertificateMatch
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
@@ -104,6 +107,10 @@ class _Common(TypedDict):
     id_trust: bool
     scheme: NotRequired[str]
     tls: NotRequired[ServerContext]
+    passes: NotRequired[PassTable]
+    opened: NotRequired[int]
+    asks_ja4: NotRequired[bool]
+    add_certificate: NotRequired[bool]
     handshake_timeout: NotRequired[float]
 
 
@@ -206,7 +213,9 @@ class _Builder:
             service = self._kept(place.key, listener, place.index)
             context = None
             if listener.tls is not None:
-                context = self._contexts.server(place.key, listener.tls, place.index, self._tickets)
+                context = self._contexts.server(
+                    place.key, listener.tls, place.index, self._tickets, opaque=listener.stream is not None
+                )
             bridge = None
             if listener.forward is not None:
                 bridge = self._bridges.bridge(place.key, listener.forward, place.index)
@@ -227,8 +236,11 @@ class _Builder:
             key, listener.forward, index
         ):
             return None
+        if _logs_ja4(self._config) != _logs_ja4(self._before):
+            return None
         used = {route.upstream for route in listener.routes or ()}
         used.add(listener.stream.upstream if listener.stream is not None else None)
+        used.update(route.upstream for _, _, route in listener.opaque_routes())
         if not all(self._keeps_upstream(name) for name in used):
             return None
         # the numbers on the board need no look: a name keeps its own as long as it is in use
@@ -248,6 +260,7 @@ class _Builder:
             common["scheme"] = "https"
             common["tls"] = context
             common["handshake_timeout"] = listener.timeouts.handshake
+        self._add_hellos(listener, common)
         if listener.forward is not None:
             return self._forward(listener, listener.forward, common, bridge)
         if listener.stream is not None:
@@ -270,6 +283,31 @@ class _Builder:
             private_allowed=True,
             **common,
         )
+
+    def _add_hellos(self, listener: Listener, common: _Common) -> None:
+        """What is done with a client's hello: routes chosen by it, and its fingerprint where something asks."""
+        table = self._passes(listener)
+        if table is not None:
+            common["passes"] = table
+            common["opened"] = len((listener.tls.pass_ if listener.tls is not None else None) or ())
+        if listener.tls is not None or table is not None:
+            common["asks_ja4"] = (
+                _logs_ja4(self._config)
+                or (table is not None and table.asks_ja4)
+                or any(route.match.ja4 or route.hooks for route in listener.routes or ())
+                or (listener.forward is not None and bool(listener.forward.hooks))
+            )
+        common["add_certificate"] = listener.forwarded.client_certificate
+
+    def _passes(self, listener: Listener) -> PassTable | None:
+        routes = []
+        for _, label, route in listener.opaque_routes():
+            spec = compile_hello_match(route.match)
+            action = Action(
+                label, slot=self._slot(names.ROUTE, label), upstream=self.assembly.upstreams[route.upstream]
+            )
+            routes.append((spec.names, spec.protocols, spec.fingerprints, action))
+        return PassTable(routes) if routes else None
 
     def _common(self, listener: Listener, port: int) -> _Common:
         limits = self._config.limits
@@ -333,16 +371,12 @@ class _Builder:
         common["tunnel_idle"] = stream.timeouts.idle
         common["tunnel_half"] = stream.timeouts.half_closed
         common["tunnel_life"] = stream.timeouts.life
-        return Service(
-            listener.label,
-            target_source=_OPAQUE,
-            action=Action(
-                listener.label,
-                slot=self._slot(names.ROUTE, listener.label),
-                upstream=self.assembly.upstreams[stream.upstream],
-            ),
-            **common,
-        )
+        common["handshake_timeout"] = stream.timeouts.handshake
+        action = None
+        if stream.upstream is not None:
+            upstream = self.assembly.upstreams[stream.upstream]
+            action = Action(listener.label, slot=self._slot(names.ROUTE, listener.label), upstream=upstream)
+        return Service(listener.label, target_source=_OPAQUE, action=action, **common)
 
     def _to_https(self, listener: Listener, https: HttpsRedirect, common: _Common) -> Service:
         """One route for everything: permanently to HTTPS, with its method."""
@@ -377,9 +411,9 @@ class _Builder:
         slot = self._slot(names.ROUTE, label)
         body_most = route.body.max or 0
         if route.respond is not None:
-            return _respond(label, slot, route.respond, body_most, hsts)
+            return _respond(label, slot, route, body_most, hsts)
         if route.redirect is not None:
-            return _redirect(label, slot, route.redirect, body_most, hsts)
+            return _redirect(label, slot, route, body_most, hsts)
         assert route.upstream is not None  # noqa: S101 the model sees to it
         rewrite = route.rewrite
         whole = rewrite is not None and rewrite.replace is not None
@@ -402,6 +436,7 @@ class _Builder:
             host_mode=_HOST.get(route.host, _LITERAL),
             host=route.host,
             upgrade=route.upgrade,
+            certificate=_certificate(route),
             **_chains(route.hooks, route.hook_timeout),
         )
 
@@ -436,7 +471,18 @@ def _chains(references: tuple[str, ...], timeout: float) -> _Chains:
     }
 
 
-def _respond(label: str, slot: int, respond: Respond, body_most: int, hsts: str) -> Action:
+def _certificate(route: Route) -> CertificateMatch | None:
+    spec = compile_certificate(route.client_certificate)
+    return match_of(spec) if spec is not None else None
+
+
+def _logs_ja4(config: Config) -> bool:
+    return config.log.access is not None and config.log.access.ja4
+
+
+def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+    respond = route.respond
+    assert respond is not None  # noqa: S101 the caller looked
     fields = dict(respond.fields)
     if respond.body and respond.content_type:
         fields = {"Content-Type": respond.content_type, **fields}
@@ -447,10 +493,13 @@ def _respond(label: str, slot: int, respond: Respond, body_most: int, hsts: str)
         body=respond.body.encode(),
         reply=Edits(_with_hsts(fields, hsts), []),
         body_most=body_most,
+        certificate=_certificate(route),
     )
 
 
-def _redirect(label: str, slot: int, redirect: Redirect, body_most: int, hsts: str) -> Action:
+def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+    redirect = route.redirect
+    assert redirect is not None  # noqa: S101 the caller looked
     return Action(
         label,
         slot=slot,
@@ -458,6 +507,7 @@ def _redirect(label: str, slot: int, redirect: Redirect, body_most: int, hsts: s
         location=redirect.to.encode("latin-1"),
         reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
         body_most=body_most,
+        certificate=_certificate(route),
     )
 
 
