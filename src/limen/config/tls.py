@@ -11,7 +11,6 @@ from limen.config.addresses import Address, parse_address, parse_host
 from limen.config.refusal import Refused, shown
 
 PIN_PATTERN = r"^sha256/[A-Za-z0-9+/]{43}=$"
-JA4_PATTERN = r"^[a-z0-9_*]+$"
 VERSION_SCHEMA: dict[str, Any] = {"enum": ["1.2", "1.3", 1.2, 1.3]}
 
 _VERSION = re.compile(r"(?:tls\s?v?)?1\.([0-3])", re.IGNORECASE | re.ASCII)
@@ -78,13 +77,6 @@ def parse_pin(text: str) -> str:
     return f"sha256/{base64.b64encode(raw).decode()}"
 
 
-def parse_alpn(text: str) -> str:
-    """A protocol as clients offer it (RFC 7301): 1 to 255 visible ASCII characters."""
-    if not 0 < len(text) < 256 or not all(32 < ord(letter) < 127 for letter in text):
-        raise Refused(f"{shown(text)} is not a protocol", "write names such as h2 or http/1.1")
-    return text
-
-
 def parse_hello_name(text: str) -> str:
     """A name of `match.sni`: exact, `*.` and a name (one label more) or `.` and a name (itself and all below)."""
     for mark in ("*.", "."):
@@ -96,28 +88,11 @@ def parse_hello_name(text: str) -> str:
     return name
 
 
-def parse_ja4(text: str) -> str:
-    """A JA4 fingerprint, or a part of it with stars."""
-    text = text.lower()
-    if not re.fullmatch(JA4_PATTERN[1:-1], text, re.ASCII) or len(text) > 64 or ("*" not in text and len(text) != 36):
-        raise Refused(f"{shown(text)} is not a JA4 fingerprint", "write t13d1516h2_8daaf6152771_e5627efa2ab1, or with *")
-    return text
-
-
 def parse_certificate_pattern(text: str) -> str:
     """A text of a certificate with `*` for any characters."""
     if not text or len(text) > 1024 or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
         raise Refused(f"{shown(text)} is found in no certificate", "write one line of text, with * for any characters")
     return text
-
-
-def parse_fingerprint(text: str) -> str:
-    """A SHA-256 in hexadecimal, as openssl and browsers show it."""
-    digits = text.replace(":", "").lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", digits, re.ASCII):
-        hint = "write what `openssl x509 -noout -fingerprint -sha256` shows"
-        raise Refused(f"{shown(text)} is not the SHA-256 of a certificate", hint)
-    return digits
 
 
 def pin_bytes(pin: str) -> bytes:

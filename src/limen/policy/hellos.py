@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from limen.config.hello_names import covers_names, names_above
 from limen.policy.matchers import covers_texts
 from limen.policy.specs import HelloSpec
 
@@ -15,29 +16,6 @@ if TYPE_CHECKING:
 def compile_hello_match(match: HelloMatch | None) -> HelloSpec:
     """The spec of a route's conditions; without a match it has none."""
     return HelloSpec() if match is None else HelloSpec(match.sni, match.alpn, match.ja4)
-
-
-def names_above(name: str) -> Iterator[str]:
-    """The conditions on the name that cover the one of `name`."""
-    yield name
-    bare = name.removeprefix("*").removeprefix(".")
-    labels = bare.split(".")
-    if name[0] not in "*.":
-        yield "." + bare
-        if len(labels) > 1:
-            yield "*." + ".".join(labels[1:])
-    if name[0] == "*":
-        # what lies one label below it lies below it
-        yield "." + bare
-    yield from ("." + ".".join(labels[at:]) for at in range(1, len(labels)))
-
-
-def covers_names(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -> bool:
-    """Whether each name that `narrow` takes is taken by `wide`."""
-    if wide is None:
-        return True
-    known = set(wide)
-    return narrow is not None and all(any(above in known for above in names_above(name)) for name in narrow)
 
 
 def covers_hello(wide: HelloSpec, narrow: HelloSpec) -> bool:

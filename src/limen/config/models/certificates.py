@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from limen.config.bridge import Fingerprint
 from limen.config.models.section import Section, Several, given
 from limen.config.refusal import Refused
-from limen.config.scalars import CertificatePattern, Fingerprint, Flag
+from limen.config.scalars import CertificatePattern, Flag
 
 
 class CertificateMatch(Section):

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from limen.config.bridge import Alpn, Ja4
 from limen.config.models.section import Section, Several, given
 from limen.config.refusal import Refused
-from limen.config.scalars import AlpnName, HelloName, Ja4Pattern, Name
+from limen.config.scalars import HelloName, Name
 
 
 class HelloMatch(Section):
@@ -19,14 +20,14 @@ class HelloMatch(Section):
         description="Name that the client asks for (SNI), in any case: exact, `*.example.com` for one label below "
         "`example.com`, as in certificates, or `.example.com` for the name itself and all below it. One or a list.",
     )
-    alpn: Annotated[tuple[AlpnName, ...], Several(single=True)] | None = Field(
+    alpn: Annotated[tuple[Alpn, ...], Several(single=True)] | None = Field(
         default=None,
         description="Protocol that is among those the client offers (ALPN), such as `h2`, `http/1.1` or `imap`. One "
         "or a list.",
     )
-    ja4: Annotated[tuple[Ja4Pattern, ...], Several(single=True)] | None = Field(
+    ja4: Annotated[tuple[Ja4, ...], Several(single=True)] | None = Field(
         default=None,
-        description="JA4 fingerprint of the client hello, with `*` for any characters: "
+        description="JA4 fingerprint of the client hello, `*` and `?` stand for characters: "
         "`t13d1516h2_8daaf6152771_*`. One or a list.",
     )
 

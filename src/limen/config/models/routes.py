@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.bridge import Ja4
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
 from limen.config.models.section import Section, Several, Shorthand, WrittenAs, changed, exactly_one
@@ -17,7 +18,6 @@ from limen.config.scalars import (
     FieldValue,
     Flag,
     Hook,
-    Ja4Pattern,
     MatchHost,
     Method,
     Name,
@@ -106,9 +106,9 @@ class Match(Section):
         description="Certificate that the client has shown on a listener with `tls.client`: `true` any, `false` none, "
         "or what it must be like.",
     )
-    ja4: Annotated[tuple[Ja4Pattern, ...], Several(single=True)] | None = Field(
+    ja4: Annotated[tuple[Ja4, ...], Several(single=True)] | None = Field(
         default=None,
-        description="JA4 fingerprint of the client hello on a listener with `tls`, with `*` for any characters: "
+        description="JA4 fingerprint of the client hello on a listener with `tls`; `*` and `?` stand for characters: "
         "`t13d1516h2_8daaf6152771_*`. One or a list.",
     )
 

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcpy, memset
 
-from limen.engine.tls.hello cimport Hello
+from limen.engine.tls.hello cimport HELLO_MOST, Hello, read_message
 from limen.engine.tls.libssl cimport SHA256
 
 
@@ -188,3 +188,16 @@ cdef int write_ja4(const Hello* hello, char* out) noexcept nogil:
     put_protocol(out + 8, hello)
     out[10] = out[23] = b"_"
     return 0
+
+
+def ja4_of(bytes message not None):
+    """The fingerprint of a client hello, given without its records."""
+    cdef Hello hello
+    cdef char out[JA4_SIZE]
+    if len(message) > HELLO_MOST or read_message(message, <uint32_t>len(message), &hello) < 0:
+        raise ValueError("no client hello")
+    hello.message = message
+    hello.size = <uint32_t>len(message)
+    if write_ja4(&hello, out) < 0:
+        raise MemoryError
+    return out[:JA4_SIZE].decode("latin-1")
