@@ -28,7 +28,13 @@ CLIENTS = ["10.0.0.1", "10.1.2.3", "11.0.0.1", "2001:db8::1", "::1", "unix"]
 SUBJECTS = ["CN=a", "CN=*", "*O=x", "*"]
 ALTERNATIVES = ["a.com", "*.a.com", "spiffe://*", "*@*", "10.*"]
 FINGERPRINTS = ["0" * 64, "ab" * 32]
-JA4S = ["t13d1516h2_8daaf6152771_e5627efa2ab1", "t12i000000_000000000000_000000000000", "t13*", "*_8daaf6152771_*", "t1?i*"]
+JA4S = [
+    "t13d1516h2_8daaf6152771_e5627efa2ab1",
+    "t12i000000_000000000000_000000000000",
+    "t13*",
+    "*_8daaf6152771_*",
+    "t1?i*",
+]
 CONDITIONS = [("x", "1"), ("x", True), ("x", False), ("y", "2"), ("Y", True), ("y", False), ("x", "")]
 
 
@@ -56,7 +62,8 @@ specs = st.builds(
     rarely(CONDITIONS),
     rarely(CONDITIONS),
     rarely(NETWORKS),
-    st.sampled_from([None] * 6 + [True, False]) | st.builds(CertificateSpec, rarely(SUBJECTS), rarely(ALTERNATIVES), rarely(FINGERPRINTS)),
+    st.sampled_from([None] * 6 + [True, False])
+    | st.builds(CertificateSpec, rarely(SUBJECTS), rarely(ALTERNATIVES), rarely(FINGERPRINTS)),
     rarely(JA4S),
 )
 requests = st.fixed_dictionaries(

@@ -12,7 +12,7 @@ class CertificateMatch:
 
     def __new__(
         cls,
-        presented: bool = True,  # noqa: FBT001, FBT002
+        presented: bool = True,
         *,
         subjects: Iterable[str] = (),
         names: Iterable[str] = (),

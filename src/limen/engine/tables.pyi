@@ -67,7 +67,7 @@ class RouteTable:
     def errors(self) -> int:
         """How often a regex raised; such a route did not match."""
 
-def match_of(spec: Certificate | bool) -> CertificateMatch:  # noqa: FBT001
+def match_of(spec: Certificate | bool) -> CertificateMatch:
     """The condition that a spec's `certificate` stands for."""
 
 def normal_path(path: str) -> bytes:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from limen.engine.addresses import canonical_host
 from limen.engine.tables import normal_path, normal_pattern
-from limen.policy.specs import CertificateSpec, Condition, PathKind, RouteSpec
+from limen.policy.specs import CertificateCondition, CertificateSpec, Condition, PathKind, RouteSpec
 
 PathKey = tuple[PathKind, str]
 
@@ -107,7 +107,7 @@ def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) 
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
-def covers_certificate(wide: CertificateSpec | bool | None, narrow: CertificateSpec | bool | None) -> bool:
+def covers_certificate(wide: CertificateCondition, narrow: CertificateCondition) -> bool:
     """Whether `narrow` implies the condition of `wide` on the client's certificate."""
     return wide is None or wide == narrow or (wide is True and isinstance(narrow, CertificateSpec))
 

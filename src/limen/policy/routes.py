@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from limen.policy.matchers import PathKey, covers, host_key, host_keys_above, path_key, path_keys_above
-from limen.policy.specs import CertificateSpec, PathKind, RouteSpec
+from limen.policy.specs import CertificateCondition, CertificateSpec, PathKind, RouteSpec
 
 if TYPE_CHECKING:
     from limen.config.models.certificates import CertificateMatch
@@ -39,7 +39,7 @@ def compile_route_match(match: Match, action: object = None) -> RouteSpec:
     )
 
 
-def compile_certificate(match: CertificateMatch | None) -> CertificateSpec | bool | None:
+def compile_certificate(match: CertificateMatch | None) -> CertificateCondition:
     """The spec of a condition on the client's certificate."""
     if match is None or not match.presented:
         return None if match is None else False

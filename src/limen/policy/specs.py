@@ -31,13 +31,16 @@ class CertificateSpec:
     fingerprints: tuple[str, ...] = ()
 
 
+CertificateCondition = CertificateSpec | bool | None
+"""On what the client has shown: what it must be like, True for any, False for none, None for no condition."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteSpec:
     """Conditions of one route, all of which must hold, and what the table gives back for it.
 
     `hosts` are exact names or `*.suffix` (any number of labels below); an empty tuple sets no condition, here and in
-    `methods`, `fields`, `query`, `clients` (CIDR strings) and `ja4` (patterns). `certificate` is one that the client has
-    shown, True for any, False for none, None for no condition. `action` is opaque.
+    `methods`, `fields`, `query`, `clients` (CIDR strings) and `ja4` (patterns). `action` is opaque.
     """
 
     action: object = None
@@ -48,7 +51,7 @@ class RouteSpec:
     fields: tuple[Condition, ...] = ()
     query: tuple[Condition, ...] = ()
     clients: tuple[str, ...] = ()
-    certificate: CertificateSpec | bool | None = None
+    certificate: CertificateCondition = None
     ja4: tuple[str, ...] = ()
 
 

@@ -6,35 +6,30 @@ connections, the same upstreams, the same services. Names of the configuration b
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
-from limen.engine.service import Action, Edits, Service
-from limen.engine.tables import RouteTable, match_of
+from limen.engine.service import Action, Service
+from limen.engine.tables import RouteTable
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Endpoint, Upstream
-from limen.exchange.hooks import Chain, load_hook
 from limen.policy.access import compile_access
 from limen.policy.hellos import compile_hello_match
-from limen.policy.routes import compile_certificate, compile_route_match
+from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
+from limen.runtime.actions import field_edits, hook_chains, route_action
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.pacing import Steps
-from limen.terms import Phase
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.edits import FieldEdits
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
-    from limen.config.models.routes import Rewrite, Route
-    from limen.engine.certificates import CertificateMatch
+    from limen.config.models.routes import Route
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
@@ -47,9 +42,6 @@ _FROM_ROUTE, _FROM_REQUEST, _OPAQUE = 0, 1, 2
 _BALANCE = {"round_robin": 0, "least_requests": 1}
 _PROXY_PROTOCOL = {None: 0, "v1": 1, "v2": 2}
 _ANONYMITY = {"transparent": 0, "anonymous": 1, "elite": 2}
-_METHODS = {"safe": 0, "idempotent": 1, "any": 2}
-_HOST = {"pass": 0, "endpoint": 1}
-_LITERAL = 2
 _NO_SLOT = 0xFFFFFFFF
 # How many routes are compiled between two turns of the worker's loop: a few milliseconds.
 _ROUTES_PER_STEP = 64
@@ -119,14 +111,6 @@ class _Encryption(TypedDict, total=False):
 
     tls: ClientContext
     handshake_timeout: float
-
-
-class _Chains(TypedDict):
-    """Arguments of Action: the hooks by phase."""
-
-    hook_timeout: float
-    request_hooks: list[object]
-    response_hooks: list[object]
 
 
 def assemble(
@@ -232,9 +216,7 @@ class _Builder:
                 break
         else:
             return None
-        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(
-            key, listener.forward, index
-        ):
+        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(key, listener.forward, index):
             return None
         if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
@@ -357,12 +339,12 @@ class _Builder:
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),
-                request=_edits(forward.request),
-                response=_edits(forward.response),
+                request=field_edits(forward.request),
+                response=field_edits(forward.response),
                 body_most=forward.body.max or 0,
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
-                **_chains(forward.hooks, forward.hook_timeout),
+                **hook_chains(forward.hooks, forward.hook_timeout),
             ),
             **common,
         )
@@ -408,37 +390,8 @@ class _Builder:
         return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
     def _action(self, label: str, route: Route, hsts: str) -> Action:
-        slot = self._slot(names.ROUTE, label)
-        body_most = route.body.max or 0
-        if route.respond is not None:
-            return _respond(label, slot, route, body_most, hsts)
-        if route.redirect is not None:
-            return _redirect(label, slot, route, body_most, hsts)
-        assert route.upstream is not None  # noqa: S101 the model sees to it
-        rewrite = route.rewrite
-        whole = rewrite is not None and rewrite.replace is not None
-        return Action(
-            label,
-            slot=slot,
-            upstream=self.assembly.upstreams[route.upstream],
-            strip=rewrite.strip or "" if rewrite is not None and not whole else "",
-            add=rewrite.add or "" if rewrite is not None and not whole else "",
-            replace=_rewriter(rewrite) if rewrite is not None and whole else None,
-            request=_edits(route.request),
-            response=_edits(route.response, hsts),
-            body_most=body_most,
-            response_timeout=route.timeouts.response,
-            stall_timeout=route.timeouts.stall,
-            attempts=route.retry.attempts,
-            retry_methods=_METHODS[route.retry.methods],
-            keep_memory=min(route.retry.memory, route.retry.max),
-            keep_most=route.retry.max,
-            host_mode=_HOST.get(route.host, _LITERAL),
-            host=route.host,
-            upgrade=route.upgrade,
-            certificate=_certificate(route),
-            **_chains(route.hooks, route.hook_timeout),
-        )
+        upstream = self.assembly.upstreams[route.upstream] if route.upstream is not None else None
+        return route_action(label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts)
 
 
 def _port_of(address: str) -> int:
@@ -446,85 +399,5 @@ def _port_of(address: str) -> int:
     return int(port) if port.isdigit() else 0
 
 
-def _edits(edits: FieldEdits, hsts: str = "") -> Edits | None:
-    fields = _with_hsts(dict(edits.set), hsts)
-    if not fields and not edits.remove:
-        return None
-    return Edits(fields, list(edits.remove))
-
-
-def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
-    """With `Strict-Transport-Security`, unless the route sets it itself."""
-    if not hsts or any(name.lower() == "strict-transport-security" for name in fields):
-        return fields
-    return {**fields, "Strict-Transport-Security": hsts}
-
-
-def _chains(references: tuple[str, ...], timeout: float) -> _Chains:
-    """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
-    hooks = [hook for reference in references for hook in load_hook(reference)]
-    chains = {phase: Chain(hooks, phase, timeout=timeout) for phase in (Phase.REQUEST, Phase.RESPONSE)}
-    return {
-        "hook_timeout": timeout,
-        "request_hooks": [chain for chain in (chains[Phase.REQUEST],) if chain],
-        "response_hooks": [chain for chain in (chains[Phase.RESPONSE],) if chain],
-    }
-
-
-def _certificate(route: Route) -> CertificateMatch | None:
-    spec = compile_certificate(route.client_certificate)
-    return match_of(spec) if spec is not None else None
-
-
 def _logs_ja4(config: Config) -> bool:
     return config.log.access is not None and config.log.access.ja4
-
-
-def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
-    respond = route.respond
-    assert respond is not None  # noqa: S101 the caller looked
-    fields = dict(respond.fields)
-    if respond.body and respond.content_type:
-        fields = {"Content-Type": respond.content_type, **fields}
-    return Action(
-        label,
-        slot=slot,
-        status=respond.status,
-        body=respond.body.encode(),
-        reply=Edits(_with_hsts(fields, hsts), []),
-        body_most=body_most,
-        certificate=_certificate(route),
-    )
-
-
-def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
-    redirect = route.redirect
-    assert redirect is not None  # noqa: S101 the caller looked
-    return Action(
-        label,
-        slot=slot,
-        status=redirect.status,
-        location=redirect.to.encode("latin-1"),
-        reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
-        body_most=body_most,
-        certificate=_certificate(route),
-    )
-
-
-def _rewriter(rewrite: Rewrite) -> Callable[[bytes], bytes]:
-    """Strip, replace, add, in this order, on a normalised path."""
-    assert rewrite.replace is not None  # noqa: S101 the caller looked
-    pattern = re.compile(rewrite.replace.pattern.encode("latin-1"))
-    template = rewrite.replace.with_.encode("latin-1")
-    strip = (rewrite.strip or "").rstrip("/").encode("latin-1")
-    add = (rewrite.add or "").rstrip("/").encode("latin-1")
-
-    def rewritten(path: bytes) -> bytes:
-        if strip and (path == strip or path.startswith(strip + b"/")):
-            path = path[len(strip) :] or b"/"
-        path = pattern.sub(template, path)
-        if not path.startswith(b"/"):
-            path = b"/" + path
-        return add + path
-
-    return rewritten

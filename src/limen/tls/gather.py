@@ -17,8 +17,8 @@ from limen.config.models.tls import Tickets
 from limen.config.refusal import shown
 from limen.errors import ConfigError
 from limen.tls import self_signed
-from limen.tls.authority import Authority
 from limen.tls.authorities import Trouble, authorities_troubles, revocation_troubles
+from limen.tls.authority import Authority
 from limen.tls.certificates import Certificate, Flaw
 from limen.tls.material import BridgeMaterial, Expiry, ListenerMaterial, Material, UpstreamMaterial
 from limen.tls.names import assign

@@ -92,7 +92,12 @@ def test_a_route_that_demands_a_certificate(start_tls, start_origin, authority, 
     refused = ask(proxy, authority, "/any")
     assert refused.status == 403 and "client certificate" in refused.text
     assert "client_certificate" in (refused.get("proxy-status") or "")
-    assert [ask(proxy, authority, f"/{place}").status for place in ("alice", "here", "there", "")] == [403, 403, 403, 200]
+    assert [ask(proxy, authority, f"/{place}").status for place in ("alice", "here", "there", "")] == [
+        403,
+        403,
+        403,
+        200,
+    ]
     assert ask(proxy, authority, "/any", shown=bob).content == b"secret"
     assert ask(proxy, authority, "/alice", shown=bob).status == 403
     assert ask(proxy, authority, "/alice", shown=alice).content == b"secret"
@@ -100,7 +105,11 @@ def test_a_route_that_demands_a_certificate(start_tls, start_origin, authority, 
     assert faults(proxy) == {"client_certificate": 5}
     # the connection goes on after the refusal
     with proxy.connect().secure(authority.trusting(), "a.example") as client:
-        assert [client.request("GET", path, host="a.example").status for path in ("/any", "/", "/any")] == [403, 200, 403]
+        assert [client.request("GET", path, host="a.example").status for path in ("/any", "/", "/any")] == [
+            403,
+            200,
+            403,
+        ]
 
 
 @pytest.mark.sanitize
@@ -108,9 +117,7 @@ def test_the_origin_is_told_and_clients_cannot_claim(start_tls, start_origin, au
     origin = start_origin(Reply())
     alice = clients.issue("alice", client=True)
     claims = [("Client-Cert", ":AAAA:"), ("client-cert-chain", ":AAAA:"), ("X-Forwarded-Client-Cert", "x")]
-    told = start_tls(
-        origin, tls=asking(authority, clients), listener={"forwarded": {"client_certificate": True}}
-    )
+    told = start_tls(origin, tls=asking(authority, clients), listener={"forwarded": {"client_certificate": True}})
     der = alice.certificate.public_bytes(serialization.Encoding.DER)
     with told.connect().secure(authority.trusting(alice), "a.example") as client:
         for number in range(3):

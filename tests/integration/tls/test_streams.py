@@ -75,9 +75,7 @@ def test_a_half_that_ends_early_plain_outside(start_limen, authority, inside):
 def test_a_half_that_ends_early_inside_tls(start_limen, authority):
     pair = authority.issue("a.example")
     with RawOrigin(answer_at_the_end) as origin:
-        proxy = start_limen(
-            config(None, {"a": origin}, stream={"upstream": "a"}, tls=certificates(pair))
-        )
+        proxy = start_limen(config(None, {"a": origin}, stream={"upstream": "a"}, tls=certificates(pair)))
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
         with proxy.connect() as client:
@@ -186,9 +184,7 @@ def test_the_name_and_protocol_are_told_by_proxy_protocol(start_tls, authority):
         connection.send(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     with RawOrigin(serve) as origin:
-        proxy = start_tls(
-            origin, tls=certificates(authority.issue("a.example")), upstream={"proxy_protocol": "v2"}
-        )
+        proxy = start_tls(origin, tls=certificates(authority.issue("a.example")), upstream={"proxy_protocol": "v2"})
         context = authority.trusting()
         context.set_alpn_protocols(["http/1.1"])
         with proxy.connect().secure(context, "a.example") as client:

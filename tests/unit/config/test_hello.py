@@ -13,6 +13,12 @@ def listener(text, tmp_path):
     return reads(f"listeners:\n  - bind: 127.0.0.1:8443\n    {text}{UPSTREAM}", "f.yaml", tmp_path).config.listeners[0]
 
 
+def checked(text, tmp_path):
+    """Raises also what only a check finds."""
+    if errors := reads(text, "f.yaml", tmp_path).check().errors:
+        raise ConfigErrors(errors)
+
+
 def test_what_may_be_written(tmp_path):
     stream = listener(
         "stream: {routes: [{match: {sni: WWW.Ä.example}, upstream: a}, {name: b, match: {sni: ['*.b', .c], alpn: h2, "
@@ -67,22 +73,20 @@ def test_certificates_as_words_and_sections(tmp_path):
         ("forwarded: {client_certificate: true}\n    routes: [{upstream: a}]", "no client is asked for a certificate"),
         ("routes: [{match: {ja4: 't13*'}, upstream: a}]", "`ja4` without TLS"),
         (
-            "tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {presented: false, san: x}, "
-            "upstream: a}]",
+            ("tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {presented: false, san: x}, "
+            "upstream: a}]"),
             "a certificate that is not there",
         ),
         (
-            "tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {fingerprint: ab}, "
-            "upstream: a}]",
+            ("tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {fingerprint: ab}, "
+            "upstream: a}]"),
             "not the SHA-256",
         ),
     ],
 )
 def test_what_is_refused(text, message, tmp_path):
     with pytest.raises(ConfigErrors) as caught:
-        document = reads(f"listeners:\n  - bind: 127.0.0.1:8443\n    {text}{UPSTREAM}", "f.yaml", tmp_path)
-        if errors := document.check().errors:
-            raise ConfigErrors(errors)
+        checked(f"listeners:\n  - bind: 127.0.0.1:8443\n    {text}{UPSTREAM}", tmp_path)
     assert len(caught.value.errors) == 1, str(caught.value)
     assert message in str(caught.value)
     assert str(caught.value).startswith("f.yaml:")
@@ -103,8 +107,8 @@ def test_routes_that_nothing_reaches(tmp_path):
     )
     found = reads(text, "f.yaml", tmp_path).check([unreachable_routes]).warnings
     assert [str(one) for one in found] == [
-        "f.yaml:6:11: listeners[0].stream.routes[1]: no connection reaches the route '127.0.0.1:8443#1': "
-        "'127.0.0.1:8443#0' before it takes all; put the narrower route first"
+        ("f.yaml:6:11: listeners[0].stream.routes[1]: no connection reaches the route '127.0.0.1:8443#1': "
+        "'127.0.0.1:8443#0' before it takes all; put the narrower route first")
     ]
 
 

@@ -39,6 +39,7 @@ from limen.config.scalars import (
 )
 from limen.config.units import parse_duration, parse_size
 
+PRESENTED = WrittenAs((True, {}), (False, {"presented": False}))
 SIZE_CAP = optional(size("0B", "1024GiB"))
 
 
@@ -101,10 +102,10 @@ class Match(Section):
         default=None,
         description="Networks of the client address (after the PROXY protocol and trusted forwarded fields).",
     )
-    client_certificate: Annotated[CertificateMatch | None, WrittenAs((True, {}), (False, {"presented": False}))] = Field(
+    client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
-        description="Certificate that the client has shown on a listener with `tls.client`: `true` any, `false` none, "
-        "or what it must be like.",
+        description="Certificate that the client has shown on a listener with `tls.client`: `true` any, `false` "
+        "none, or what it must be like.",
     )
     ja4: Annotated[tuple[Ja4, ...], Several(single=True)] | None = Field(
         default=None,
@@ -269,10 +270,10 @@ class Route(Section):
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
         default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
     )
-    client_certificate: Annotated[CertificateMatch | None, WrittenAs((True, {}), (False, {"presented": False}))] = Field(
+    client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
-        description="Certificate that the client must have shown on a listener with `tls.client`: `true` any, or what "
-        "it must be like. Who has none, or another one, is answered with 403; with `false`, who has one.",
+        description="Certificate that the client must have shown on a listener with `tls.client`: `true` any, or "
+        "what it must be like. Who has none, or another one, is answered with 403; with `false`, who has one.",
     )
     upgrade: Flag = Field(
         default=True, description="Whether `Upgrade` (such as WebSocket) passes and makes a tunnel; ignored otherwise."

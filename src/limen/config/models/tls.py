@@ -165,7 +165,9 @@ class ListenerTls(Section):
         for number, route in enumerate(self.pass_ or ()):
             if route.match is None:
                 hint = "name `sni`, `alpn` or `ja4` in its `match`; what passes all is a `stream` without `tls`"
-                raise Refused("a route of `pass` without `match` leaves nothing to terminate", hint, at=("pass", number))
+                raise Refused(
+                    "a route of `pass` without `match` leaves nothing to terminate", hint, at=("pass", number)
+                )
         return self
 
 

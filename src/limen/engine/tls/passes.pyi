@@ -1,11 +1,11 @@
 """Which way a TLS connection goes, by what its client says first."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Self, TypeAlias
 
 from limen.engine.service import Action
 
-Hellos = tuple[Sequence[str] | None, Sequence[str] | None, Sequence[str] | None, Action]
+Hellos: TypeAlias = tuple[Sequence[str] | None, Sequence[str] | None, Sequence[str] | None, Action]
 
 class PassTable:
     """Routes of TLS connections by what their hello says: (names, protocols, JA4 patterns, action) each, None: any.

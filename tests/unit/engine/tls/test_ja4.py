@@ -88,7 +88,14 @@ def test_with_nothing_to_hash():
 
 def test_lies_about_lengths_stay_inside():
     # lists that claim to be longer than their extension
-    for kind, body in [(43, b"\xff\x03\x04"), (13, b"\xff\xff\x04\x03"), (13, b""), (43, b""), (13, b"\0"), (43, b"\2\3")]:
+    for kind, body in [
+        (43, b"\xff\x03\x04"),
+        (13, b"\xff\xff\x04\x03"),
+        (13, b""),
+        (43, b""),
+        (13, b"\0"),
+        (43, b"\2\3"),
+    ]:
         laid = two(kind) + two(len(body)) + body
         message = two(0x0303) + bytes(32) + b"\0\0\2\x13\1\1\0" + two(len(laid)) + laid
         assert len(fingerprint(records(b"\1" + len(message).to_bytes(3, "big") + message, ()))) == 36
