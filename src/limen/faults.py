@@ -71,6 +71,7 @@ class FaultNumber(enum.IntEnum):
     TLS_ORIGIN_TIMEOUT = 54
     TLS_REFUSED = 55
     FRONTING = 56
+    CLIENT_CERTIFICATE = 57
     HOOK = 60
     HOOK_TIMEOUT = 61
     INTERNAL = 62
@@ -212,6 +213,8 @@ _OTHERS = [
     _row(_N.SCHEME, Side.CLIENT, Phase.REQUEST, 501, Retry.NEVER, "http_request_error",
          "The scheme of the target is not supported here."),
     # TLS with the client.
+    _row(_N.CLIENT_CERTIFICATE, Side.CLIENT, Phase.ROUTE, 403, Retry.NEVER, "http_request_denied",
+         "This needs a client certificate, or another one than was shown."),
     _row(_N.TLS_PLAIN, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
          "This port speaks TLS: use https:// instead of http://."),
     _row(_N.TLS_HANDSHAKE, Side.CLIENT, Phase.ACCEPT, 0, Retry.NEVER, _ABSENT,

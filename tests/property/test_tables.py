@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 from ipaddress import IPv6Network, ip_address, ip_network
 from urllib.parse import unquote_to_bytes
 
@@ -14,7 +15,7 @@ from limen.engine.access import AccessTable
 from limen.engine.tables import RouteTable
 from limen.policy.matchers import covers
 from limen.policy.routes import find_unreachable
-from limen.policy.specs import AccessSpec, PathKind, RouteSpec, Window
+from limen.policy.specs import AccessSpec, CertificateSpec, PathKind, RouteSpec, Window
 
 NAMES = ["com", "a.com", "b.a.com", "c.b.a.com", "b.com", "aa.com", "10.0.0.1", "localhost"]
 HOSTS = [*NAMES, "*.com", "*.a.com", "*.b.a.com", "*.aa.com"]
@@ -24,6 +25,16 @@ REGEXES = ["/a.*", "/[ab]+", ".*", "/a/b", "/x*"]
 METHODS = ["GET", "POST", "PURGE", "REPORT"]
 NETWORKS = ["10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "::/0", "2001:db8::/32", "::ffff:10.0.0.0/104"]
 CLIENTS = ["10.0.0.1", "10.1.2.3", "11.0.0.1", "2001:db8::1", "::1", "unix"]
+SUBJECTS = ["CN=a", "CN=*", "*O=x", "*"]
+ALTERNATIVES = ["a.com", "*.a.com", "spiffe://*", "*@*", "10.*"]
+FINGERPRINTS = ["0" * 64, "ab" * 32]
+JA4S = [
+    "t13d1516h2_8daaf6152771_e5627efa2ab1",
+    "t12i000000_000000000000_000000000000",
+    "t13*",
+    "*_8daaf6152771_*",
+    "t1?i*",
+]
 CONDITIONS = [("x", "1"), ("x", True), ("x", False), ("y", "2"), ("Y", True), ("y", False), ("x", "")]
 
 
@@ -42,8 +53,8 @@ paths = st.one_of(
     st.tuples(st.just(PathKind.REGEX), st.sampled_from(REGEXES)),
 )
 specs = st.builds(
-    lambda hosts, path, methods, fields, query, clients: RouteSpec(
-        None, hosts, path[0], path[1], methods, fields, query, clients
+    lambda hosts, path, methods, fields, query, clients, certificate, ja4: RouteSpec(
+        None, hosts, path[0], path[1], methods, fields, query, clients, certificate, ja4
     ),
     several(HOSTS),
     paths,
@@ -51,6 +62,9 @@ specs = st.builds(
     rarely(CONDITIONS),
     rarely(CONDITIONS),
     rarely(NETWORKS),
+    st.sampled_from([None] * 6 + [True, False])
+    | st.builds(CertificateSpec, rarely(SUBJECTS), rarely(ALTERNATIVES), rarely(FINGERPRINTS)),
+    rarely(JA4S),
 )
 requests = st.fixed_dictionaries(
     {
@@ -60,6 +74,12 @@ requests = st.fixed_dictionaries(
         "method": st.sampled_from(METHODS).map(str.encode),
         "fields": st.lists(st.sampled_from([(b"x", b"1"), (b"X", b"2"), (b"y", b"2"), (b"xx", b"1"), (b"x", b"")]), max_size=3),
         "client": st.sampled_from(CLIENTS),
+        "certificate": st.none() | st.tuples(
+            st.sampled_from([b"CN=a", b"CN=b/c,O=x", b""]),
+            st.sampled_from([b"", b"a.com\n", b"x.a.com\nspiffe://a/b\n", b"10.0.0.1\nb@a.com\n"]),
+            st.sampled_from([text.encode() for text in FINGERPRINTS]),
+        ),
+        "ja4": st.sampled_from([b"", *JA4S[:2]]).map(lambda text: text if isinstance(text, bytes) else text.encode()),
     }
 )  # fmt: skip
 
@@ -116,6 +136,17 @@ def naive_conditions(conditions: tuple, given_: list[tuple[bytes, bytes]], *, fo
     return True
 
 
+def naive_certificate(spec: CertificateSpec | bool | None, shown: tuple[bytes, bytes, bytes] | None) -> bool:
+    if spec is None or isinstance(spec, bool) or shown is None:
+        return spec is None or (shown is not None) == (spec is not False)
+    subject, names, digits = (text.decode() for text in shown)
+    return (
+        (not spec.subjects or any(fnmatchcase(subject, pattern) for pattern in spec.subjects))
+        and (not spec.fingerprints or digits in spec.fingerprints)
+        and (not spec.names or any(fnmatchcase(name, one) for name in names.splitlines() for one in spec.names))
+    )
+
+
 def naive_takes(spec: RouteSpec, request: dict) -> bool:
     parameters = [
         tuple(unquote_to_bytes(part) for part in (*piece.split(b"=", 1), b"")[:2])
@@ -129,6 +160,8 @@ def naive_takes(spec: RouteSpec, request: dict) -> bool:
         and naive_conditions(spec.fields, request["fields"], fold=True)
         and naive_conditions(spec.query, parameters, fold=False)
         and naive_within(spec.clients, request["client"])
+        and naive_certificate(spec.certificate, request["certificate"])
+        and (not spec.ja4 or any(fnmatchcase(request["ja4"].decode(), pattern) for pattern in spec.ja4))
     )
 
 

@@ -29,8 +29,9 @@ def _next(config: Config, number: int) -> list[tuple[str, int, int]]:
     """The listeners that one listener leads to: upstream, index of its endpoint, number of the next listener."""
     listener = config.listeners[number]
     names = {route.upstream for route in listener.routes or () if route.upstream is not None}
-    if listener.stream is not None:
+    if listener.stream is not None and listener.stream.upstream is not None:
         names.add(listener.stream.upstream)
+    names.update(route.upstream for _, _, route in listener.opaque_routes())
     found = []
     for name in sorted(names & config.upstreams.keys()):
         for index, endpoint in enumerate(config.upstreams[name].endpoints):

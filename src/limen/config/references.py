@@ -21,8 +21,10 @@ def uses(config: Config) -> Iterator[tuple[Path, str]]:
         for index, route in enumerate(listener.routes or ()):
             if route.upstream is not None:
                 yield ("listeners", number, "routes", index, "upstream"), route.upstream
-        if listener.stream is not None:
+        if listener.stream is not None and listener.stream.upstream is not None:
             yield ("listeners", number, "stream", "upstream"), listener.stream.upstream
+        for place, _, opaque in listener.opaque_routes():
+            yield ("listeners", number, *place, "upstream"), opaque.upstream
 
 
 def unknown_upstreams(config: Config) -> Iterator[Finding]:
@@ -51,12 +53,15 @@ def twin_names(config: Config) -> Iterator[Finding]:
             message = f"the listener name {shown(listener.name)} is taken"
             yield Finding(("listeners", number, "name"), message, "names must differ")
         listeners.add(listener.label)
-        for index, route in enumerate(listener.routes or ()):
-            if route.name is not None and route.name in routes:
-                path = ("listeners", number, "routes", index, "name")
-                yield Finding(path, f"the route name {shown(route.name)} is taken", "names must differ")
-            if route.name is not None:
-                routes.add(route.name)
+        named: list[tuple[Path, str | None]] = [
+            (("routes", index), route.name) for index, route in enumerate(listener.routes or ())
+        ]
+        for place, name in [*named, *((place, route.name) for place, _, route in listener.opaque_routes())]:
+            if name is not None and name in routes:
+                path = ("listeners", number, *place, "name")
+                yield Finding(path, f"the route name {shown(name)} is taken", "names must differ")
+            if name is not None:
+                routes.add(name)
 
 
 def twin_binds(config: Config) -> Iterator[Finding]:

@@ -407,6 +407,8 @@ Zone = Annotated[
 TlsVersion = Annotated[str, Scalar(_strings(tls.parse_version, "1.2 or 1.3"), tls.VERSION_SCHEMA, "`1.2` | `1.3`")]
 CipherName = Annotated[str, Scalar(_strings(tls.parse_cipher, "a cipher"), _TEXT, "cipher")]
 GroupName = Annotated[str, Scalar(_strings(tls.parse_group, "a group"), _TEXT, "group")]
+HelloName = Annotated[str, Scalar(_strings(tls.parse_hello_name, "a host"), _TEXT, "host")]
+CertificatePattern = Annotated[str, Scalar(_strings(tls.parse_certificate_pattern, "a text"), _TEXT, "glob")]
 ServerName = Annotated[str, Scalar(_strings(tls.parse_server_name, "a host"), _TEXT, "host")]
 PinnedKey = Annotated[
     str,

@@ -77,6 +77,24 @@ def parse_pin(text: str) -> str:
     return f"sha256/{base64.b64encode(raw).decode()}"
 
 
+def parse_hello_name(text: str) -> str:
+    """A name of `match.sni`: exact, `*.` and a name (one label more) or `.` and a name (itself and all below)."""
+    for mark in ("*.", "."):
+        if text.startswith(mark):
+            return mark + parse_server_name(text[len(mark) :])
+    name = parse_server_name(text)
+    if Address(name).ip is not None:
+        raise Refused(f"{shown(text)} is an address, and no client asks for one (RFC 6066)", "leave `sni` out")
+    return name
+
+
+def parse_certificate_pattern(text: str) -> str:
+    """A text of a certificate with `*` for any characters."""
+    if not text or len(text) > 1024 or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise Refused(f"{shown(text)} is found in no certificate", "write one line of text, with * for any characters")
+    return text
+
+
 def pin_bytes(pin: str) -> bytes:
     """The digest of a parsed pin."""
     return base64.b64decode(pin.removeprefix("sha256/"))

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 from limen.config import Config
 from limen.config.findings import Finding
+from limen.config.models.listeners import Listener
 from limen.config.refusal import shown
+from limen.policy.hellos import compile_hello_match, find_unreachable_hellos
 from limen.policy.routes import compile_route_match, find_unreachable
 
 
@@ -25,3 +27,16 @@ def unreachable_routes(config: Config) -> Iterator[Finding]:
                 "put the narrower route first",
                 warning=True,
             )
+        yield from _unreachable_hellos(number, listener)
+
+
+def _unreachable_hellos(number: int, listener: Listener) -> Iterator[Finding]:
+    opaque = list(listener.opaque_routes())
+    for index, by in find_unreachable_hellos([compile_hello_match(route.match) for _, _, route in opaque]):
+        place, label, _ = opaque[index]
+        yield Finding(
+            ("listeners", number, *place),
+            f"no connection reaches the route {shown(label)}: {shown(opaque[by][1])} before it takes all",
+            "put the narrower route first",
+            warning=True,
+        )

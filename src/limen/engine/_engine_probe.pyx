@@ -309,13 +309,13 @@ cdef class Wire(Connection):
         self.reactor.bury(self)
         self.reactor.settle()
 
-    def preface_of(self, int family, bytes ip, int port, Wire client not None, int version):
+    def preface_of(self, int family, bytes ip, int port, Wire client not None, int version, bytes name=b""):
         cdef Address source
         memset(&source, 0, sizeof(source))
         source.family = <uint8_t>family
         source.port = <uint16_t>port
         memcpy(source.ip, <const char*>ip, 16)
-        send_preface(self, &source, client, version)
+        send_preface(self, &source, client, version, name, <size_t>len(name))
         self.reactor.flush()
 
     @property

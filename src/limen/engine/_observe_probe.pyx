@@ -12,6 +12,7 @@ from limen.engine.types cimport Address
 
 TEXTS = (
     "direction", "method", "target", "host", "route", "upstream", "endpoint", "user_agent", "referer", "request_id",
+    "tls_version", "tls_cipher", "sni", "ja4", "certificate_subject", "certificate_fingerprint",
 )
 
 
@@ -100,6 +101,12 @@ cdef int fill(LogRecord* record, values) except -1:
     set_text(&record.user_agent, values.get("user_agent", b""))
     set_text(&record.referer, values.get("referer", b""))
     set_text(&record.request_id, values.get("request_id", b""))
+    set_text(&record.tls_version, values.get("tls_version", b""))
+    set_text(&record.tls_cipher, values.get("tls_cipher", b""))
+    set_text(&record.sni, values.get("sni", b""))
+    set_text(&record.ja4, values.get("ja4", b""))
+    set_text(&record.certificate_subject, values.get("certificate_subject", b""))
+    set_text(&record.certificate_fingerprint, values.get("certificate_fingerprint", b""))
     set_address(&record.client, values.get("client", (bytes(16), 1)), values.get("port", 0))
     record.started = values.get("started", 0)
     record.total = values.get("total", 0)
@@ -113,6 +120,7 @@ cdef int fill(LogRecord* record, values) except -1:
     record.retry_blocked = values.get("retry_blocked", 0)
     record.minor = values.get("minor", 1)
     record.tunnel = values.get("tunnel", 0)
+    record.resumed = values.get("resumed", 0)
     return 0
 
 

@@ -12,6 +12,7 @@ from limen.engine.access cimport AccessTable, AccessView
 from limen.engine.addresses cimport (
     AddressSet, TargetHost, format_ip, is_private_client, is_special, parse_authority, parse_ip,
 )
+from limen.engine.certificates cimport CertificateView
 from limen.engine.tables cimport RequestView, RouteTable, glob_match, host_glob_match, normalize_path
 from limen.engine.types cimport FAULT_TARGET, MAX_FIELDS, METHOD_OTHER, Address, Field
 
@@ -153,12 +154,13 @@ cdef class _View:
     cdef RequestView view
     cdef Field fields[MAX_FIELDS]
     cdef Address client
+    cdef CertificateView certificate
     cdef list kept
 
-    def __init__(self, host=b"", path=b"/", query=b"", method=b"GET", fields=(), client=None):
+    def __init__(self, host=b"", path=b"/", query=b"", method=b"GET", fields=(), client=None, certificate=None, ja4=b""):
         cdef bytes head = b""
         cdef int i
-        self.kept = [host, path, query, method]
+        self.kept = [host, path, query, method, ja4]
         for i, (name, value) in enumerate(fields):
             self.fields[i].name = <uint32_t>len(head)
             self.fields[i].name_length = <uint16_t>len(name)
@@ -175,6 +177,16 @@ cdef class _View:
         self.view.method, self.view.method_length = method, len(method)
         self.view.method_id = <uint8_t><int>_METHODS.get(method.decode(), METHOD_OTHER)
         self.view.client = NULL
+        self.view.certificate = NULL
+        self.view.ja4 = ja4
+        self.view.ja4_length = len(ja4)
+        if certificate is not None:
+            # (subject, names, fingerprint) as the facts of a connection have them
+            self.kept += certificate
+            self.certificate.subject, self.certificate.subject_length = certificate[0], len(certificate[0])
+            self.certificate.names, self.certificate.names_length = certificate[1], len(certificate[1])
+            self.certificate.fingerprint = certificate[2]
+            self.view.certificate = &self.certificate
         if client is not None:
             read_address(client, &self.client)
             self.view.client = &self.client

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint32_t
 
 from limen.engine.bridged cimport Bridged
-from limen.engine.service cimport Service
+from limen.engine.service cimport Action, Service
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport Hello
 from limen.engine.upstream cimport Pooled
@@ -21,6 +21,8 @@ cdef class Accepted(Pooled):
     cdef bint preface_due     # a PROXY protocol header has to come first
     cdef Bridged bridged      # where it goes since its TLS is bridged; None: as each request says
     cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none
+    cdef Action chosen        # by the hello, for a connection whose TLS ends here
+    cdef bytes ja4            # of its hello, if something asks for it
     cdef void* next           # borrowed neighbours in listener.first
     cdef void* prev
 
@@ -37,9 +39,12 @@ cdef class Accepted(Pooled):
     cdef void on_open(self) noexcept
     # The client speaks, but not TLS.
     cdef void refuse_plain(self) noexcept
-    # Look for a route that passes this connection on: 1 found (on_passed() was called), 0 the hello is not whole,
-    # -1 there is none, or no hello.
+    # Look at the hello. 1: a route passes this connection on (on_passed() was called); 0: the hello is not whole;
+    # -1: there is none, or no hello.
     cdef int try_pass(self) noexcept
+    cdef void note_ja4(self, const Hello* hello) noexcept
+    # Carry its bytes as they are to this action; `name`: whom TLS names.
+    cdef int go_opaque(self, Action action, const char* name, size_t size) noexcept
     # It goes on unopened, to the action with this number in service.passes.
     cdef void on_passed(self, int number, const char* name, size_t size) noexcept
     # In tunnel mode: read on until there is a client hello, and keep it: 1 whole, 0 more has to come, -1 this is no

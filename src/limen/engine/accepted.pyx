@@ -10,6 +10,7 @@ from limen.engine.board cimport (
     WORKER_CONNECTIONS,
 )
 from limen.engine.bridged cimport Bridged
+from limen.engine.exchange cimport Exchange, new_exchange
 from limen.engine.preface cimport PREFACE_MOST, parse_preface
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.sys cimport (
@@ -27,6 +28,8 @@ from limen.engine.sys cimport (
 from limen.engine.stream cimport Party
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport Hello, read_hello
+from limen.engine.tls.ja4 cimport JA4_SIZE, write_ja4
+from limen.engine.tls.passes cimport PassTable
 from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
     FAULT_CLIENT_CONNECTIONS,
@@ -168,6 +171,8 @@ cdef class Accepted(Pooled):
         self.worker.arm(self, self.worker.now + self.service.handshake_timeout)
 
     cdef void on_shake_event(self, uint32_t events) noexcept:
+        if events & EPOLLRDHUP:
+            self.hung = True
         if events & EPOLLOUT and not self.writable:
             self.writable = True
             self.drain_backlog()
@@ -185,7 +190,7 @@ cdef class Accepted(Pooled):
         if not self.shaking or (self.preface_due and not self.peek_preface()):
             return
         if self.tls is None:
-            if self.service.passes is not None:
+            if self.service.passes is not None or self.service.asks_ja4:
                 result = self.try_pass()
                 if result == 0:
                     return
@@ -197,6 +202,7 @@ cdef class Accepted(Pooled):
                 self.worker.board.count_fault(FAULT_MEMORY)
                 self.abort()
                 return
+            self.tls.ja4 = self.ja4
         result = self.shake()
         if result == 0 and not self.broken:
             return
@@ -231,6 +237,7 @@ cdef class Accepted(Pooled):
     cdef int try_pass(self) noexcept:
         cdef Hello hello
         cdef char* input = self.worker.input
+        cdef PassTable passes = self.service.passes
         cdef int result
         cdef int number
         # the hello stays in the kernel, for the endpoint or for libssl; each byte that comes brings a new edge
@@ -240,15 +247,47 @@ cdef class Accepted(Pooled):
         if got <= 0:
             return -1
         result = read_hello(input, <size_t>got, self.worker.sealed, &hello)
-        if result == 0 and (self.hung or got == INPUT_SIZE):
-            return -1
-        if result <= 0:
-            return result
-        number = self.service.passes.find(&hello)
+        if result == 0:
+            return -1 if self.hung or got == INPUT_SIZE else 0
+        if result < 0:
+            # no TLS: for whoever takes everything
+            hello.name = hello.name_length = 0
+            hello.message = input
+            number = passes.rest if passes is not None else -1
+        else:
+            if self.service.asks_ja4:
+                self.note_ja4(&hello)
+            number = passes.find(&hello, self.ja4) if passes is not None else -1
         if number < 0:
+            return -1
+        if self.service.tls is not None and number >= self.service.opened:
+            self.chosen = <Action>passes.actions[number]
             return -1
         self.on_passed(number, hello.message + hello.name, hello.name_length)
         return 1
+
+    cdef void note_ja4(self, const Hello* hello) noexcept:
+        cdef char out[JA4_SIZE]
+        if write_ja4(hello, out) < 0:
+            return
+        try:
+            self.ja4 = out[:JA4_SIZE]
+        except MemoryError:
+            # to whoever asks, the hello is like no other
+            self.ja4 = None
+
+    cdef int go_opaque(self, Action action, const char* name, size_t size) noexcept:
+        cdef Exchange exchange
+        self.worker.disarm(self)
+        try:
+            exchange = new_exchange(self.worker)
+        except MemoryError:
+            self.abort()
+            return -1
+        self.party = exchange
+        exchange.ja4 = self.ja4
+        exchange.begin_opaque(self, self.service, action, &self.sender, name, size)
+        return 0
 
     cdef void on_passed(self, int number, const char* name, size_t size) noexcept:
         pass

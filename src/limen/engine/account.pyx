@@ -3,11 +3,45 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from limen.engine.journal cimport LogRecord
+from limen.engine.connection cimport Connection
+from limen.engine.journal cimport LogRecord, LogText
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
 from limen.engine.sys cimport monotonic, realtime
+from limen.engine.tls.facts cimport Facts, facts_of
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport FIELD_REFERER, FIELD_USER_AGENT, SEEN, Field
+
+
+cdef inline void lay(LogText* out, bytes text) noexcept:
+    # whoever has the text outlives the record
+    out.text = text
+    out.length = <uint32_t>len(text)
+
+
+cdef void lay_tls(ExchangeState exchange, LogRecord* record) noexcept:
+    """What is known of the client's TLS, as far as the log asks for it."""
+    cdef Session tls = (<Connection>exchange.client).tls
+    cdef bytes ja4 = tls.ja4 if tls is not None else exchange.ja4
+    cdef Facts facts
+    if ja4 is not None and exchange.worker.journal.ja4:
+        lay(&record.ja4, ja4)
+    if not exchange.worker.journal.tls:
+        return
+    if tls is None:
+        # passed on: the name is all that was seen
+        if exchange.is_opaque:
+            record.sni = record.host
+        return
+    facts = facts_of(tls)
+    if facts is None:
+        return
+    lay(&record.tls_version, facts.version)
+    lay(&record.tls_cipher, facts.cipher)
+    lay(&record.sni, facts.server_name)
+    lay(&record.certificate_subject, facts.subject)
+    lay(&record.certificate_fingerprint, facts.fingerprint)
+    record.resumed = facts.resumed
 
 
 cdef void log_exchange(ExchangeState exchange) noexcept:
@@ -48,6 +82,12 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
                 elif field.id == FIELD_REFERER:
                     record.referer.text = exchange.base + field.value
                     record.referer.length = field.value_length
+    elif exchange.is_opaque:
+        # whom TLS named
+        record.host.text = exchange.host.name
+        record.host.length = exchange.host.name_length
+    if exchange.worker.journal.tls or exchange.worker.journal.ja4:
+        lay_tls(exchange, &record)
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)

@@ -41,6 +41,7 @@ from limen.engine.routing cimport (
     check_target_address,
     find_route,
     find_target,
+    has_certificate,
     is_last_hop,
     lay_id,
     upgrade_allowed,
@@ -65,6 +66,7 @@ from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
+    FAULT_CLIENT_CERTIFICATE,
     FAULT_CLIENT_CLOSED,
     FAULT_DNS,
     FAULT_HOOK,
@@ -188,6 +190,9 @@ cdef class Exchange(ExchangeState):
         fault = find_route(self)
         if fault != FAULT_NONE:
             self.refuse(fault)
+            return
+        if self.action.certificate is not None and not has_certificate(self):
+            self.refuse(FAULT_CLIENT_CERTIFICATE)
             return
         if self.action.body_most and self.head.framing == FRAMING_LENGTH and self.head.length > self.action.body_most:
             self.refuse(FAULT_BODY_TOO_LARGE)
@@ -367,12 +372,15 @@ cdef class Exchange(ExchangeState):
             return
         origin.peer = address[0]
         if self.endpoint.proxy_protocol:
-            send_preface(origin, &self.sender, <Connection>self.client, self.endpoint.proxy_protocol)
+            send_preface(
+                origin, &self.sender, <Connection>self.client, self.endpoint.proxy_protocol, self.host.name,
+                self.host.name_length if self.is_opaque else 0,
+            )
         if self.upstream is not None and self.upstream.tls is not None:
             # what was put before goes out as it is
             self.worker.flush()
             self.origin = origin
-            origin.begin_tls(self.upstream.tls, self, self.upstream.handshake_timeout)
+            origin.begin_tls(self.upstream.tls, self, self.upstream.handshake_timeout, None, self.is_opaque)
             return
         if self.bridged is not None:
             self.origin = origin

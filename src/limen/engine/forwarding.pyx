@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
+from limen.engine.connection cimport Connection
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -17,7 +18,10 @@ from limen.engine.service cimport (
 )
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport OutField, OutHead
+from limen.engine.tls.facts cimport Facts, facts_of
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport (
+    FIELD_CLIENT_CERT,
     FIELD_CLIENT_IP,
     FIELD_CONNECTION,
     FIELD_CONTENT_LENGTH,
@@ -315,6 +319,9 @@ cdef int lay_request(ExchangeState exchange) noexcept:
             drop |= ORIGINATOR
         else:
             drop |= (BIT(FIELD_FORWARDED) if add_forwarded else 0) | (BIT(FIELD_X_FORWARDED_FOR) if add_x else 0)
+    if service.tls is not None or service.add_certificate:
+        # who ends TLS knows what was shown: nobody else may say so (RFC 9440, 4)
+        drop |= BIT(FIELD_CLIENT_CERT)
     if head.method == METHOD_TRACE or head.method == METHOD_OPTIONS:
         drop |= BIT(FIELD_MAX_FORWARDS)
     if exchange.minor == 0 or exchange.continued or exchange.replaced:
@@ -339,6 +346,8 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     if add_forwarded or add_x:
         if add_originator(exchange, &count, add_forwarded, add_x, trusted) < 0:
             return -1
+    if service.add_certificate and add_certificate(exchange, &count) < 0:
+        return -1
     if not elite and len(service.via) and add_via(exchange, &count, exchange.minor) < 0:
         return -1
     if own_id:
@@ -355,6 +364,24 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     out.te_trailers = (head.flags & HEAD_TE_TRAILERS) != 0
     out.close = False
     return 0 if count < OUT_FIELDS else -1
+
+
+cdef int add_certificate(ExchangeState exchange, unsigned int* count) noexcept:
+    """Client-Cert (RFC 9440), if the client has shown one."""
+    cdef Session tls = (<Connection>exchange.client).tls
+    cdef Facts facts
+    cdef bytes told
+    if tls is None:
+        return 0
+    facts = facts_of(tls)
+    try:
+        told = facts.field() if facts is not None else None
+    except Exception:
+        return -1
+    if told is not None:
+        # the session keeps it
+        add(exchange.worker, count, b"Client-Cert", 11, <const char*>told, <uint32_t>len(told))
+    return 0
 
 
 cdef int add_via(ExchangeState exchange, unsigned int* count, int minor) noexcept:

@@ -30,6 +30,13 @@ class ExchangeHandle:
     def client(self) -> tuple[str, int]:
         """Address and port of the client, after PROXY protocol and trusted forwarded fields."""
 
+    def tls(
+        self,
+    ) -> tuple[str, str, str, str, bool, str, tuple[str, str, str, str, list[str], bytes] | None] | None:
+        """Version, cipher, server name, protocol, resumed, JA4 and certificate (subject, issuer, serial, fingerprint,
+        alternative names, DER) of the client's TLS; None without.
+        """
+
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" on a forward listener)."""
 

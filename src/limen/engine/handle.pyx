@@ -9,6 +9,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free
 
 from limen.engine.addresses cimport format_ip, parse_authority
+from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head
 from limen.engine.exchange cimport Exchange
 from limen.engine.http1.parse cimport parse_request, parse_response
@@ -16,6 +17,8 @@ from limen.engine.replies cimport add_field, send_reply
 from limen.engine.routing cimport revise
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
 from limen.engine.sys cimport monotonic
+from limen.engine.tls.facts cimport Facts, facts_of
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport FRAMING_LENGTH, FRAMING_NONE, METHOD_HEAD, Field, Head, HeadLimits
 
 # Never taken from a hook's field list: they belong to the connection and the framing.
@@ -90,6 +93,25 @@ cdef class ExchangeHandle:
         cdef char out[64]
         cdef int size = format_ip(&exchange.peer, out)
         return (out[:size].decode("ascii") if size else "unix"), exchange.peer.port
+
+    def tls(self):
+        """What is known of the client's TLS; None without."""
+        cdef Session tls = (<Connection>self.live().client).tls
+        cdef Facts facts
+        if tls is None:
+            return None
+        facts = facts_of(tls)
+        if facts is None:
+            raise MemoryError
+        return (
+            facts.version.decode(), facts.cipher.decode(), facts.server_name.decode("latin-1"),
+            facts.protocol.decode("latin-1"), facts.resumed, "" if tls.ja4 is None else tls.ja4.decode("latin-1"),
+            (
+                facts.subject.decode("utf-8", "replace"), facts.issuer.decode("utf-8", "replace"),
+                facts.serial.decode(), facts.fingerprint.decode(),
+                facts.names.decode("utf-8", "replace").splitlines(), facts.certificate,
+            ) if facts.presented else None,
+        )
 
     def names(self) -> tuple[str, str]:
         cdef Exchange exchange = self.live()

@@ -10,7 +10,7 @@ from limen.engine.types cimport Address
 
 cdef enum:
     JOURNAL_BUFFER = 65536        # also the longest record
-    JOURNAL_RESERVE = 1024        # all of a record that is not text: keys, numbers, time, address
+    JOURNAL_RESERVE = 1280        # all of a record that is not text: keys, numbers, time, address
 
 
 cdef enum RetryBlocked:
@@ -51,12 +51,19 @@ cdef struct LogRecord:
     LogText user_agent
     LogText referer               # written up to "?" likewise
     LogText request_id
+    LogText tls_version           # of the client's connection; all of these if they are asked for
+    LogText tls_cipher
+    LogText sni
+    LogText ja4
+    LogText certificate_subject   # that the client has shown
+    LogText certificate_fingerprint
     uint16_t status               # 0: no answer
     uint16_t attempts
     uint8_t fault                 # Fault
     uint8_t retry_blocked         # RetryBlocked
     uint8_t minor                 # HTTP/1.minor; 20 and 30 for HTTP/2 and HTTP/3
     uint8_t tunnel                # 1: became a tunnel
+    uint8_t resumed               # 1: the client's TLS was taken up again
 
 
 cdef enum JournalFormat:
@@ -75,6 +82,8 @@ cdef class Journal:
     cdef bint regular             # a regular file: appended in one write
     cdef bint torn                # the last write ended inside a record: begin with a newline
     cdef bint query
+    cdef bint tls                 # records have what is known of the client's TLS
+    cdef bint ja4
     cdef int format
     cdef int64_t second           # the one that `stamp` shows
     cdef char stamp[32]           # formatted time to the second

@@ -18,6 +18,8 @@ class Journal:
         *,
         format: Literal["json", "combined", "common"] = "json",  # noqa: A002 the word of the configuration
         query: bool = False,
+        tls: bool = False,
+        ja4: bool = False,
         faults: Sequence[bytes] = (),
         reasons: Sequence[bytes] = (),
     ) -> Self: ...

@@ -39,6 +39,7 @@ cdef extern from "poll.h" nogil:
 cdef enum:
     PIPE_LONGEST = 4096           # PIPE_BUF of Linux: what a pipe takes in one piece
     LABEL_LONGEST = 48
+    TEXTS = 16                    # of a record
     CLIENT_CLOSED = 23            # FAULT_CLIENT_CLOSED
     CLIENT_CLOSED_STATUS = 499    # what it is logged as, by the custom of nginx
 
@@ -92,18 +93,21 @@ cdef class Journal:
     """The access log of one worker.
 
     `path` is a file (made with mode 0640, appended to) or "-" for standard output; `format` is json,
-    combined or common; `query` writes query strings, which are cut otherwise. `faults` and `reasons`
-    are the labels written for fault and RetryBlocked numbers, by index (empty: none).
+    combined or common; `query` writes query strings, which are cut otherwise. `tls` and `ja4` ask for what
+    is known of the client's TLS, and for the fingerprint of its hello. `faults` and `reasons` are the
+    labels written for fault and RetryBlocked numbers, by index (empty: none).
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
-    def __cinit__(self, path, *, format="json", query=False, faults=(), reasons=()):
+    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, faults=(), reasons=()):
         self.buffer = NULL
         self.descriptor = -1
         if format not in FORMATS:
             raise ValueError(f"access log format {format!r} is none of {', '.join(FORMATS)}")
         self.format = FORMATS[format]
         self.query = query
+        self.tls = tls
+        self.ja4 = ja4
         self.second = -1
         self.path = os.fspath(path)
         self.labels = []
@@ -156,7 +160,9 @@ cdef class Journal:
         need = (
             record.direction.length + record.method.length + target_length + record.host.length
             + record.route.length + record.upstream.length + record.endpoint.length
-            + record.user_agent.length + record.referer.length + record.request_id.length
+            + record.user_agent.length + record.referer.length + record.request_id.length + record.tls_version.length
+            + record.tls_cipher.length + record.sni.length + record.ja4.length + record.certificate_subject.length
+            + record.certificate_fingerprint.length
         ) * 6 + JOURNAL_RESERVE
         longest = JOURNAL_BUFFER if self.regular else PIPE_LONGEST
         if need > longest:
@@ -231,6 +237,14 @@ cdef class Journal:
             out[0] = b'"'
             out += 1
         out = put_member(out, b',"request_id":"', &record.request_id)
+        out = put_member(out, b',"tls_version":"', &record.tls_version)
+        out = put_member(out, b',"tls_cipher":"', &record.tls_cipher)
+        out = put_member(out, b',"sni":"', &record.sni)
+        if record.resumed:
+            out = put_literal(out, b',"resumed":true')
+        out = put_member(out, b',"ja4":"', &record.ja4)
+        out = put_member(out, b',"certificate_subject":"', &record.certificate_subject)
+        out = put_member(out, b',"certificate_fingerprint":"', &record.certificate_fingerprint)
         if record.tunnel:
             out = put_literal(out, b',"tunnel":true')
         if cut:
@@ -424,7 +438,7 @@ cdef uint32_t fitting(LogText text, uint32_t* room, bint json) noexcept nogil:
 cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     # Cut the texts so that they fit escaped: the short and useful ones go first, the target may have
     # half of what they leave, then the rest in turn. True if anything was cut.
-    cdef LogText* texts[10]
+    cdef LogText* texts[TEXTS]
     cdef uint32_t share, before, length, index
     cdef bint cut = False
     texts[0] = &record.direction
@@ -434,16 +448,22 @@ cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     texts[4] = &record.upstream
     texts[5] = &record.endpoint
     texts[6] = &record.host
-    texts[7] = &record.target
-    texts[8] = &record.user_agent
-    texts[9] = &record.referer
+    texts[7] = &record.tls_version
+    texts[8] = &record.tls_cipher
+    texts[9] = &record.ja4
+    texts[10] = &record.certificate_fingerprint
+    texts[11] = &record.sni
+    texts[12] = &record.target
+    texts[13] = &record.certificate_subject
+    texts[14] = &record.user_agent
+    texts[15] = &record.referer
     share = room
-    for index in range(10):           # it may fit as it is: the first estimate was the worst case
+    for index in range(<uint32_t>TEXTS):        # it may fit as it is: the first estimate was the worst case
         cut = cut or fitting(texts[index][0], &share, json) < texts[index].length
     if not cut:
         return False
-    for index in range(10):
-        share = room if index == 9 else room // 2
+    for index in range(<uint32_t>TEXTS):
+        share = room if index + 1 == <uint32_t>TEXTS else room // 2
         before = share
         length = fitting(texts[index][0], &share, json)
         room -= before - share

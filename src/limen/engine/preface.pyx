@@ -21,6 +21,11 @@ from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
 
 
+cdef enum:
+    TYPE_ALPN = 1
+    TYPE_AUTHORITY = 2
+
+
 cdef const char* SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
 
@@ -155,10 +160,25 @@ cdef void from_sockaddr(const sockaddr* storage, Address* address) noexcept nogi
         address.family = 1
 
 
-cdef void send_preface(Connection connection, const Address* source, Connection client, int version) noexcept:
+cdef int put_extra(char* out, int kind, const char* text, size_t size) noexcept nogil:
+    """A TLV (2.2); nothing for an empty text. Its size."""
+    if size == 0 or size > 255:
+        return 0
+    out[0] = <char>kind
+    out[1] = 0
+    out[2] = <char>size
+    memcpy(out + 3, text, size)
+    return <int>size + 3
+
+
+cdef void send_preface(
+    Connection connection, const Address* source, Connection client, int version, const char* name, size_t size
+) noexcept:
     cdef Worker worker = <Worker>connection.reactor
     cdef Address local
-    cdef char* out = worker.claim(256)
+    cdef char* out = worker.claim(1024)
+    cdef const char* protocol = NULL
+    cdef size_t protocol_size = 0
     cdef char text[2][64]
     cdef int n
     cdef bint ip
@@ -176,6 +196,9 @@ cdef void send_preface(Connection connection, const Address* source, Connection 
         )
         connection.put(out, <size_t>n)
         return
+    if client.tls is not None:
+        name = client.tls.server_name(&size)
+        protocol = client.tls.protocol(&protocol_size)
     memcpy(out, SIGNATURE, 12)
     out[12] = <char>0x21
     if not ip:
@@ -183,16 +206,13 @@ cdef void send_preface(Connection connection, const Address* source, Connection 
         out[14] = out[15] = 0
         connection.put(out, 16)
         return
-    out[14] = 0
     if source.family == 4:
         out[13] = 0x11
-        out[15] = 12
         memcpy(out + 16, &source.ip[12], 4)
         memcpy(out + 20, &local.ip[12], 4)
         n = 24
     else:
         out[13] = 0x21
-        out[15] = 36
         memcpy(out + 16, &source.ip[0], 16)
         memcpy(out + 32, &local.ip[0], 16)
         n = 48
@@ -200,4 +220,9 @@ cdef void send_preface(Connection connection, const Address* source, Connection 
     out[n + 1] = <char>(source.port & 255)
     out[n + 2] = <char>(local.port >> 8)
     out[n + 3] = <char>(local.port & 255)
-    connection.put(out, <size_t>(n + 4))
+    n += 4
+    n += put_extra(out + n, TYPE_ALPN, protocol, protocol_size)
+    n += put_extra(out + n, TYPE_AUTHORITY, name, size)
+    out[14] = <char>((n - 16) >> 8)
+    out[15] = <char>((n - 16) & 255)
+    connection.put(out, <size_t>n)

@@ -1,7 +1,6 @@
 # A connection of a stream listener: no protocol, only a tunnel to be.
 
 from limen.engine.accepted cimport Accepted
-from limen.engine.service cimport Action
 
 
 cdef class RawClient(Accepted):
@@ -11,4 +10,3 @@ cdef class RawClient(Accepted):
     cdef void open(self) noexcept
     cdef void try_preface(self) noexcept
     cdef void try_choice(self) noexcept
-    cdef void go(self, Action action, const char* name, size_t size) noexcept

@@ -5,7 +5,6 @@ cimport cython
 from libc.stdint cimport uint32_t
 
 from limen.engine.accepted cimport Accepted
-from limen.engine.exchange cimport Exchange, new_exchange
 from limen.engine.service cimport Action
 from limen.engine.stream cimport Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLRDHUP
@@ -22,7 +21,9 @@ from limen.engine.types cimport (
 @cython.no_gc
 cdef class RawClient(Accepted):
     cdef void begin(self) noexcept:
-        if self.preface_due:
+        if self.service.tls is not None:
+            self.begin_tls()
+        elif self.preface_due:
             self.try_preface()
         else:
             self.open()
@@ -33,7 +34,7 @@ cdef class RawClient(Accepted):
 
     cdef void open(self) noexcept:
         if self.service.passes is None:
-            self.go(self.service.action, NULL, 0)
+            self.go_opaque(self.service.action, NULL, 0)
             return
         self.choosing = True
         self.worker.arm(self, self.worker.now + self.service.handshake_timeout)
@@ -47,18 +48,19 @@ cdef class RawClient(Accepted):
 
     cdef void on_passed(self, int number, const char* name, size_t size) noexcept:
         self.choosing = False
-        self.go(<Action>self.service.passes.actions[number], name, size)
+        self.go_opaque(<Action>self.service.passes.actions[number], name, size)
 
-    cdef void go(self, Action action, const char* name, size_t size) noexcept:
-        cdef Exchange exchange
-        self.worker.disarm(self)
-        try:
-            exchange = new_exchange(self.worker)
-        except MemoryError:
+    cdef void on_open(self) noexcept:
+        """TLS has ended here: what is inside goes on."""
+        cdef Action action = self.chosen if self.chosen is not None else self.service.action
+        cdef size_t size = 0
+        cdef const char* name = self.tls.server_name(&size)
+        if action is None:
+            self.worker.board.count_fault(FAULT_NO_ROUTE)
+            self.listener.refused()
             self.abort()
             return
-        self.party = exchange
-        exchange.begin_opaque(self, self.service, action, &self.sender, name, size)
+        self.go_opaque(action, name, size)
 
     cdef void on_event(self, uint32_t events) noexcept:
         cdef Party party = self.party
@@ -67,6 +69,8 @@ cdef class RawClient(Accepted):
         if self.tunnelled:
             if party is not None:
                 party.on_ready(self, events)
+        elif self.shaking:
+            self.on_shake_event(events)
         elif self.preface_due:
             self.try_preface()
         elif self.choosing:
@@ -84,6 +88,9 @@ cdef class RawClient(Accepted):
         if self.tunnelled:
             if party is not None:
                 party.on_time(self)
+        elif self.shaking:
+            self.worker.board.count_fault(FAULT_TLS_TIMEOUT)
+            self.abort()
         elif self.preface_due:
             self.worker.board.count_fault(FAULT_HEAD_TIMEOUT)
             self.abort()

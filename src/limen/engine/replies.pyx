@@ -14,6 +14,7 @@ from limen.engine.types cimport (
     FAULT_INTERNAL,
     FAULT_MEMORY,
     FAULT_METHOD,
+    FAULT_MISDIRECTED,
     FAULT_NONE,
     FIELD_AUTHORIZATION,
     FIELD_COOKIE,
@@ -154,6 +155,7 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     cdef char* told = worker.value(512)
     cdef int size
     cdef int length
+    cdef bint close
     cdef str rule
     cdef bytes name
     if status == 0:
@@ -186,7 +188,9 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
     if status == 405:
         add_field(exchange, &count, b"Allow", 5, b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH", 51)
-    send_reply(exchange, status, body, <size_t>size, count, fault < 30 and fault != FAULT_METHOD)
+    # the request was sound, only not for here: the connection may go on
+    close = fault < 30 and fault != FAULT_METHOD and fault != FAULT_MISDIRECTED
+    send_reply(exchange, status, body, <size_t>size, count, close)
 
 
 cdef int send_last_hop(ExchangeState exchange) noexcept:

@@ -14,6 +14,8 @@ cdef int check_authority(ExchangeState exchange, Session tls) noexcept
 cdef bint is_last_hop(ExchangeState exchange) noexcept
 # exchange.path, and in a gateway action and upstream.
 cdef int find_route(ExchangeState exchange) noexcept
+# Whether the client has shown the certificate that the route wants.
+cdef bint has_certificate(ExchangeState exchange) noexcept
 cdef bint upgrade_allowed(ExchangeState exchange) noexcept
 # The access rules; `target` is NULL until the address is known.
 cdef int check_access(ExchangeState exchange, const Address* target) noexcept

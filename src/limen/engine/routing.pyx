@@ -8,11 +8,13 @@ from libc.string cimport memcmp, memcpy
 from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
 from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
 from limen.engine.bridged cimport Bridged
+from limen.engine.connection cimport Connection
 from limen.engine.forwarding cimport is_id_field
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action
 from limen.engine.state cimport ExchangeState
 from limen.engine.tables cimport RequestView, normalize_path
 from limen.engine.tls.contexts cimport ServerContext
+from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
 from limen.engine.types cimport (
     FAULT_DENIED,
@@ -133,8 +135,14 @@ cdef inline bint is_named(const TargetHost* host, bytes name) noexcept:
 cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
     """Whether the connection stands for the host: one certificate, one set of names (RFC 9110, 15.5.20)."""
     cdef ServerContext context
+    cdef int number
     if tls is None or exchange.service.target_source == TARGET_FROM_REQUEST or exchange.host.name_length == 0:
         return FAULT_NONE
+    if exchange.service.passes is not None:
+        number = exchange.service.passes.find_host(exchange.host.name, exchange.host.name_length)
+        if 0 <= number < exchange.service.opened:
+            # hellos with this name are passed on: nobody speaks for it here
+            return FAULT_MISDIRECTED
     context = <ServerContext>tls.context
     if context.choose(exchange.host.name, exchange.host.name_length) != tls.choice:
         return FAULT_MISDIRECTED
@@ -206,6 +214,11 @@ cdef int find_route(ExchangeState exchange) noexcept:
     view.method_length = head.method_length
     view.method_id = head.method
     view.client = &exchange.peer
+    view.certificate = NULL
+    view.ja4 = NULL
+    view.ja4_length = 0
+    if exchange.service.routes.asks_certificate or exchange.service.routes.asks_ja4:
+        look_at_tls(exchange, &view)
     index = exchange.service.routes.match(&view)
     if index < 0:
         return FAULT_NO_ROUTE
@@ -214,6 +227,27 @@ cdef int find_route(ExchangeState exchange) noexcept:
     if exchange.action.replace is not None:
         return rewrite_path(exchange)
     return FAULT_NONE
+
+
+cdef void look_at_tls(ExchangeState exchange, RequestView* view) noexcept:
+    cdef Session tls = (<Connection>exchange.client).tls
+    cdef Facts facts
+    if tls is None:
+        return
+    if exchange.service.routes.asks_certificate:
+        facts = facts_of(tls)
+        # the session keeps them
+        view.certificate = facts.shown() if facts is not None else NULL
+    if tls.ja4 is not None:
+        view.ja4 = <const char*>tls.ja4
+        view.ja4_length = <size_t>len(tls.ja4)
+
+
+cdef bint has_certificate(ExchangeState exchange) noexcept:
+    """Whether the client has shown the certificate that the route wants."""
+    cdef Session tls = (<Connection>exchange.client).tls
+    cdef Facts facts = facts_of(tls) if tls is not None else None
+    return exchange.action.certificate.holds(facts.shown() if facts is not None else NULL)
 
 
 cdef int rewrite_path(ExchangeState exchange) noexcept:

@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
+from limen.engine.certificates cimport CertificateMatch
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -75,6 +76,7 @@ cdef class Action:
     cdef readonly list response_hooks
     cdef readonly double hook_timeout
     cdef bint upgrade
+    cdef readonly CertificateMatch certificate  # that the client must have shown; None: any or none
 
 
 cdef class Service:
@@ -92,7 +94,10 @@ cdef class Service:
     cdef readonly AddressSet trusted
     cdef readonly AddressSet preface_from     # PROXY protocol senders, None = nobody
     cdef readonly ServerContext tls   # None: plain
-    cdef readonly PassTable passes    # TLS that is passed on by its hello; None: nothing is
+    cdef readonly PassTable passes    # actions chosen by the client's hello; None: none are
+    cdef int opened           # with `tls`: from this number on they are chosen, but TLS ends here
+    cdef bint asks_ja4        # the fingerprint of each hello is wanted
+    cdef bint add_certificate # Client-Cert for the origin
     cdef readonly Bridge bridge       # of a forward listener: TLS inside CONNECT is looked at; None: never
     cdef uint64_t handshake_timeout   # ns
     cdef HeadLimits limits

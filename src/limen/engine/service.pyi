@@ -6,6 +6,7 @@ from typing import Self
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
+from limen.engine.certificates import CertificateMatch
 from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
@@ -54,6 +55,7 @@ class Action:
         response_hooks: list[object] | None = None,
         hook_timeout: float = 5.0,
         upgrade: bool = True,
+        certificate: CertificateMatch | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -61,6 +63,8 @@ class Action:
     def slot(self) -> int: ...
     @property
     def upstream(self) -> Upstream | None: ...
+    @property
+    def certificate(self) -> CertificateMatch | None: ...
     @property
     def request_hooks(self) -> list[object]: ...
     @property
@@ -112,6 +116,9 @@ class Service:
         tls: ServerContext | None = None,
         passes: PassTable | None = None,
         bridge: Bridge | None = None,
+        opened: int = 0,
+        asks_ja4: bool = False,
+        add_certificate: bool = False,
         handshake_timeout: float = 10.0,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
+from limen.engine.certificates cimport CertificateMatch
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -80,7 +81,7 @@ cdef class Action:
         Edits response=None, uint64_t body_most=0, double response_timeout=60.0, double stall_timeout=60.0,
         int attempts=2, int retry_methods=0, uint64_t keep_memory=65536, uint64_t keep_most=1048576,
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
-        bint upgrade=True,
+        bint upgrade=True, CertificateMatch certificate=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -108,6 +109,7 @@ cdef class Action:
         self.response_hooks = response_hooks or []
         self.hook_timeout = hook_timeout
         self.upgrade = upgrade
+        self.certificate = certificate
 
     def __repr__(self) -> str:
         return f"<Action {self.name} upstream={self.upstream!r} status={self.status}>"
@@ -126,7 +128,8 @@ cdef class Service:
         double min_rate_after=10.0, unsigned int per_client=200, bint per_client_loopback=False, str via="limen",
         str id_field="X-Request-Id", bint id_trust=False, bint add_forwarded=True, bint add_x_forwarded=True,
         str scheme="http", int port=80,
-        ServerContext tls=None, PassTable passes=None, Bridge bridge=None, double handshake_timeout=10.0,
+        ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
+        Bridge bridge=None, double handshake_timeout=10.0,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -148,6 +151,9 @@ cdef class Service:
         self.tls = tls
         self.passes = passes
         self.bridge = bridge
+        self.opened = opened
+        self.asks_ja4 = asks_ja4
+        self.add_certificate = add_certificate
         self.handshake_timeout = ns(handshake_timeout)
         self.limits.line = line
         self.limits.fields = fields

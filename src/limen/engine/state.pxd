@@ -48,6 +48,7 @@ cdef class ExchangeState(Party):
     cdef size_t path_length
     cdef char* normal         # owned; the path if it had to be normalised
     cdef bytes rewritten      # request path from `replace`, or None
+    cdef bytes ja4            # opaque: fingerprint of the client's hello, if something asks for it
     cdef Address peer         # who the client is (behind trusted proxies)
     cdef Address sender       # who is connected
     cdef char id[128]         # request id

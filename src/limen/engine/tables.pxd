@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from limen.engine.certificates cimport CertificateMatch, CertificateView
 from limen.engine.keys cimport KeyIndex, KeyRecord
 from limen.engine.paths cimport glob_match, host_glob_match, normalize_path
 from limen.engine.types cimport Address, Field
@@ -22,6 +23,9 @@ cdef struct RequestView:
     size_t method_length
     uint8_t method_id         # types.Method
     const Address* client     # family 1 (unix socket) is in no set of clients
+    const CertificateView* certificate  # looked at only if the table asks_certificate; NULL: none was shown
+    const char* ja4           # of the client's hello, if the table asks_ja4
+    size_t ja4_length
 
 
 cdef enum ConditionKind:
@@ -48,6 +52,8 @@ cdef struct Condition:
 cdef struct RouteRow:
     # Conditions of one route that the key look-ups do not settle.
     void* clients             # an AddressSet, borrowed from RouteTable.kept; NULL: any client
+    void* certificate         # a CertificateMatch, likewise
+    void* ja4                 # a tuple of patterns, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first Condition that is a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -75,6 +81,8 @@ cdef struct HostBucket:
 cdef class RouteTable:
     cdef readonly list actions          # one per route, in order
     cdef readonly int errors            # regexes that raised; such a route did not match
+    cdef readonly bint asks_certificate # some route has a condition on the client's certificate
+    cdef readonly bint asks_ja4
     cdef KeyIndex hosts
     cdef KeyIndex exact
     cdef KeyIndex prefixes
@@ -103,4 +111,5 @@ cdef class RouteTable:
                            uint32_t best) noexcept
     cdef bint holds(self, const RouteRow* row, const RequestView* view) noexcept
     cdef bint holds_method(self, const RouteRow* row, const RequestView* view) noexcept
+    cdef bint holds_tls(self, const RouteRow* row, const RequestView* view) noexcept
     cdef bint holds_regex(self, int number, const RequestView* view) noexcept

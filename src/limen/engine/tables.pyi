@@ -3,7 +3,20 @@
 from collections.abc import Iterable
 from typing import Protocol, Self, final, type_check_only
 
+from limen.engine.certificates import CertificateMatch
+
 METHODS: dict[str, int]
+
+@type_check_only
+class Certificate(Protocol):
+    """Conditions on a certificate, as limen.policy has them."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def fingerprints(self) -> tuple[str, ...]: ...
 
 @type_check_only
 class Route(Protocol):
@@ -25,6 +38,10 @@ class Route(Protocol):
     def query(self) -> tuple[tuple[str, str | bool], ...]: ...
     @property
     def clients(self) -> tuple[str, ...]: ...
+    @property
+    def certificate(self) -> Certificate | bool | None: ...
+    @property
+    def ja4(self) -> tuple[str, ...]: ...
 
 @final
 class RouteTable:
@@ -39,8 +56,19 @@ class RouteTable:
         """The `action` of each route, in order: what match() numbers."""
 
     @property
+    def asks_certificate(self) -> bool:
+        """Whether a route has a condition on the client's certificate."""
+
+    @property
+    def asks_ja4(self) -> bool:
+        """Whether a route has a condition on the hello's fingerprint."""
+
+    @property
     def errors(self) -> int:
         """How often a regex raised; such a route did not match."""
+
+def match_of(spec: Certificate | bool) -> CertificateMatch:
+    """The condition that a spec's `certificate` stands for."""
 
 def normal_path(path: str) -> bytes:
     """`path` as it is matched. ValueError if it does not begin with "/" or has a malformed escape."""

@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp
 
 from limen.engine.addresses cimport AddressSet
+from limen.engine.certificates cimport CertificateMatch
 from limen.engine.keys cimport (
     ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit, limen_fold,
 )
@@ -242,6 +243,16 @@ cdef class RouteTable:
                 clients = AddressSet(spec.clients)
                 self.kept.append(clients)
                 row.clients = <void*>clients
+            if spec.certificate is not None:
+                certificate = match_of(spec.certificate)
+                self.kept.append(certificate)
+                row.certificate = <void*>certificate
+                self.asks_certificate = True
+            if spec.ja4:
+                fingerprints = tuple(pattern.encode() for pattern in spec.ja4)
+                self.kept.append(fingerprints)
+                row.ja4 = <void*>fingerprints
+                self.asks_ja4 = True
             row.names = <uint32_t>len(conditions)
             for method in dict.fromkeys(spec.methods):
                 row.methods |= <uint32_t>1 << <int>METHODS.get(method, METHOD_OTHER)
@@ -293,7 +304,7 @@ cdef class RouteTable:
             kind, text = plans[route]
             row = &self.rows[route]
             entry = route << 1
-            if row.clients or row.methods or row.field_count or row.query_count or row.path:
+            if row.clients or row.certificate or row.ja4 or row.methods or row.field_count or row.query_count or row.path:
                 entry |= ENTRY_CONDITIONS
             for key in hosts[route]:
                 number = numbers[key]
@@ -452,11 +463,24 @@ cdef class RouteTable:
                     return False
             elif not query_holds(condition, self.texts, view.query, view.query_length):
                 return False
+        if (row.certificate != NULL or row.ja4 != NULL) and not self.holds_tls(row, view):
+            return False
         if row.path == PATH_PATTERN:
             return glob_match(self.texts + row.pattern, row.pattern_length, view.path, view.path_length)
         if row.path == PATH_REGEX:
             return self.holds_regex(row.regex, view)
         return True
+
+    cdef bint holds_tls(self, const RouteRow* row, const RequestView* view) noexcept:
+        cdef bytes pattern
+        if row.certificate != NULL and not (<CertificateMatch>row.certificate).holds(view.certificate):
+            return False
+        if row.ja4 == NULL:
+            return True
+        for pattern in <tuple>row.ja4:
+            if glob_match(<const char*>pattern, <size_t>len(pattern), view.ja4, view.ja4_length):
+                return True
+        return False
 
     cdef bint holds_method(self, const RouteRow* row, const RequestView* view) noexcept:
         cdef uint32_t i
@@ -478,6 +502,13 @@ cdef class RouteTable:
         except BaseException:         # recursion or memory: such a route did not match
             self.errors += 1
             return False
+
+
+def match_of(spec):
+    """The condition that a spec's `certificate` stands for."""
+    if spec is True or spec is False:
+        return CertificateMatch(spec)
+    return CertificateMatch(subjects=spec.subjects, names=spec.names, fingerprints=spec.fingerprints)
 
 
 cdef tuple put(bytearray text, bytes piece):

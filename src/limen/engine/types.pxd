@@ -53,6 +53,7 @@ cdef enum Fault:
     FAULT_LOOP = 33               # 508: target is an own listener
     FAULT_IDENTITY = 34           # 407
     FAULT_SCHEME = 35             # 501: absolute-form that is not http
+    FAULT_CLIENT_CERTIFICATE = 57 # 403: the route wants a client certificate, or another one
     FAULT_TLS_PLAIN = 36          # 400: no TLS on a TLS port
     FAULT_TLS_HANDSHAKE = 37      # the client's handshake failed
     FAULT_TLS_TIMEOUT = 38        # or took too long
@@ -144,6 +145,7 @@ cdef enum FieldId:
     FIELD_SET_COOKIE = 37
     FIELD_RETRY_AFTER = 38
     FIELD_X_ORIGINAL_URL = 39       # X-Original-URL, X-Rewrite-URL: some frameworks route by them
+    FIELD_CLIENT_CERT = 40          # Client-Cert, Client-Cert-Chain (RFC 9440)
 
 
 cdef enum TargetForm:

@@ -6,6 +6,7 @@ offers for one exchange). The worker loads chains and runs them when the engine 
 """
 
 from limen.errors import BodyTooLarge, BodyTruncated
+from limen.exchange.encryption import ClientCertificate, ClientTls
 from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Request, Response
 from limen.exchange.fields import Fields
 from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
@@ -15,6 +16,8 @@ __all__ = [
     "BodyTruncated",
     "BodyUndeclared",
     "Chain",
+    "ClientCertificate",
+    "ClientTls",
     "Exchange",
     "Fields",
     "Handle",

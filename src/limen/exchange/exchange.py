@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from limen.errors import LimenError
+from limen.exchange.encryption import ClientTls, TlsFacts
 from limen.exchange.fields import Fields
 from limen.terms import Phase
 
@@ -36,6 +37,9 @@ class Handle(Protocol):
 
     def client(self) -> tuple[str, int]:
         """Address and port of the client, after PROXY protocol and trusted forwarded fields."""
+
+    def tls(self) -> TlsFacts | None:
+        """What is known of the client's TLS; None without."""
 
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" before there is one)."""
@@ -246,6 +250,7 @@ class Exchange:
         self._request: Request | None = None
         self._response: Response | None = None
         self._target: tuple[str, int] | None = None
+        self._tls: ClientTls | None = None
         self._reply: tuple[int, list[tuple[str, str]], bytes] | None = None
         #: Whatever hooks want to remember until the exchange ends.
         self.state: dict[str, Any] = {}
@@ -275,6 +280,14 @@ class Exchange:
     def client(self) -> tuple[str, int]:
         """Address and port of the client."""
         return self._handle.client()
+
+    @property
+    def tls(self) -> ClientTls | None:
+        """The client's TLS as far as it ends here: version, cipher, names, certificate; None on a plain connection."""
+        if self._tls is None:
+            facts = self._handle.tls()
+            self._tls = ClientTls.of(facts) if facts is not None else None
+        return self._tls
 
     @property
     def listener(self) -> str:

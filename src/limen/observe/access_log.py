@@ -19,6 +19,8 @@ class AccessLog:
 
     path: str  # "-": standard output
     format: Literal["json", "combined", "common"] = "json"
+    tls: bool = False  # write what is known of the client's TLS
+    ja4: bool = False  # write the fingerprint of its hello
     query: bool = False  # write query strings, of targets and referers
     flush: float = 1.0  # seconds after which a buffered record is written at the latest; the worker's timer
 
@@ -28,6 +30,8 @@ class AccessLog:
             self.path,
             format=self.format,
             query=self.query,
+            tls=self.tls,
+            ja4=self.ja4,
             faults=[label.encode() for label in labels()],
             reasons=[reason.label.encode() for reason in RetryBlocked],
         )

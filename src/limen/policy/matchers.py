@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from limen.engine.addresses import canonical_host
 from limen.engine.tables import normal_path, normal_pattern
-from limen.policy.specs import Condition, PathKind, RouteSpec
+from limen.policy.specs import CertificateCondition, CertificateSpec, Condition, PathKind, RouteSpec
 
 PathKey = tuple[PathKind, str]
 
@@ -107,6 +107,16 @@ def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) 
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
+def covers_certificate(wide: CertificateCondition, narrow: CertificateCondition) -> bool:
+    """Whether `narrow` implies the condition of `wide` on the client's certificate."""
+    return wide is None or wide == narrow or (wide is True and isinstance(narrow, CertificateSpec))
+
+
+def covers_texts(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -> bool:
+    """Whether each text or pattern of `narrow` stands in `wide`; None and an empty tuple take all."""
+    return not wide or (bool(narrow) and set(narrow or ()) <= set(wide))
+
+
 def covers(wide: RouteSpec, narrow: RouteSpec) -> bool:
     """Whether every request that matches `narrow` is shown to match `wide`."""
     return (
@@ -114,6 +124,8 @@ def covers(wide: RouteSpec, narrow: RouteSpec) -> bool:
         and covers_conditions(wide.fields, narrow.fields, fold=True)
         and covers_conditions(wide.query, narrow.query, fold=False)
         and covers_clients(wide.clients, narrow.clients)
+        and covers_certificate(wide.certificate, narrow.certificate)
+        and covers_texts(wide.ja4, narrow.ja4)
         and covers_hosts(wide.hosts, narrow.hosts)
         and path_key(wide) in path_keys_above(path_key(narrow))
     )

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from limen.policy.matchers import PathKey, covers, host_key, host_keys_above, path_key, path_keys_above
-from limen.policy.specs import PathKind, RouteSpec
+from limen.policy.specs import CertificateCondition, CertificateSpec, PathKind, RouteSpec
 
 if TYPE_CHECKING:
+    from limen.config.models.certificates import CertificateMatch
     from limen.config.models.routes import Match
 
 MOST_CANDIDATES = 40
@@ -33,7 +34,18 @@ def compile_route_match(match: Match, action: object = None) -> RouteSpec:
         fields=tuple((match.fields or {}).items()),
         query=tuple((match.query or {}).items()),
         clients=match.clients or (),
+        certificate=compile_certificate(match.client_certificate),
+        ja4=match.ja4 or (),
     )
+
+
+def compile_certificate(match: CertificateMatch | None) -> CertificateCondition:
+    """The spec of a condition on the client's certificate."""
+    if match is None or not match.presented:
+        return None if match is None else False
+    if not (match.subject or match.san or match.fingerprint):
+        return True
+    return CertificateSpec(match.subject or (), match.san or (), match.fingerprint or ())
 
 
 def find_unreachable(routes: Sequence[RouteSpec]) -> list[tuple[int, int]]:

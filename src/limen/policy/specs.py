@@ -23,11 +23,24 @@ class PathKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateSpec:
+    """What a client's certificate must be like: patterns with `*`, fingerprints in hexadecimal; empty: any."""
+
+    subjects: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+
+
+CertificateCondition = CertificateSpec | bool | None
+"""On what the client has shown: what it must be like, True for any, False for none, None for no condition."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteSpec:
     """Conditions of one route, all of which must hold, and what the table gives back for it.
 
     `hosts` are exact names or `*.suffix` (any number of labels below); an empty tuple sets no condition, here and in
-    `methods`, `fields`, `query` and `clients` (CIDR strings). `action` is opaque.
+    `methods`, `fields`, `query`, `clients` (CIDR strings) and `ja4` (patterns). `action` is opaque.
     """
 
     action: object = None
@@ -38,6 +51,21 @@ class RouteSpec:
     fields: tuple[Condition, ...] = ()
     query: tuple[Condition, ...] = ()
     clients: tuple[str, ...] = ()
+    certificate: CertificateCondition = None
+    ja4: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HelloSpec:
+    """Conditions on a client hello; None sets no condition, and of a tuple one value must hold.
+
+    `names` are exact, `*.` and a name (one label more) or `.` and a name (itself and all below); `fingerprints` are
+    JA4 patterns.
+    """
+
+    names: tuple[str, ...] | None = None
+    protocols: tuple[str, ...] | None = None
+    fingerprints: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

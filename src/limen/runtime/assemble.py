@@ -6,32 +6,30 @@ connections, the same upstreams, the same services. Names of the configuration b
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
-from limen.engine.service import Action, Edits, Service
+from limen.engine.service import Action, Service
 from limen.engine.tables import RouteTable
+from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Endpoint, Upstream
-from limen.exchange.hooks import Chain, load_hook
 from limen.policy.access import compile_access
+from limen.policy.hellos import compile_hello_match
 from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
+from limen.runtime.actions import field_edits, hook_chains, route_action
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.pacing import Steps
-from limen.terms import Phase
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.edits import FieldEdits
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
-    from limen.config.models.routes import Redirect, Respond, Rewrite, Route
+    from limen.config.models.routes import Route
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
@@ -44,9 +42,6 @@ _FROM_ROUTE, _FROM_REQUEST, _OPAQUE = 0, 1, 2
 _BALANCE = {"round_robin": 0, "least_requests": 1}
 _PROXY_PROTOCOL = {None: 0, "v1": 1, "v2": 2}
 _ANONYMITY = {"transparent": 0, "anonymous": 1, "elite": 2}
-_METHODS = {"safe": 0, "idempotent": 1, "any": 2}
-_HOST = {"pass": 0, "endpoint": 1}
-_LITERAL = 2
 _NO_SLOT = 0xFFFFFFFF
 # How many routes are compiled between two turns of the worker's loop: a few milliseconds.
 _ROUTES_PER_STEP = 64
@@ -104,6 +99,10 @@ class _Common(TypedDict):
     id_trust: bool
     scheme: NotRequired[str]
     tls: NotRequired[ServerContext]
+    passes: NotRequired[PassTable]
+    opened: NotRequired[int]
+    asks_ja4: NotRequired[bool]
+    add_certificate: NotRequired[bool]
     handshake_timeout: NotRequired[float]
 
 
@@ -112,14 +111,6 @@ class _Encryption(TypedDict, total=False):
 
     tls: ClientContext
     handshake_timeout: float
-
-
-class _Chains(TypedDict):
-    """Arguments of Action: the hooks by phase."""
-
-    hook_timeout: float
-    request_hooks: list[object]
-    response_hooks: list[object]
 
 
 def assemble(
@@ -208,7 +199,9 @@ class _Builder:
             service = self._kept(place.key, listener, place.index)
             context = None
             if listener.tls is not None:
-                context = self._contexts.server(place.key, listener.tls, place.index, self._tickets)
+                context = self._contexts.server(
+                    place.key, listener.tls, place.index, self._tickets, opaque=listener.stream is not None
+                )
             bridge = None
             if listener.forward is not None:
                 bridge = self._bridges.bridge(place.key, listener.forward, place.index)
@@ -225,12 +218,13 @@ class _Builder:
                 break
         else:
             return None
-        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(
-            key, listener.forward, index
-        ):
+        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(key, listener.forward, index):
+            return None
+        if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
         used = {route.upstream for route in listener.routes or ()}
         used.add(listener.stream.upstream if listener.stream is not None else None)
+        used.update(route.upstream for _, _, route in listener.opaque_routes())
         if not all(self._keeps_upstream(name) for name in used):
             return None
         # the numbers on the board need no look: a name keeps its own as long as it is in use
@@ -250,6 +244,7 @@ class _Builder:
             common["scheme"] = "https"
             common["tls"] = context
             common["handshake_timeout"] = listener.timeouts.handshake
+        self._add_hellos(listener, common)
         if listener.forward is not None:
             return self._forward(listener, listener.forward, common, bridge)
         if listener.stream is not None:
@@ -272,6 +267,31 @@ class _Builder:
             private_allowed=True,
             **common,
         )
+
+    def _add_hellos(self, listener: Listener, common: _Common) -> None:
+        """What is done with a client's hello: routes chosen by it, and its fingerprint where something asks."""
+        table = self._passes(listener)
+        if table is not None:
+            common["passes"] = table
+            common["opened"] = len((listener.tls.pass_ if listener.tls is not None else None) or ())
+        if listener.tls is not None or table is not None:
+            common["asks_ja4"] = (
+                _logs_ja4(self._config)
+                or (table is not None and table.asks_ja4)
+                or any(route.match.ja4 or route.hooks for route in listener.routes or ())
+                or (listener.forward is not None and bool(listener.forward.hooks))
+            )
+        common["add_certificate"] = listener.forwarded.client_certificate
+
+    def _passes(self, listener: Listener) -> PassTable | None:
+        routes = []
+        for _, label, route in listener.opaque_routes():
+            spec = compile_hello_match(route.match)
+            action = Action(
+                label, slot=self._slot(names.ROUTE, label), upstream=self.assembly.upstreams[route.upstream]
+            )
+            routes.append((spec.names, spec.protocols, spec.fingerprints, action))
+        return PassTable(routes) if routes else None
 
     def _common(self, listener: Listener, port: int) -> _Common:
         limits = self._config.limits
@@ -321,12 +341,12 @@ class _Builder:
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),
-                request=_edits(forward.request),
-                response=_edits(forward.response),
+                request=field_edits(forward.request),
+                response=field_edits(forward.response),
                 body_most=forward.body.max or 0,
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
-                **_chains(forward.hooks, forward.hook_timeout),
+                **hook_chains(forward.hooks, forward.hook_timeout),
             ),
             **common,
         )
@@ -335,16 +355,12 @@ class _Builder:
         common["tunnel_idle"] = stream.timeouts.idle
         common["tunnel_half"] = stream.timeouts.half_closed
         common["tunnel_life"] = stream.timeouts.life
-        return Service(
-            listener.label,
-            target_source=_OPAQUE,
-            action=Action(
-                listener.label,
-                slot=self._slot(names.ROUTE, listener.label),
-                upstream=self.assembly.upstreams[stream.upstream],
-            ),
-            **common,
-        )
+        common["handshake_timeout"] = stream.timeouts.handshake
+        action = None
+        if stream.upstream is not None:
+            upstream = self.assembly.upstreams[stream.upstream]
+            action = Action(listener.label, slot=self._slot(names.ROUTE, listener.label), upstream=upstream)
+        return Service(listener.label, target_source=_OPAQUE, action=action, **common)
 
     def _to_https(self, listener: Listener, https: HttpsRedirect, common: _Common) -> Service:
         """One route for everything: permanently to HTTPS, with its method."""
@@ -376,36 +392,8 @@ class _Builder:
         return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
     def _action(self, label: str, route: Route, hsts: str) -> Action:
-        slot = self._slot(names.ROUTE, label)
-        body_most = route.body.max or 0
-        if route.respond is not None:
-            return _respond(label, slot, route.respond, body_most, hsts)
-        if route.redirect is not None:
-            return _redirect(label, slot, route.redirect, body_most, hsts)
-        assert route.upstream is not None  # noqa: S101 the model sees to it
-        rewrite = route.rewrite
-        whole = rewrite is not None and rewrite.replace is not None
-        return Action(
-            label,
-            slot=slot,
-            upstream=self.assembly.upstreams[route.upstream],
-            strip=rewrite.strip or "" if rewrite is not None and not whole else "",
-            add=rewrite.add or "" if rewrite is not None and not whole else "",
-            replace=_rewriter(rewrite) if rewrite is not None and whole else None,
-            request=_edits(route.request),
-            response=_edits(route.response, hsts),
-            body_most=body_most,
-            response_timeout=route.timeouts.response,
-            stall_timeout=route.timeouts.stall,
-            attempts=route.retry.attempts,
-            retry_methods=_METHODS[route.retry.methods],
-            keep_memory=min(route.retry.memory, route.retry.max),
-            keep_most=route.retry.max,
-            host_mode=_HOST.get(route.host, _LITERAL),
-            host=route.host,
-            upgrade=route.upgrade,
-            **_chains(route.hooks, route.hook_timeout),
-        )
+        upstream = self.assembly.upstreams[route.upstream] if route.upstream is not None else None
+        return route_action(label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts)
 
 
 def _port_of(address: str) -> int:
@@ -413,70 +401,5 @@ def _port_of(address: str) -> int:
     return int(port) if port.isdigit() else 0
 
 
-def _edits(edits: FieldEdits, hsts: str = "") -> Edits | None:
-    fields = _with_hsts(dict(edits.set), hsts)
-    if not fields and not edits.remove:
-        return None
-    return Edits(fields, list(edits.remove))
-
-
-def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
-    """With `Strict-Transport-Security`, unless the route sets it itself."""
-    if not hsts or any(name.lower() == "strict-transport-security" for name in fields):
-        return fields
-    return {**fields, "Strict-Transport-Security": hsts}
-
-
-def _chains(references: tuple[str, ...], timeout: float) -> _Chains:
-    """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
-    hooks = [hook for reference in references for hook in load_hook(reference)]
-    chains = {phase: Chain(hooks, phase, timeout=timeout) for phase in (Phase.REQUEST, Phase.RESPONSE)}
-    return {
-        "hook_timeout": timeout,
-        "request_hooks": [chain for chain in (chains[Phase.REQUEST],) if chain],
-        "response_hooks": [chain for chain in (chains[Phase.RESPONSE],) if chain],
-    }
-
-
-def _respond(label: str, slot: int, respond: Respond, body_most: int, hsts: str) -> Action:
-    fields = dict(respond.fields)
-    if respond.body and respond.content_type:
-        fields = {"Content-Type": respond.content_type, **fields}
-    return Action(
-        label,
-        slot=slot,
-        status=respond.status,
-        body=respond.body.encode(),
-        reply=Edits(_with_hsts(fields, hsts), []),
-        body_most=body_most,
-    )
-
-
-def _redirect(label: str, slot: int, redirect: Redirect, body_most: int, hsts: str) -> Action:
-    return Action(
-        label,
-        slot=slot,
-        status=redirect.status,
-        location=redirect.to.encode("latin-1"),
-        reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
-        body_most=body_most,
-    )
-
-
-def _rewriter(rewrite: Rewrite) -> Callable[[bytes], bytes]:
-    """Strip, replace, add, in this order, on a normalised path."""
-    assert rewrite.replace is not None  # noqa: S101 the caller looked
-    pattern = re.compile(rewrite.replace.pattern.encode("latin-1"))
-    template = rewrite.replace.with_.encode("latin-1")
-    strip = (rewrite.strip or "").rstrip("/").encode("latin-1")
-    add = (rewrite.add or "").rstrip("/").encode("latin-1")
-
-    def rewritten(path: bytes) -> bytes:
-        if strip and (path == strip or path.startswith(strip + b"/")):
-            path = path[len(strip) :] or b"/"
-        path = pattern.sub(template, path)
-        if not path.startswith(b"/"):
-            path = b"/" + path
-        return add + path
-
-    return rewritten
+def _logs_ja4(config: Config) -> bool:
+    return config.log.access is not None and config.log.access.ja4

@@ -13,6 +13,7 @@ from limen.config.bridge import STATE
 from limen.engine.bridged import Bridge
 from limen.engine.tls.certificate import Certificate
 from limen.engine.tls.contexts import ClientContext, ServerContext
+from limen.engine.tls.ja4 import ja4_of
 from limen.errors import ConfigError
 from limen.faults import FaultNumber
 from limen.policy.bridging import Action, Bridging, effective_host
@@ -76,7 +77,7 @@ class Gate:
         self, client: str, host: str, port: int, name: str, protocols: Sequence[str], message: bytes | None
     ) -> int:
         """At the client hello."""
-        ja4 = ""
+        ja4 = ja4_of(message) if message is not None and self._bridging.needs_ja4 else ""
         verdict = self._bridging.at_hello(client, host, port, name, tuple(protocols), ja4)
         if verdict.action is not Action.REFUSE:
             return verdict.action

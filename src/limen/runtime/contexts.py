@@ -96,7 +96,7 @@ class Contexts:
         self._previous = previous
         self._key_log = key_log
         self.certificates: dict[bytes, Certificate] = {}
-        self.servers: dict[str, tuple[ListenerTls, ListenerMaterial, ServerContext]] = {}
+        self.servers: dict[str, tuple[ListenerTls, ListenerMaterial, ServerContext, bool]] = {}
 
     def settled(self) -> None:
         """Lets go of the predecessor, once the revision is complete."""
@@ -114,19 +114,25 @@ class Contexts:
             and self._previous._key_log == self._key_log
         )
 
-    def server(self, key: str, tls: ListenerTls, index: int, tickets: TicketHold) -> ServerContext:
-        """The context of a listener. Raises ConfigError for what libssl does not take."""
+    def server(
+        self, key: str, tls: ListenerTls, index: int, tickets: TicketHold, *, opaque: bool = False
+    ) -> ServerContext:
+        """The context of a listener; `opaque`: no protocol is agreed on. Raises ConfigError for what libssl refuses."""
         material = self._material.listeners[index]
-        if self.keeps(key, tls, index) and self._previous is not None:
-            made = self._previous.servers[key]
+        before = self._previous.servers.get(key) if self._previous is not None else None
+        if before is not None and self.keeps(key, tls, index) and before[3] == opaque:
+            made = before
             for digest in material.certificates:
                 self._certificate(digest)
         else:
-            made = (tls, material, self._made(tls, material, tickets, index))
+            alpn = () if opaque else ("http/1.1",)
+            made = (tls, material, self._made(tls, material, tickets, index, alpn=alpn), opaque)
         self.servers[key] = made
         return made[2]
 
-    def _made(self, tls: ListenerTls, material: ListenerMaterial, tickets: TicketHold, index: int) -> ServerContext:
+    def _made(
+        self, tls: ListenerTls, material: ListenerMaterial, tickets: TicketHold, index: int, *, alpn: tuple[str, ...]
+    ) -> ServerContext:
         from limen.engine.tls.contexts import ServerContext
 
         terms = terms_of(tls)
@@ -140,6 +146,7 @@ class Contexts:
                 ciphers=terms.ciphers,
                 suites=terms.suites,
                 groups=groups,
+                alpn=alpn,
                 tickets=tickets.named(material.tickets),
                 ticket_lifetime=int(tls.tickets.lifetime) if tls.tickets is not None else 0,
                 client_ca=material.client_ca,

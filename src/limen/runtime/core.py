@@ -292,7 +292,14 @@ def access_log_of(revision: Revision) -> AccessLog | None:
     path = str(settings.path)
     if path != "-" and not os.path.isabs(path):
         path = os.path.join(revision.base, path)
-    return AccessLog(path, settings.format, settings.query, settings.flush)  # type: ignore[arg-type]
+    return AccessLog(
+        path,
+        settings.format,  # type: ignore[arg-type]
+        query=settings.query,
+        tls=settings.tls,
+        ja4=settings.ja4,
+        flush=settings.flush,
+    )
 
 
 def _server(server: object) -> str:

@@ -34,6 +34,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
         routes.append(listener.label)
         if listener.routes is not None:
             routes += [listener.route_label(index) for index in range(len(listener.routes))]
+        routes += [label for _, label, _ in listener.opaque_routes()]
     return {
         LISTENER: [listener.label for listener in config.listeners],
         ROUTE: routes,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from limen.config.findings import Finding
+from limen.config.hello_names import covers_names
 from limen.config.models.tls import Tickets
 from limen.config.refusal import shown
 from limen.errors import ConfigError
@@ -120,6 +121,7 @@ class _Gathering:
         assigned = assign(certificates)
         for number, holder in assigned.useless.items():
             self._useless((*path, "certificates", number), certificates[number], found[holder][0])
+        self._passed(path, tls, found)
         return ListenerMaterial(
             certificates=tuple(certificate.pair.digest for certificate in certificates),
             names=assigned.names,
@@ -210,6 +212,21 @@ class _Gathering:
         self._findings.append(Finding(path, message, "remove one of both", warning=True))
 
     # -- files
+
+    def _passed(self, path: Path, tls: ListenerTls, found: Sequence[tuple[str, Certificate]]) -> None:
+        """Names of certificates that every hello which asks for them is passed on with."""
+        whole = [
+            (number, route.match.sni)
+            for number, route in enumerate(tls.pass_ or ())
+            if route.match is not None and route.match.sni and not (route.match.alpn or route.match.ja4)
+        ]
+        for file, certificate in found if whole else ():
+            for name in certificate.names:
+                by = next((number for number, names in whole if covers_names(names, (name,))), None)
+                if by is not None:
+                    message = f"{file}: nobody sees it under the name {name}: `pass` takes all who ask for that"
+                    hint = "take the name out of `pass`, or the certificate away"
+                    self._findings.append(Finding((*path, "pass", by), message, hint, warning=True))
 
     def _certificate(self, path: Path, files: CertificateFiles) -> Certificate | None:
         self._paths |= {files.chain, files.key}

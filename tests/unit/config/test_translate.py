@@ -106,12 +106,9 @@ CASES = {
         UPSTREAM % "endpoints: [127.0.0.1:9001], probe: {path: /}",
         "f.yaml:3:38: upstreams.web.probe: the key 'probe' is not available in this version; remove it",
     ),
-    "later_stream_routes": (
+    "empty_stream_routes": (
         "listeners: [{bind: 127.0.0.1:80, stream: {routes: []}}]\n",
-        (
-            "f.yaml:1:42: listeners[0].stream.upstream: is missing; write it like `upstream: web`\n"
-            "f.yaml:1:43: listeners[0].stream.routes: the key 'routes' is not available in this version; remove it"
-        ),
+        "f.yaml:1:51: listeners[0].stream.routes: the list is empty; name at least one, or leave the key out",
     ),
     "other_word": (
         "listeners: [{listen: 127.0.0.1:80, forward: {}}]\n",
@@ -130,7 +127,7 @@ CASES = {
     ),
     "missing_upstream": (
         "listeners: [{bind: 127.0.0.1:80, stream: {}}]\n",
-        "f.yaml:1:42: listeners[0].stream.upstream: is missing; write it like `upstream: web`",
+        "f.yaml:1:42: listeners[0].stream: needs exactly one of upstream or routes; has none of them",
     ),
     "none_of_three": (
         "listeners: [{bind: 127.0.0.1:80}]\n",
@@ -150,7 +147,7 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, respond, redirect, rewrite, request, response, body, timeouts, retry, host, hooks, hook_timeout, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, respond, redirect, rewrite, request, response, body, timeouts, retry, host, hooks, hook_timeout, client_certificate, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",

@@ -137,7 +137,7 @@ def connected(family, host):
     return near, far
 
 
-def written(engine, version, local, family, ip, port):
+def written(engine, version, local, family, ip, port, name=b""):
     """What goes to an endpoint, for a source, with the local address of the client's connection."""
     a, b = socket.socketpair()
     with a, b:
@@ -148,11 +148,24 @@ def written(engine, version, local, family, ip, port):
             c, d = connected(socket.AF_INET6 if ":" in local else socket.AF_INET, local)
         with c, d:
             client = wire(engine, d.fileno())
-            to.preface_of(family, ip, port, client, version)
+            to.preface_of(family, ip, port, client, version, name)
             client.shut()
             to.shut()
             a.close()
             return b.recv(1000), d.getsockname()
+
+
+@pytest.mark.parametrize("local", ["127.0.0.1", "::1"])
+def test_the_name_that_tls_asks_for(engine, local):
+    """PP2_TYPE_AUTHORITY, in version 2 only; our own parser takes the longest."""
+    name = b"a" * 255
+    data, _ = written(engine, 2, local, ip_address(local).version, sixteen(local), 1, name)
+    assert data.endswith(b"\x02\x00\xff" + name)
+    assert int.from_bytes(data[14:16], "big") == len(data) - 16
+    assert preface(data)[0] == len(data)
+    plain, _ = written(engine, 2, local, ip_address(local).version, sixteen(local), 1)
+    assert len(plain) == len(data) - 258
+    assert name not in written(engine, 1, local, ip_address(local).version, sixteen(local), 1, name)[0]
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -15,9 +15,11 @@ from limen.config.models.bridge_rules import (
     HelloCondition,
     HelloRule,
 )
+from limen.config.models.certificates import CertificateMatch
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
+from limen.config.models.hello import HelloMatch, OpaqueRoute
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
     ForwardedFields,
@@ -66,6 +68,7 @@ __all__ = [
     "BridgeTls",
     "CertificateCondition",
     "CertificateFiles",
+    "CertificateMatch",
     "CertificateRule",
     "ClientCertificates",
     "Condition",
@@ -82,6 +85,7 @@ __all__ = [
     "ForwardedFields",
     "Head",
     "HelloCondition",
+    "HelloMatch",
     "HelloRule",
     "HttpsRedirect",
     "Learn",
@@ -93,6 +97,7 @@ __all__ = [
     "Log",
     "Match",
     "MinRate",
+    "OpaqueRoute",
     "PathMatch",
     "Pinned",
     "Pool",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.forward import Forward
+from limen.config.models.hello import OpaqueRoute
 from limen.config.models.routes import Route
 from limen.config.models.section import NoneWord, Section, Several, WrittenAs, changed, exactly_one
 from limen.config.models.stream import Stream
@@ -106,6 +108,11 @@ class ForwardedFields(Section):
 
     forwarded: Flag = Field(default=True, description="Add `Forwarded` (RFC 7239).")
     x_forwarded: Flag = Field(default=True, description="Add `X-Forwarded-For`, `-Proto` and `-Host`.")
+    client_certificate: Flag = Field(
+        default=False,
+        description="Add `Client-Cert` (RFC 9440) with the certificate that the client has shown. What clients send "
+        "in `Client-Cert` and `Client-Cert-Chain` is dropped with this key, and on every listener with `tls`.",
+    )
 
 
 SERVICES = ("routes", "forward", "stream", "https")
@@ -142,14 +149,18 @@ class Listener(Section):
     forward: Forward | None = Field(
         default=None, description="A forward proxy: the target comes from the request. `{}` takes the safe defaults."
     )
-    stream: Stream | None = Field(default=None, description="Opaque TCP to one upstream.")
+    stream: Stream | None = Field(
+        default=None, description="Opaque TCP to an upstream, which the TLS client hello may choose."
+    )
     https: Annotated[HttpsRedirect | None, WrittenAs(("redirect", {}))] = Field(
         default=None,
         description="On a plain listener: send every request to HTTPS on the same host. `redirect`, or "
         "`{redirect: 8443}` for another port than 443.",
     )
     tls: ListenerTls | None = Field(
-        default=None, description="Terminate TLS here. With `forward` clients speak to the proxy by TLS (`https://`)."
+        default=None,
+        description="Terminate TLS here. With `forward` clients speak to the proxy by TLS (`https://`); with `stream` "
+        "what is inside goes on as it is.",
     )
     proxy_protocol: ProxyProtocolIn | None = Field(
         default=None, description="Accept the PROXY protocol from the load balancers named; off by default."
@@ -194,6 +205,16 @@ class Listener(Section):
         routes = self.routes or ()
         return routes[index].name or f"{self.label}#{index}"
 
+    def opaque_routes(self) -> Iterator[tuple[tuple[str | int, ...], str, OpaqueRoute]]:
+        """Routes chosen by the client hello, in the order in which they are asked: place, label and route.
+
+        Those of `tls.pass` come first, and pass whatever the listener does; those of a stream follow.
+        """
+        for number, route in enumerate((self.tls.pass_ if self.tls is not None else None) or ()):
+            yield ("tls", "pass", number), route.name or f"{self.label}#pass{number}", route
+        for number, route in enumerate((self.stream.routes if self.stream is not None else None) or ()):
+            yield ("stream", "routes", number), route.name or f"{self.label}#{number}", route
+
     @model_validator(mode="after")
     def _one_service(self) -> Listener:
         exactly_one(self, *SERVICES)
@@ -207,13 +228,13 @@ class Listener(Section):
         return self
 
     def _fitting_tls(self) -> None:
+        self._fitting_client_facts()
         if self.tls is None:
             if changed(self.timeouts, "handshake"):
                 raise Refused("a handshake without `tls`", "remove it, or add `tls`", at=("timeouts", "handshake"))
             return
-        if self.stream is not None:
-            hint = "remove it: the bytes are passed on as they are, TLS included"
-            raise Refused("`tls` on a stream listener is not available in this version", hint, at="tls")
+        if self.stream is not None and self.tls.hsts is not None:
+            raise Refused("`hsts` has no meaning on a stream listener", "remove it", at=("tls", "hsts"))
         if self.https is not None:
             hint = "give it to the listener without `tls`"
             raise Refused("`https` on a listener with `tls`: who comes here is there already", hint, at="https")
@@ -222,3 +243,19 @@ class Listener(Section):
             raise Refused("`bridge` on a listener with `tls` is not available in this version", hint, at="tls")
         if self.forward is not None and self.tls.hsts is not None:
             raise Refused("`hsts` has no meaning on a forward listener", "remove it", at=("tls", "hsts"))
+
+    def _fitting_client_facts(self) -> None:
+        """Conditions that never hold, or always, because nobody asks the client."""
+        asks = self.tls is not None and self.tls.client is not None
+        places: list[tuple[str | int, ...]] = []
+        for number, route in enumerate(self.routes or ()):
+            if route.match.client_certificate is not None and not asks:
+                places.append(("routes", number, "match", "client_certificate"))
+            if route.client_certificate is not None and not asks:
+                places.append(("routes", number, "client_certificate"))
+            if route.match.ja4 is not None and self.tls is None:
+                raise Refused("`ja4` without TLS", "remove it, or add `tls`", at=("routes", number, "match", "ja4"))
+        if self.forwarded.client_certificate and not asks:
+            places.append(("forwarded", "client_certificate"))
+        if places:
+            raise Refused("no client is asked for a certificate here", "add `tls: {client: {ca: …}}`", at=places[0])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from limen.config.models.section import Section, Shorthand
+from limen.config.models.section import Section, Shorthand, changed
+from limen.config.refusal import Refused
 from limen.config.scalars import FilePath, Flag, choice, duration
 from limen.config.units import parse_duration
 
@@ -24,9 +25,24 @@ class AccessLog(Section):
     query: Flag = Field(
         default=False, description="Whether query strings are logged; they often hold what should not be kept."
     )
+    tls: Flag = Field(
+        default=False,
+        description="Whether the client's TLS is logged: version, cipher, server name (SNI), resumption, and subject "
+        "and SHA-256 fingerprint of a certificate it has shown. Only in `json`.",
+    )
+    ja4: Flag = Field(
+        default=False, description="Whether the JA4 fingerprint of the client hello is logged. Only in `json`."
+    )
     flush: Annotated[float, duration("10ms", "1m")] = Field(
         default=parse_duration("1s"), description="Lines are written together, at the latest after this time."
     )
+
+    @model_validator(mode="after")
+    def _has_room(self) -> AccessLog:
+        for key in changed(self, "tls", "ja4"):
+            if self.format != "json":
+                raise Refused(f"`{key}` has no place in the format {self.format}", "use `format: json`", at=key)
+        return self
 
 
 class Log(Section):

@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.bridge import Ja4
+from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
-from limen.config.models.section import Section, Several, Shorthand, changed, exactly_one
+from limen.config.models.section import Section, Several, Shorthand, WrittenAs, changed, exactly_one
 from limen.config.refusal import Refused
 from limen.config.scalars import (
     EditableField,
@@ -37,6 +39,7 @@ from limen.config.scalars import (
 )
 from limen.config.units import parse_duration, parse_size
 
+PRESENTED = WrittenAs((True, {}), (False, {"presented": False}))
 SIZE_CAP = optional(size("0B", "1024GiB"))
 
 
@@ -98,6 +101,16 @@ class Match(Section):
     clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None,
         description="Networks of the client address (after the PROXY protocol and trusted forwarded fields).",
+    )
+    client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
+        default=None,
+        description="Certificate that the client has shown on a listener with `tls.client`: `true` any, `false` "
+        "none, or what it must be like.",
+    )
+    ja4: Annotated[tuple[Ja4, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="JA4 fingerprint of the client hello on a listener with `tls`; `*` and `?` stand for characters: "
+        "`t13d1516h2_8daaf6152771_*`. One or a list.",
     )
 
     @model_validator(mode="after")
@@ -256,6 +269,11 @@ class Route(Section):
     )
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
         default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
+    )
+    client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
+        default=None,
+        description="Certificate that the client must have shown on a listener with `tls.client`: `true` any, or "
+        "what it must be like. Who has none, or another one, is answered with 403; with `false`, who has one.",
     )
     upgrade: Flag = Field(
         default=True, description="Whether `Upgrade` (such as WebSocket) passes and makes a tunnel; ignored otherwise."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
-from limen.config.models.section import Section
+from limen.config.models.hello import OpaqueRoute
+from limen.config.models.section import Section, Several, exactly_one
 from limen.config.scalars import Name, duration
 from limen.config.units import parse_duration
 
@@ -14,6 +15,11 @@ from limen.config.units import parse_duration
 class StreamTimeouts(Section):
     """How long a stream may wait and live."""
 
+    handshake: Annotated[float, duration("100ms", "10m")] = Field(
+        default=parse_duration("10s"),
+        description="From accepting a connection until its client hello is whole (with `routes`) or its TLS handshake "
+        "is done (with `tls`).",
+    )
     dial: Annotated[float, duration("10ms", "10m")] = Field(
         default=parse_duration("5s"), description="Making the connection to an endpoint, further endpoints included."
     )
@@ -29,7 +35,21 @@ class StreamTimeouts(Section):
 
 
 class Stream(Section):
-    """Passes every connection to one upstream, without looking into it."""
+    """Carries every connection to an upstream, without looking into it: one upstream, or chosen by the client hello."""
 
-    upstream: Name = Field(description="The upstream, by name.")
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [key]} for key in ("upstream", "routes")]},
+    )
+
+    upstream: Name | None = Field(default=None, description="The upstream, by name.")
+    routes: Annotated[tuple[OpaqueRoute, ...], Several()] | None = Field(
+        default=None,
+        description="Routes in order, the first match wins; a connection that matches none is closed. Without `tls` "
+        "on the listener TLS is passed on unopened, the hello included.",
+    )
     timeouts: StreamTimeouts = Field(default_factory=StreamTimeouts, description="Patience with both sides.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Stream:
+        exactly_one(self, "upstream", "routes")
+        return self

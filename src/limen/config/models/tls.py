@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.models.hello import OpaqueRoute
 from limen.config.models.section import NoneWord, Section, Several, WrittenAs, exactly_one
 from limen.config.refusal import Refused
 from limen.config.scalars import (
@@ -142,6 +143,12 @@ class ListenerTls(Section):
         description="Send `Strict-Transport-Security` with the responses of all routes of this listener; `true` for "
         "the defaults. A route that sets the field itself has its own.",
     )
+    pass_: Annotated[tuple[OpaqueRoute, ...], Several()] | None = Field(
+        default=None,
+        alias="pass",
+        description="Connections that are passed on unopened to an upstream, by their client hello, before anything is "
+        "terminated: in order, the first match wins. Each needs a `match`.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> ListenerTls:
@@ -155,6 +162,12 @@ class ListenerTls(Section):
         old = next((name for name in self.ciphers or () if not name.startswith("TLS_")), None)
         if oldest == "1.3" and old is not None:
             raise Refused(f"{old} is a cipher of TLS 1.2, which is not taken here", "remove it", at="ciphers")
+        for number, route in enumerate(self.pass_ or ()):
+            if route.match is None:
+                hint = "name `sni`, `alpn` or `ja4` in its `match`; what passes all is a `stream` without `tls`"
+                raise Refused(
+                    "a route of `pass` without `match` leaves nothing to terminate", hint, at=("pass", number)
+                )
         return self
 
 

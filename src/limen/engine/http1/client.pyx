@@ -89,20 +89,10 @@ cdef class Http1Client(Accepted):
             self.on_readable()
 
     cdef void on_passed(self, int number, const char* name, size_t size) noexcept:
-        cdef Exchange exchange
-        self.worker.disarm(self)
         # nothing is read from here on; the tunnel takes over when the endpoint is there
         self.state = CLIENT_WAIT
         self.keep_alive = False
-        try:
-            exchange = new_exchange(self.worker)
-        except MemoryError:
-            self.abort()
-            return
-        self.party = exchange
-        exchange.begin_opaque(
-            self, self.service, <Action>self.service.passes.actions[number], &self.sender, name, size
-        )
+        self.go_opaque(<Action>self.service.passes.actions[number], name, size)
 
     cdef void refuse_plain(self) noexcept:
         self.answer_malformed(FAULT_TLS_PLAIN)
@@ -175,6 +165,9 @@ cdef class Http1Client(Accepted):
 
     cdef void on_event(self, uint32_t events) noexcept:
         cdef Party party
+        if events & EPOLLRDHUP:
+            # an end that came with the last data brings no edge of its own
+            self.hung = True
         if self.state == CLIENT_TUNNEL:
             party = self.party
             if party is not None:

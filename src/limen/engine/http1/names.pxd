@@ -36,6 +36,7 @@ cdef inline int field_id(const char* name, size_t length) noexcept nogil:
     elif length == 11:
         if name_is(name, b"retry-after", 11): return FIELD_RETRY_AFTER
         if name_is(name, b"x-client-ip", 11): return FIELD_CLIENT_IP
+        if name_is(name, b"client-cert", 11): return FIELD_CLIENT_CERT
     elif length == 12:
         if name_is(name, b"content-type", 12): return FIELD_CONTENT_TYPE
         if name_is(name, b"x-request-id", 12): return FIELD_X_REQUEST_ID
@@ -62,6 +63,7 @@ cdef inline int field_id(const char* name, size_t length) noexcept nogil:
     elif length == 17:
         if name_is(name, b"transfer-encoding", 17): return FIELD_TRANSFER_ENCODING
         if name_is(name, b"x-forwarded-proto", 17): return FIELD_X_FORWARDED_PROTO
+        if name_is(name, b"client-cert-chain", 17): return FIELD_CLIENT_CERT
     elif length == 18:
         if name_is(name, b"proxy-authenticate", 18): return FIELD_PROXY_AUTHENTICATE
     elif length == 19:

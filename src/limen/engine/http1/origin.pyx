@@ -115,14 +115,16 @@ cdef class Http1Origin(Pooled):
         done = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
         return done >= 0
 
-    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout, bytes name=None) noexcept:
+    cdef void begin_tls(
+        self, ClientContext context, Party party, uint64_t timeout, bytes name=None, bint opaque=False
+    ) noexcept:
         """Shake hands; the party hears on_secured() or on_fault()."""
         self.party = party
         self.shaking = True
         if name is None:
-            self.tls = context.connect(self.worker, self.fd, self.endpoint.host, self.endpoint.label)
+            self.tls = context.connect(self.worker, self.fd, self.endpoint.host, self.endpoint.label, opaque)
         else:
-            self.tls = context.connect(self.worker, self.fd, name, self.endpoint.place)
+            self.tls = context.connect(self.worker, self.fd, name, self.endpoint.place, opaque)
         if self.tls is None:
             self.fail(FAULT_MEMORY)
             return

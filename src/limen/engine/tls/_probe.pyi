@@ -7,3 +7,9 @@ def read_hello(data: bytes) -> tuple[bytes, list[bytes], int] | None:
 
 def find(table: PassTable, data: bytes) -> int:
     """The number of the route that a whole hello takes, or -1."""
+
+def find_host(table: PassTable, name: bytes) -> int:
+    """The number of the route that takes every hello naming this host, or -1."""
+
+def fingerprint(data: bytes) -> bytes:
+    """JA4 of a whole hello."""

@@ -4,6 +4,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 from limen.engine.tls.hello cimport HELLO_MOST, Hello
 from limen.engine.tls.hello cimport read_hello as read
+from limen.engine.tls.ja4 cimport JA4_SIZE, write_ja4
 from limen.engine.tls.passes cimport PassTable
 
 
@@ -48,6 +49,28 @@ def find(PassTable table not None, bytes data not None):
     try:
         if read(data, <size_t>len(data), scratch, &hello) != 1:
             raise ValueError("no client hello")
-        return table.find(&hello)
+        return table.find(&hello, fingerprint(data) if table.asks_ja4 else None)
+    finally:
+        PyMem_Free(scratch)
+
+
+def find_host(PassTable table not None, bytes name not None):
+    """The number of the route that takes every hello naming this host, or -1."""
+    return table.find_host(name, <size_t>len(name))
+
+
+def fingerprint(bytes data not None):
+    """JA4 of a whole hello."""
+    cdef Hello hello
+    cdef char out[JA4_SIZE]
+    cdef char* scratch = <char*>PyMem_Malloc(HELLO_MOST)
+    if scratch == NULL:
+        raise MemoryError
+    try:
+        if read(data, <size_t>len(data), scratch, &hello) != 1:
+            raise ValueError("no client hello")
+        if write_ja4(&hello, out) < 0:
+            raise MemoryError
+        return out[:JA4_SIZE]
     finally:
         PyMem_Free(scratch)

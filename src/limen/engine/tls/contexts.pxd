@@ -41,7 +41,7 @@ cdef class ClientContext:
     cdef dict sessions        # endpoint -> Resumption
     cdef int key_log          # borrowed descriptor; -1: none
 
-    # A session to `host` (a name or an address). None without memory.
-    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key)
+    # A session to `host` (a name or an address); `opaque`: no protocol is offered. None without memory.
+    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key, bint opaque)
     # After the handshake: whether the origin is who it has to be, beyond what libssl has checked.
     cdef bint is_pinned(self, Session session) noexcept

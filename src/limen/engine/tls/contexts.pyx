@@ -65,6 +65,7 @@ from limen.engine.tls.libssl cimport (
     SSL_get0_peer_certificate,
     SSL_get_app_data,
     SSL_get_servername,
+    SSL_set_alpn_protos,
     SSL_set1_host,
     SSL_set_hostflags,
     SSL_set_session,
@@ -450,7 +451,7 @@ cdef class ClientContext:
     def __repr__(self) -> str:
         return f"<ClientContext verify={self.verify} server_name={self.server_name.decode()!r} pins={len(self.pins)}>"
 
-    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key):
+    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key, bint opaque):
         """A session to an endpoint at `host`, resumed if `key` has one. None without memory."""
         cdef Session session = Session.__new__(Session)
         cdef Resumption kept
@@ -459,6 +460,9 @@ cdef class ClientContext:
         if session.begin(self.native, self, reactor, fd, False) < 0:
             return None
         session.key_log = self.key_log
+        if opaque:
+            # whatever goes through is not ours to name
+            SSL_set_alpn_protos(session.ssl, NULL, 0)
         session.resumption = self.sessions
         session.resumption_key = key
         if parse_ip(name, len(name), &address) == 0:

@@ -22,5 +22,7 @@ cdef struct Hello:
     uint16_t version          # of the message itself; supported_versions says more
 
 
+# The message alone, without records: 1, or -1. Offsets count from `message`, which the caller sets.
+cdef int read_message(const char* message, uint32_t size, Hello* out) noexcept nogil
 # 1 whole; 0 more has to come; -1 no client hello. `scratch` (HELLO_MOST bytes) is used if it spans records.
 cdef int read_hello(const char* data, size_t size, char* scratch, Hello* out) noexcept nogil

@@ -87,6 +87,7 @@ cdef extern from *:
     ) noexcept
     void SSL_CTX_set_alpn_select_cb(SSL_CTX* native, select_alpn callback, void* data) nogil
     int SSL_CTX_set_alpn_protos(SSL_CTX* native, const unsigned char* data, unsigned int size) nogil
+    int SSL_set_alpn_protos(SSL* ssl, const unsigned char* data, unsigned int size) nogil
     ctypedef int (*ticket_key)(
         SSL*, unsigned char*, unsigned char*, EVP_CIPHER_CTX*, EVP_MAC_CTX*, int
     ) noexcept

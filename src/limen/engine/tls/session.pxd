@@ -31,6 +31,8 @@ cdef class Session:
     cdef uint32_t early_end
     cdef char first[16]       # what came first, if it was plain
     cdef uint32_t first_size
+    cdef bytes ja4            # server: fingerprint of the client's hello, if something asks for it
+    cdef object facts         # server: what facts_of() has read
 
     cdef int begin(self, SSL_CTX* native, object context, Reactor reactor, int fd, bint server) noexcept
     # 1 done, 0 waits for the peer, -1 failed. What has to go out lies in reactor.sealed, in each case.
@@ -41,6 +43,9 @@ cdef class Session:
     cdef bint has_more(self) noexcept
     # Seal at most one record into reactor.sealed; 0, or -1 when the session is of no use any more.
     cdef int write(self, const char* data, int size) noexcept
+    # The name that the client asked for, the protocol agreed on: borrowed from libssl, size 0 for none.
+    cdef const char* server_name(self, size_t* size) noexcept
+    cdef const char* protocol(self, size_t* size) noexcept
     # Why the peer's certificate is not believed.
     cdef str reason(self)
     # The peer's certificate in DER form, or nothing.

@@ -5,7 +5,7 @@
 cimport cython
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strlen
 
 from limen.engine.reactor cimport SEALED_SIZE, Reactor
 from limen.engine.sys cimport EAGAIN, EINTR, limen_errno, recv
@@ -26,8 +26,10 @@ from limen.engine.tls.libssl cimport (
     SSL_ERROR_ZERO_RETURN,
     SSL_do_handshake,
     SSL_free,
+    SSL_get0_alpn_selected,
     SSL_get0_peer_certificate,
     SSL_get_error,
+    SSL_get_servername,
     SSL_get_verify_result,
     SSL_has_pending,
     SSL_new,
@@ -41,6 +43,7 @@ from limen.engine.tls.libssl cimport (
     SSL_set_shutdown,
     SSL_shutdown,
     SSL_write,
+    TLSEXT_NAMETYPE_host_name,
     X509,
     X509_verify_cert_error_string,
     i2d_X509,
@@ -215,6 +218,18 @@ cdef class Session:
     cdef int write(self, const char* data, int size) noexcept:
         ERR_clear_error()
         return 0 if SSL_write(self.ssl, data, size) == size else -1
+
+    cdef const char* server_name(self, size_t* size) noexcept:
+        cdef const char* name = SSL_get_servername(self.ssl, TLSEXT_NAMETYPE_host_name)
+        size[0] = strlen(name) if name != NULL else 0
+        return name
+
+    cdef const char* protocol(self, size_t* size) noexcept:
+        cdef const unsigned char* name = NULL
+        cdef unsigned int length = 0
+        SSL_get0_alpn_selected(self.ssl, &name, &length)
+        size[0] = length
+        return <const char*>name
 
     cdef str reason(self):
         return X509_verify_cert_error_string(self.verdict).decode("ascii", "replace")

@@ -1,0 +1,145 @@
+"""What routes do, in the engine's terms: actions with their field edits and hooks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypedDict
+
+from limen.engine.service import Action, Edits
+from limen.engine.tables import match_of
+from limen.exchange.hooks import Chain, load_hook
+from limen.policy.routes import compile_certificate
+from limen.terms import Phase
+
+if TYPE_CHECKING:
+    from limen.config.models.edits import FieldEdits
+    from limen.config.models.routes import Rewrite, Route
+    from limen.engine.certificates import CertificateMatch
+    from limen.engine.upstream import Upstream
+
+_METHODS = {"safe": 0, "idempotent": 1, "any": 2}
+_HOST = {"pass": 0, "endpoint": 1}
+_LITERAL = 2
+
+
+class Chains(TypedDict):
+    """Arguments of Action: the hooks by phase."""
+
+    hook_timeout: float
+    request_hooks: list[object]
+    response_hooks: list[object]
+
+
+def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | None, hsts: str) -> Action:
+    """What a route does: to its upstream, answered here, or sent elsewhere. Raises ConfigError for hooks."""
+    body_most = route.body.max or 0
+    if route.respond is not None:
+        return _respond(label, slot, route, body_most, hsts)
+    if route.redirect is not None:
+        return _redirect(label, slot, route, body_most, hsts)
+    rewrite = route.rewrite
+    whole = rewrite is not None and rewrite.replace is not None
+    return Action(
+        label,
+        slot=slot,
+        upstream=upstream,
+        strip=rewrite.strip or "" if rewrite is not None and not whole else "",
+        add=rewrite.add or "" if rewrite is not None and not whole else "",
+        replace=_rewriter(rewrite) if rewrite is not None and whole else None,
+        request=field_edits(route.request),
+        response=field_edits(route.response, hsts),
+        body_most=body_most,
+        response_timeout=route.timeouts.response,
+        stall_timeout=route.timeouts.stall,
+        attempts=route.retry.attempts,
+        retry_methods=_METHODS[route.retry.methods],
+        keep_memory=min(route.retry.memory, route.retry.max),
+        keep_most=route.retry.max,
+        host_mode=_HOST.get(route.host, _LITERAL),
+        host=route.host,
+        upgrade=route.upgrade,
+        certificate=_certificate(route),
+        **hook_chains(route.hooks, route.hook_timeout),
+    )
+
+
+def field_edits(edits: FieldEdits, hsts: str = "") -> Edits | None:
+    """Edits of one direction; None where there are none."""
+    fields = _with_hsts(dict(edits.set), hsts)
+    if not fields and not edits.remove:
+        return None
+    return Edits(fields, list(edits.remove))
+
+
+def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
+    """With `Strict-Transport-Security`, unless the route sets it itself."""
+    if not hsts or any(name.lower() == "strict-transport-security" for name in fields):
+        return fields
+    return {**fields, "Strict-Transport-Security": hsts}
+
+
+def hook_chains(references: tuple[str, ...], timeout: float) -> Chains:
+    """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
+    hooks = [hook for reference in references for hook in load_hook(reference)]
+    chains = {phase: Chain(hooks, phase, timeout=timeout) for phase in (Phase.REQUEST, Phase.RESPONSE)}
+    return {
+        "hook_timeout": timeout,
+        "request_hooks": [chain for chain in (chains[Phase.REQUEST],) if chain],
+        "response_hooks": [chain for chain in (chains[Phase.RESPONSE],) if chain],
+    }
+
+
+def _certificate(route: Route) -> CertificateMatch | None:
+    spec = compile_certificate(route.client_certificate)
+    return match_of(spec) if spec is not None else None
+
+
+def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+    respond = route.respond
+    assert respond is not None  # noqa: S101 the caller looked
+    fields = dict(respond.fields)
+    if respond.body and respond.content_type:
+        fields = {"Content-Type": respond.content_type, **fields}
+    return Action(
+        label,
+        slot=slot,
+        status=respond.status,
+        body=respond.body.encode(),
+        reply=Edits(_with_hsts(fields, hsts), []),
+        body_most=body_most,
+        certificate=_certificate(route),
+    )
+
+
+def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+    redirect = route.redirect
+    assert redirect is not None  # noqa: S101 the caller looked
+    return Action(
+        label,
+        slot=slot,
+        status=redirect.status,
+        location=redirect.to.encode("latin-1"),
+        reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
+        body_most=body_most,
+        certificate=_certificate(route),
+    )
+
+
+def _rewriter(rewrite: Rewrite) -> Callable[[bytes], bytes]:
+    """Strip, replace, add, in this order, on a normalised path."""
+    assert rewrite.replace is not None  # noqa: S101 the caller looked
+    pattern = re.compile(rewrite.replace.pattern.encode("latin-1"))
+    template = rewrite.replace.with_.encode("latin-1")
+    strip = (rewrite.strip or "").rstrip("/").encode("latin-1")
+    add = (rewrite.add or "").rstrip("/").encode("latin-1")
+
+    def rewritten(path: bytes) -> bytes:
+        if strip and (path == strip or path.startswith(strip + b"/")):
+            path = path[len(strip) :] or b"/"
+        path = pattern.sub(template, path)
+        if not path.startswith(b"/"):
+            path = b"/" + path
+        return add + path
+
+    return rewritten
