@@ -46,5 +46,5 @@ def test_the_chain_leads_to_the_root(start_bridge, internet, tmp_path):
     with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(pair)) as origin:
         proxy = start_bridge({"authority": authority})
         with opened(proxy, f"a.example:{origin.port}", context) as client:
-            assert client.request("GET", "/", host="a.example").status == 200
+            assert client.request("GET", "/", host=f"a.example:{origin.port}").status == 200
         assert proxy.admin("/ca/office.pem").status == 200
