@@ -1,8 +1,8 @@
 # What crosses to Python here does so once per CONNECT, as plain values. A gate that raises refuses.
 
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint64_t
 
-from limen.engine.addresses cimport HOST_IPV6, TargetHost, format_ip
+from limen.engine.addresses cimport TargetHost, format_ip
 from limen.engine.tls.contexts cimport ClientContext, ServerContext
 from limen.engine.tls.hello cimport Hello
 from limen.engine.types cimport Address

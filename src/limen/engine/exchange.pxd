@@ -28,14 +28,9 @@ cdef class Exchange(ExchangeState):
     cdef void start_dial(self, Dial dial, int empty) noexcept
     cdef void use_origin(self, Stream stream, bint reused) noexcept
     cdef void push_kept(self) noexcept
-    cdef bint is_repeatable(self) noexcept
-    cdef bint is_keeping(self) noexcept
-    cdef bint may_repeat(self, int fault, bint reused) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
     cdef void end_request(self) noexcept
-    cdef uint64_t hold_most(self) noexcept
-    cdef void keep_more(self, const char* data, size_t size) noexcept
     cdef void pass_interim(self, const Head* head, const Field* fields, const char* base) noexcept
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept
     cdef void begin_connect(self) noexcept

@@ -22,18 +22,13 @@ from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
 from limen.engine.journal cimport (
     RETRY_ANSWERED,
-    RETRY_ATTEMPTS,
-    RETRY_BODY,
-    RETRY_BUDGET,
     RETRY_CLIENT_CLOSED,
-    RETRY_FAULT,
-    RETRY_METHOD,
-    RETRY_NO_ENDPOINT,
 )
 from limen.engine.keep cimport SPOOL_PIECE, Keep, new_keep
 from limen.engine.look cimport Look
 from limen.engine.preface cimport send_preface
 from limen.engine.reactor cimport INPUT_SIZE
+from limen.engine.repeat cimport PARKED_CONTENT, hold_most, is_keeping, is_repeatable, keep_more, may_repeat
 from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
 from limen.engine.routing cimport (
     check_access,
@@ -46,7 +41,7 @@ from limen.engine.routing cimport (
     lay_id,
     upgrade_allowed,
 )
-from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT, Action, Service
+from limen.engine.service cimport Action, Service
 from limen.engine.state cimport (
     PHASE_ACCESS,
     PHASE_EGRESS,
@@ -85,11 +80,7 @@ from limen.engine.types cimport (
     FRAMING_NONE,
     HEAD_EXPECT_CONTINUE,
     HEAD_UPGRADE,
-    METHOD_DELETE,
     METHOD_GET,
-    METHOD_HEAD,
-    METHOD_OPTIONS,
-    METHOD_PUT,
     METHOD_TRACE,
     SEEN,
     Address,
@@ -98,11 +89,6 @@ from limen.engine.types cimport (
 )
 from limen.engine.upstream cimport Pooled, target_endpoint
 from limen.engine.worker cimport Resolution, Worker
-
-
-cdef enum:
-    PARKED_CONTENT = 65536    # bytes of content held while there is nowhere to send them yet
-    RETRIES_ALWAYS = 10       # retries that may be under way whatever the budget says
 
 
 cdef Exchange new_exchange(Worker worker):
@@ -253,7 +239,7 @@ cdef class Exchange(ExchangeState):
             pooled = self.endpoint.take()
             if pooled is None:
                 break
-            if not self.is_repeatable() and (<Http1Origin>pooled).is_stale():
+            if not is_repeatable(self) and (<Http1Origin>pooled).is_stale():
                 pooled.abort()
                 continue
             self.use_origin(pooled, True)
@@ -281,7 +267,7 @@ cdef class Exchange(ExchangeState):
             if check_target_address(self, &pooled.peer) != FAULT_NONE:
                 pooled.abort()
                 continue
-            if not self.is_repeatable() and (<Http1Origin>pooled).is_stale():
+            if not is_repeatable(self) and (<Http1Origin>pooled).is_stale():
                 pooled.abort()
                 continue
             self.use_origin(pooled, True)
@@ -455,7 +441,7 @@ cdef class Exchange(ExchangeState):
                 # `place` may move or be overwritten by the next piece
                 self.worker.flush()
         if self.keep is not None and (
-            not self.is_keeping() or (self.keep.size > self.action.keep_most and not self.replaced)
+            not is_keeping(self) or (self.keep.size > self.action.keep_most and not self.replaced)
         ):
             # more was held until there was an origin than is kept for another one
             self.worker.flush()
@@ -468,49 +454,9 @@ cdef class Exchange(ExchangeState):
 
     # another attempt ----------------------------------------------------------------------------------
 
-    cdef bint is_repeatable(self) noexcept:
-        """Whether the method allows to send the request twice."""
-        cdef int method = self.head.method
-        if self.is_upgrade or self.is_connect:
-            return False
-        if method == METHOD_GET or method == METHOD_HEAD or method == METHOD_OPTIONS or method == METHOD_TRACE:
-            return True
-        if self.action.retry_methods == RETRY_ANY:
-            return True
-        return self.action.retry_methods == RETRY_IDEMPOTENT and (method == METHOD_PUT or method == METHOD_DELETE)
-
-    cdef bint is_keeping(self) noexcept:
-        """Whether content that passes is kept for another attempt."""
-        return not self.keep_lost and not self.response_begun and (self.replaced or self.is_repeatable())
-
-    cdef bint may_repeat(self, int fault, bint reused) noexcept:
-        """Decide on another attempt after `fault`; if not, `retry_blocked` says why."""
-        cdef bint sent = self.origin_ready
-        if self.response_begun:
-            self.retry_blocked = RETRY_ANSWERED
-        elif fault != FAULT_ORIGIN_CLOSED and sent:
-            # the origin had the request and time to act on it: nothing says that it did not
-            self.retry_blocked = RETRY_FAULT
-        elif sent and not self.is_repeatable():
-            self.retry_blocked = RETRY_METHOD
-        elif self.keep_lost:
-            self.retry_blocked = RETRY_BODY
-        elif reused:
-            # it was closed while idle; a fresh connection tells whether the origin lives
-            return True
-        elif self.attempts > self.action.attempts:
-            self.retry_blocked = RETRY_ATTEMPTS
-        elif self.upstream is None or (self.upstream.count < 2 and not sent):
-            self.retry_blocked = RETRY_NO_ENDPOINT
-        elif self.worker.retries >= max(<long>RETRIES_ALWAYS, self.worker.exchanges // 5):
-            self.retry_blocked = RETRY_BUDGET
-        else:
-            return True
-        return False
-
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
-        cdef bint again = self.may_repeat(fault, reused)
+        cdef bint again = may_repeat(self, fault, reused)
         self.leave()
         self.origin_ready = False
         if not again:
@@ -552,8 +498,8 @@ cdef class Exchange(ExchangeState):
         if self.phase == PHASE_TUNNEL or self.replaced:
             return
         if self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
-            if self.is_keeping():
-                self.keep_more(data, size)
+            if is_keeping(self):
+                keep_more(self, data, size)
                 if self.keep is not None:
                     self.keep_sent = self.keep.size
             self.origin.send_data(data, size)
@@ -563,7 +509,7 @@ cdef class Exchange(ExchangeState):
         # nobody to send it to yet: hold it, and hold the client back soon
         if self.keep is None:
             try:
-                self.keep = new_keep(self.hold_most(), max(self.action.keep_most, self.hold_most() + 2 * size))
+                self.keep = new_keep(hold_most(self), max(self.action.keep_most, hold_most(self) + 2 * size))
             except MemoryError:
                 self.refuse(FAULT_MEMORY)
                 return
@@ -584,23 +530,6 @@ cdef class Exchange(ExchangeState):
         self.origin.send_end(
             self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
         )
-
-    cdef uint64_t hold_most(self) noexcept:
-        if self.body_limit:
-            return max(self.action.keep_memory, self.body_limit + INPUT_SIZE)
-        return max(self.action.keep_memory, <uint64_t>PARKED_CONTENT)
-
-    cdef void keep_more(self, const char* data, size_t size) noexcept:
-        """Keep a copy of content that goes out; over the bound there is no other attempt any more."""
-        if self.keep is None:
-            try:
-                self.keep = new_keep(self.action.keep_memory, self.action.keep_most)
-            except MemoryError:
-                self.keep_lost = True
-                return
-        if self.keep.size + size > self.action.keep_most or self.keep.append(data, size) < 0:
-            self.keep_lost = True
-            self.keep = None
 
     cdef void on_end(self, Stream source, const char* base, const Field* trailers, unsigned int count) noexcept:
         if self.finished:
@@ -643,7 +572,7 @@ cdef class Exchange(ExchangeState):
             return None
         if source is self.origin:
             return self.client if self.client.is_raw() else None
-        if source is self.client and self.origin_ready and not self.is_keeping() and self.keep is None:
+        if source is self.client and self.origin_ready and not is_keeping(self) and self.keep is None:
             return self.origin if self.origin.is_raw() else None
         return None
 

@@ -16,7 +16,6 @@ from limen.engine.bridged cimport (
     BRIDGE_OPEN,
     BRIDGE_PASS,
     Bridge,
-    Bridged,
     new_bridged,
 )
 from limen.engine.http1.origin cimport ORIGIN_IDLE, Http1Origin
@@ -35,7 +34,6 @@ from limen.engine.types cimport (
     FAULT_TLS_TIMEOUT,
     Address,
 )
-from limen.engine.worker cimport Worker
 
 
 @cython.final

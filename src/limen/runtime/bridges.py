@@ -56,8 +56,8 @@ class Bridges:
     ) -> None:
         self._material = material
         self._previous = previous
-        self._surroundings = surroundings or Surroundings()
-        self._held: dict[str, _Held] = {}
+        self.surroundings = surroundings or Surroundings()
+        self.held: dict[str, _Held] = {}
 
     def settled(self) -> None:
         """Lets go of the predecessor, once the revision is complete."""
@@ -68,33 +68,35 @@ class Bridges:
         return not _looks(forward) or self._kept(key, forward, index) is not None
 
     def _kept(self, key: str, forward: Forward | None, index: int) -> _Held | None:
-        if self._previous is None or self._previous._surroundings.key_log != self._surroundings.key_log:
+        if self._previous is None or self._previous.surroundings.key_log != self.surroundings.key_log:
             return None
-        before = self._previous._held.get(key)
+        before = self._previous.held.get(key)
         if before is None or forward is None or before.material != self._material.bridges.get(index):
             return None
-        return before if (before.forward.bridge, before.forward.fronting) == (forward.bridge, forward.fronting) else None
+        return (
+            before if (before.forward.bridge, before.forward.fronting) == (forward.bridge, forward.fronting) else None
+        )
 
     def bridge(self, key: str, forward: Forward, index: int) -> Bridge | None:
         """The engine's bridge of a listener; None where tunnels are opaque. Raises ConfigError."""
         if not _looks(forward):
             return None
         held = self._kept(key, forward, index) or self._made(key, forward, index)
-        self._held[key] = held
+        self.held[key] = held
         return held.bridge
 
     def _made(self, key: str, forward: Forward, index: int) -> _Held:
         from limen.runtime.bridging import make_bridge
 
         material = self._material.bridges.get(index)
-        bridge, gate = make_bridge(key, f"listeners[{index}].forward", forward, material, self._surroundings)
+        bridge, gate = make_bridge(key, f"listeners[{index}].forward", forward, material, self.surroundings)
         return _Held(forward, material, bridge, gate)
 
     def adopt(self, pins: Mapping[str, Sequence[Learnt]]) -> None:
         """Hosts that were learnt to pin, by listener key, pass from now on."""
         for key, learnt in pins.items():
-            if key in self._held:
-                self._held[key].gate.adopt(learnt)
+            if key in self.held:
+                self.held[key].gate.adopt(learnt)
 
 
 def _looks(forward: Forward | None) -> bool:

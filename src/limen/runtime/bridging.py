@@ -1,4 +1,4 @@
-"""Who decides about TLS in CONNECT tunnels, as a worker's engine asks: rules, names, leaves, and what clients reject."""
+"""Who decides about TLS in CONNECT tunnels, as a worker's engine asks: rules, names, leaves, what clients reject."""
 
 from __future__ import annotations
 
@@ -89,8 +89,16 @@ class Gate:
         _logger.info("CONNECT %s:%d from %s: refused by %s, hello for %r", host, port, client, verdict.rule, name)
         return verdict.action
 
-    def certificate(
-        self, look: Look, client: str, host: str, port: int, name: str, der: bytes, verdict: int, asked: bool
+    def certificate(  # noqa: PLR0917 the engine's call
+        self,
+        look: Look,
+        client: str,
+        host: str,
+        port: int,
+        name: str,
+        der: bytes,
+        verdict: int,
+        asked: bool,  # noqa: FBT001
     ) -> None:
         """At the origin's certificate."""
         problem = "client_certificate_wanted" if asked else problem_of(verdict) if der else "other"
@@ -125,7 +133,7 @@ class Gate:
             pair = await self._leaves.get(host, None if fault else facts)
             leaf = self._certificate(pair)
         except (ConfigError, ValueError, OSError) as error:
-            _logger.error("no leaf for %s: %s", host, error)
+            _logger.error("no leaf for %s: %s", host, error)  # noqa: TRY400 it says what is wrong
             look.conclude(Action.REFUSE, None, FaultNumber.INTERNAL)
             return
         except asyncio.CancelledError:

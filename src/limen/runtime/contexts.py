@@ -94,7 +94,7 @@ class Contexts:
     ) -> None:
         self._material = material
         self._previous = previous
-        self._key_log = key_log
+        self.key_log = key_log
         self.certificates: dict[bytes, Certificate] = {}
         self.servers: dict[str, tuple[ListenerTls, ListenerMaterial, ServerContext, bool]] = {}
 
@@ -111,7 +111,7 @@ class Contexts:
             before is not None
             and before[:2] == (tls, self._material.listeners[index])
             and self._previous is not None
-            and self._previous._key_log == self._key_log
+            and self._previous.key_log == self.key_log
         )
 
     def server(
@@ -152,7 +152,7 @@ class Contexts:
                 client_ca=material.client_ca,
                 client_required=tls.client is not None and tls.client.require,
                 crl=material.crl,
-                key_log=self._key_log.descriptor,
+                key_log=self.key_log.descriptor,
             )
 
         try:
@@ -173,7 +173,7 @@ class Contexts:
                 certificate=self._certificate(material.certificate) if material.certificate is not None else None,
                 pins=[pin_bytes(pin) for pin in tls.pin or ()],
                 minimum=VERSIONS[tls.minimum],
-                key_log=self._key_log.descriptor,
+                key_log=self.key_log.descriptor,
             )
         except ValueError as error:
             raise ConfigError(str(error), path=f"upstreams.{name}.tls") from error
@@ -186,7 +186,7 @@ class Contexts:
         digest = hashlib.blake2b(tls.model_dump_json().encode(), digest_size=16)
         digest.update(material.certificate or bytes(16))
         digest.update(material.ca)
-        digest.update(self._key_log.path.encode())
+        digest.update(self.key_log.path.encode())
         return digest.hexdigest()
 
     def _certificate(self, digest: bytes) -> Certificate:

@@ -37,9 +37,7 @@ class Terms:
     """Lists to try in this order: an older libssl refuses a list with a group that it does not know."""
 
 
-INTERMEDIATE = Terms(
-    VERSIONS["1.2"], ":".join(CIPHERS), ":".join(SUITES), (":".join(GROUPS), ":".join(GROUPS[1:]))
-)
+INTERMEDIATE = Terms(VERSIONS["1.2"], ":".join(CIPHERS), ":".join(SUITES), (":".join(GROUPS), ":".join(GROUPS[1:])))
 """The profile of listeners that say nothing."""
 
 

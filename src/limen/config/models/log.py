@@ -56,6 +56,7 @@ class Log(Section):
     )
     tls_keys: FilePath | None = Field(
         default=None,
-        description="Appends the secrets of every TLS connection to this file (mode 0600), in the format that Wireshark "
-        "reads (SSLKEYLOGFILE): for debugging only, since whoever has it can read what was sent. None by default.",
+        description="Appends the secrets of every TLS connection to this file (mode 0600), in the format that "
+        "Wireshark reads (SSLKEYLOGFILE): for debugging only, since whoever has it can read what was sent. None by "
+        "default.",
     )
