@@ -33,6 +33,7 @@ cdef class Exchange(ExchangeState):
     cdef bint may_repeat(self, int fault, bint reused) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
+    cdef bint is_orphaned(self) noexcept
     cdef void end_request(self) noexcept
     cdef uint64_t hold_most(self) noexcept
     cdef void keep_more(self, const char* data, size_t size) noexcept
