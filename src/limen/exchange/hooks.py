@@ -169,7 +169,7 @@ class Chain:
         for hook in self.hooks:
             try:
                 await self._run_in_time(hook, exchange, give_up)
-            except BaseException as error:  # noqa: BLE001 users' code may raise anything; one exchange ends
+            except BaseException as error:
                 if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                     raise
                 if isinstance(error, _Late):
