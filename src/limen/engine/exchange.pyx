@@ -687,6 +687,9 @@ cdef class Exchange(ExchangeState):
             return
         if lay_response(self, head, fields, base) == 0:
             self.client.send_head(&self.worker.out_head)
+            if self.client.is_clogged():
+                # an origin may send as many as it likes, but they do not pile up here
+                self.origin.pause()
 
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept:
         self.phase = PHASE_REPLY
