@@ -107,7 +107,9 @@ def fetch(proxy: LimenProcess, target: str, context: ssl.SSLContext, **options: 
     """One request inside."""
     host = target.rpartition(":")[0]
     with opened(proxy, target, context) as client:
-        return client.request("GET", "/", host=options.pop("host", target), **options) if host else client.read_response()
+        return (
+            client.request("GET", "/", host=options.pop("host", target), **options) if host else client.read_response()
+        )
 
 
 def shown(client: RawClient) -> x509.Certificate:

@@ -43,7 +43,9 @@ def test_the_client_sees_a_leaf_and_the_origin_the_request(start_bridge, organis
 @pytest.mark.sanitize
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_bodies_both_ways(start_bridge, organisation, internet, version):
-    with ScriptedOrigin(lambda request, _: Reply(content=request.content), tls=internet.serving(internet.issue("a.example"))) as origin:
+    with ScriptedOrigin(
+        lambda request, _: Reply(content=request.content), tls=internet.serving(internet.issue("a.example"))
+    ) as origin:
         proxy = start_bridge({})
         target = f"a.example:{origin.port}"
         context = organisation.trusting()

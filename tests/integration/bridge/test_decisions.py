@@ -41,7 +41,9 @@ def test_who_passes_sees_the_origin_itself(start_bridge, organisation, internet,
 
 @pytest.mark.sanitize
 def test_who_is_refused_gets_nowhere(start_bridge, organisation, good):
-    proxy = start_bridge({"connect": [{"refuse": {"hosts": ["b.example"]}}], "hello": [{"refuse": {"names": ["a.example"]}}]})
+    proxy = start_bridge(
+        {"connect": [{"refuse": {"hosts": ["b.example"]}}], "hello": [{"refuse": {"names": ["a.example"]}}]}
+    )
     with proxy.connect() as client:
         response = client.request("CONNECT", f"b.example:{good.port}", host=f"b.example:{good.port}")
         assert response.status == 403
