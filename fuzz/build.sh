@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
 CLANG=${CLANG:-clang}
 OUT=build/fuzz
-[ $# -gt 0 ] || set -- http1_request http1_response http1_trailers http1_chunked
+[ $# -gt 0 ] || set -- http1_request http1_response http1_trailers http1_chunked preface authority paths hello
 INCLUDE=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
 generate() {
@@ -19,10 +19,19 @@ generate() {
 
 generate engine/http1/parse
 generate engine/http1/chunked
+generate engine/preface
+generate engine/addresses
+generate engine/paths
+generate engine/tls/hello
+# A second unit of a target, where it needs two modules.
+unit() {
+    [ ! -f "fuzz/$1_addresses.c" ] || echo "fuzz/$1_addresses.c"
+}
+
 for target in "$@"; do
     # Module initialisation is never run, so Python's symbols may stay unresolved.
     "$CLANG" -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
         ${FUZZ_CFLAGS:-} -I "$OUT" -I fuzz -I "$INCLUDE" -Wno-unused-function -Wno-unreachable-code \
-        "fuzz/$target.c" -o "$OUT/$target" -no-pie -Wl,--unresolved-symbols=ignore-all
+        "fuzz/$target.c" $(unit "$target") -o "$OUT/$target" -no-pie -Wl,--unresolved-symbols=ignore-all
     echo "$OUT/$target"
 done

@@ -1,13 +1,11 @@
 /* libFuzzer target: the chunked decoder. Input: one byte that says how to split, then the data. Whatever the
    split, the content, what was consumed and the verdict are the same. */
 #include "limen/engine/http1/chunked.c"
-#include <stdlib.h>
-#include <string.h>
+#include "law.h"
 
 typedef struct __pyx_t_5limen_6engine_5http1_7chunked_ChunkDecoder Decoder;
 #define chunk_begin __pyx_f_5limen_6engine_5http1_7chunked_chunk_begin
 #define chunk_next __pyx_f_5limen_6engine_5http1_7chunked_chunk_next
-#define LAW(holds) do { if (!(holds)) __builtin_trap(); } while (0)
 
 enum { MORE = 0, DATA = 1, LAST = 2 };
 
@@ -23,9 +21,8 @@ static Outcome decode(const uint8_t *input, size_t size, size_t step) {
     chunk_begin(&decoder);
     while (outcome.consumed < size && (outcome.event == MORE || outcome.event == DATA)) {
         size_t piece = size - outcome.consumed < step ? size - outcome.consumed : step;
-        char *copy = malloc(piece);
+        char *copy = exact_copy(input + outcome.consumed, piece);
         size_t at = 0;
-        memcpy(copy, input + outcome.consumed, piece);
         do {
             size_t consumed = 0, length = 0;
             const char *content = NULL;

@@ -2,8 +2,7 @@
    byte of an input, and the laws that every verdict must obey. Included after the generated parse.c, whose
    functions are static, noexcept and nogil: they need no interpreter and no module to be imported. */
 
-#include <stdlib.h>
-#include <string.h>
+#include "law.h"
 
 typedef struct __pyx_t_5limen_6engine_5types_Head Head;
 typedef struct __pyx_t_5limen_6engine_5types_Field Field;
@@ -12,8 +11,6 @@ typedef struct __pyx_t_5limen_6engine_5types_HeadLimits HeadLimits;
 #define parse_response __pyx_f_5limen_6engine_5http1_5parse_parse_response
 #define parse_trailers __pyx_f_5limen_6engine_5http1_5parse_parse_trailers
 #define head_ready __pyx_f_5limen_6engine_5http1_5parse_head_ready
-
-#define LAW(holds) do { if (!(holds)) __builtin_trap(); } while (0)
 
 static HeadLimits limits_of(uint8_t choice) {
     HeadLimits limits = {8192, 32768, 100, 16, 0};
@@ -40,14 +37,12 @@ typedef struct {
 
 typedef void (*Parse)(const char *data, size_t size, const HeadLimits *limits, int choice, Verdict *verdict);
 
-/* Parse a copy that ends where the data ends, so that the address sanitizer sees every byte too many. */
 static Verdict judge(Parse parse, const char *data, size_t size, const HeadLimits *limits, int choice,
                      unsigned int room) {
     Verdict verdict;
-    char *copy = malloc(size ? size : 1);
+    char *copy = exact_copy(data, size);
     memset(&verdict, 0, sizeof verdict);
     verdict.fields = calloc(room ? room : 1, sizeof(Field));
-    memcpy(copy, data, size);
     parse(size ? copy : copy + 1, size, limits, choice, &verdict);
     free(copy);
     return verdict;

@@ -32,6 +32,7 @@ except ImportError:  # PyYAML built without libyaml: the same events, some twent
 
 DEEPEST = 64
 """Levels of nesting; the deepest honest configuration has about ten."""
+_TOO_DEEP = f"nested deeper than {DEEPEST} levels"
 MOST_ALIASED = 100_000
 """Values that all aliases of a file may stand for together."""
 
@@ -46,6 +47,8 @@ _CONSTANTS: dict[str, object] = {
 _NUMBER_STARTS = frozenset("0123456789+-.")
 _TAG = "tag:yaml.org,2002:"
 _LONGEST_NUMBER = 40
+_OWN_BOUND = "exceeded maximum nesting depth"
+"""What newer libyaml says of brackets that it reads ahead of its events; older ones leave the bound to us."""
 _HINTS = (
     ("while scanning an alias", "a value that begins with * must be in quotes"),
     ("while scanning an anchor", "a value that begins with & must be in quotes"),
@@ -127,6 +130,9 @@ def read(text: str, expand: Callable[[str], str]) -> Outcome:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else NOWHERE
         said = " ".join(part for part in (error.context, error.problem) if part)
+        if _OWN_BOUND in said:
+            outcome.problems.append(Problem((), place, _TOO_DEEP))
+            return outcome
         hint = next((hint for sign, hint in _HINTS if sign in said), "")
         outcome.problems.append(Problem((), place, f"not readable as YAML: {said or 'syntax error'}", hint))
     except (yaml.YAMLError, ValueError):
@@ -239,7 +245,7 @@ class _Builder:
             self._problem(place, "a key must be text", "put keys that begin with [ or { in quotes")
             raise _Stop
         if len(self.stack) >= DEEPEST:
-            self._problem(place, f"nested deeper than {DEEPEST} levels")
+            self._problem(place, _TOO_DEEP)
             raise _Stop
         if event.tag not in (None, "!", f"{_TAG}map", f"{_TAG}seq"):
             self._problem(place, f"the tag {str(event.tag)[:60]!r} means nothing here", "leave it out")

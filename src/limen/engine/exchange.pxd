@@ -30,6 +30,7 @@ cdef class Exchange(ExchangeState):
     cdef void push_kept(self) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
+    cdef bint is_orphaned(self) noexcept
     cdef void end_request(self) noexcept
     cdef void pass_interim(self, const Head* head, const Field* fields, const char* base) noexcept
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept

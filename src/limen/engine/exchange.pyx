@@ -495,7 +495,7 @@ cdef class Exchange(ExchangeState):
         if self.action is not None and self.action.body_most and self.received > self.action.body_most:
             self.refuse(FAULT_BODY_TOO_LARGE)
             return
-        if self.phase == PHASE_TUNNEL or self.replaced:
+        if self.phase == PHASE_TUNNEL or self.replaced or self.is_orphaned():
             return
         if self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
             if is_keeping(self):
@@ -522,6 +522,11 @@ cdef class Exchange(ExchangeState):
             # (a hook that waits has to see the end, or one byte too much)
             self.client.pause()
 
+    cdef bint is_orphaned(self) noexcept:
+        """Whether the origin has answered early and gone while a hook has its response: the rest of the
+        request goes nowhere."""
+        return self.origin is None and self.phase == PHASE_RESPONSE_HOOK
+
     cdef void end_request(self) noexcept:
         """Tell the origin that the request is whole."""
         if self.trailer_block == NULL:
@@ -536,7 +541,7 @@ cdef class Exchange(ExchangeState):
             return
         if source is self.client:
             self.request_over = True
-            if self.replaced:
+            if self.replaced or self.is_orphaned():
                 return
             if count and hold_trailers(self, base, trailers, count) < 0:
                 self.refuse(FAULT_MEMORY)
@@ -619,6 +624,9 @@ cdef class Exchange(ExchangeState):
             return
         if lay_response(self, head, fields, base) == 0:
             self.client.send_head(&self.worker.out_head)
+            if self.client.is_clogged():
+                # an origin may send as many as it likes, but they do not pile up here
+                self.origin.pause()
 
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept:
         self.phase = PHASE_REPLY

@@ -31,6 +31,8 @@ PHASES = {Phase.REQUEST, Phase.RESPONSE}
 MAX_BODY = 64 << 20
 #: One hook's failures are logged at most this often (seconds); the others are counted.
 LOG_INTERVAL = 1.0
+#: What a coroutine hook has to clean up after its deadline has cancelled it, seconds; then it is given up.
+GRACE = 0.25
 
 _MARK = "__limen_hook__"
 logger = logging.getLogger("limen.hooks")
@@ -157,27 +159,52 @@ class Chain:
     def __bool__(self) -> bool:
         return bool(self.hooks)
 
-    async def run(self, exchange: Exchange) -> Outcome:
-        """Run the hooks, then hand their edits to the engine. Never raises but for cancellation."""
+    async def run(self, exchange: Exchange, give_up: Callable[[Outcome], None] | None = None) -> Outcome:
+        """Run the hooks, then hand their edits to the engine. Raises nothing but the caller's cancellation.
+
+        A hook that does not end when its deadline cancels it cannot be ended: `give_up` gets the outcome then,
+        and what this returns much later no longer counts.
+        """
         exchange._enter(self.phase)
         for hook in self.hooks:
-            deadline = asyncio.timeout(self._timeout)
             try:
-                exchange._message()._allow(hook.body)
-                async with deadline:
-                    if hook.is_coroutine:
-                        await cast("Awaitable[None]", hook.function(exchange))
-                    else:
-                        if hook.body:
-                            await exchange._message().read()
-                        _expect_nothing(hook.function(exchange))
-            except Exception as error:  # noqa: BLE001 users' code may raise anything; one exchange ends
-                # A TimeoutError may also be the hook's own, of something it waited for.
-                late = isinstance(error, TimeoutError) and deadline.expired()
-                return self._failed(hook, FaultNumber.HOOK_TIMEOUT if late else self._fault_of(error), error)
+                await self._run_in_time(hook, exchange, give_up)
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                    raise
+                if isinstance(error, _Late):
+                    return self._failed(hook, FaultNumber.HOOK_TIMEOUT, error.__cause__ or error)
+                return self._failed(hook, self._fault_of(error), error)
             if exchange.replied:
                 break
         return self._end(exchange)
+
+    async def _run_in_time(self, hook: Hook, exchange: Exchange, give_up: Callable[[Outcome], None] | None) -> None:
+        deadline = asyncio.timeout(self._timeout)
+        last = asyncio.get_running_loop().call_later(self._timeout + GRACE, self._give_up, hook, give_up)
+        try:
+            exchange._message()._allow(hook.body)
+            async with deadline:
+                if hook.is_coroutine:
+                    await cast("Awaitable[None]", hook.function(exchange))
+                else:
+                    if hook.body:
+                        await exchange._message().read()
+                    _expect_nothing(hook.function(exchange))
+        except TimeoutError as error:
+            # it may also be the hook's own, of something that it waited for
+            if deadline.expired():
+                raise _Late from error
+            raise
+        finally:
+            last.cancel()
+        if deadline.expired():
+            # it took its cancellation for something else
+            raise _Late
+
+    def _give_up(self, hook: Hook, give_up: Callable[[Outcome], None] | None) -> None:
+        if give_up is not None:
+            give_up(self._failed(hook, FaultNumber.HOOK_TIMEOUT, _Late("it goes on although it was cancelled")))
 
     def run_now(self, exchange: Exchange) -> Outcome:
         """The same for a plain chain, without a task or an await. Never raises."""
@@ -185,7 +212,7 @@ class Chain:
         for hook in self.hooks:
             try:
                 _expect_nothing(hook.function(exchange))
-            except Exception as error:  # noqa: BLE001 users' code may raise anything; one exchange ends
+            except BaseException as error:  # noqa: BLE001 sys.exit() in a hook must not end the worker either
                 return self._failed(hook, self._fault_of(error), error)
             if exchange.replied:
                 break
@@ -201,7 +228,7 @@ class Chain:
             return self._failed(self.hooks[-1], FaultNumber.HOOK, error)
         return _REPLY if exchange.replied else _CONTINUE
 
-    def _fault_of(self, error: Exception) -> int:
+    def _fault_of(self, error: BaseException) -> int:
         if isinstance(error, BodyTruncated):
             return FaultNumber.TRUNCATED
         if not isinstance(error, BodyTooLarge):
@@ -209,12 +236,12 @@ class Chain:
         offset = FaultNumber.RESPONSE if self.phase is Phase.RESPONSE else 0
         return FaultNumber.BODY_TOO_LARGE + offset
 
-    def _failed(self, hook: Hook, fault: int, error: Exception) -> Outcome:
+    def _failed(self, hook: Hook, fault: int, error: BaseException) -> Outcome:
         if not isinstance(error, BodyTooLarge | BodyTruncated):
             self._log(hook, fault, error)
         return Outcome(Verdict.DENY, fault)
 
-    def _log(self, hook: Hook, fault: int, error: Exception) -> None:
+    def _log(self, hook: Hook, fault: int, error: BaseException) -> None:
         # A hook that fails for every exchange must not turn the log into the bottleneck.
         now = time.monotonic()
         if now - self._last_logged.get(hook.reference, float("-inf")) < LOG_INTERVAL:
@@ -228,6 +255,16 @@ class Chain:
         else:
             problem = f"failed with {type(error).__name__}"
         logger.error("hook %s %s in the phase %s%s", hook.reference, problem, self.phase, more, exc_info=error)
+
+
+class _Late(Exception):
+    """A hook's deadline has passed."""
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task was cancelled from outside; a hook may also raise CancelledError itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _expect_nothing(returned: object) -> None:

@@ -56,15 +56,24 @@ class HookRunner:
 
 
 async def _run(run: HookRun, chain: Chain) -> None:
+    task = run.task = asyncio.current_task()
     outcome = Outcome(Verdict.DENY, FaultNumber.HOOK)
     try:
-        outcome = await chain.run(run.exchange)
+        outcome = await chain.run(run.exchange, lambda late: _give_up(run, late))
     except LookupError:
         # the exchange ended while the hook was at work
         return
     finally:
-        run.task = None
-        _conclude(run, outcome)
+        if run.task is task:
+            run.task = None
+            _conclude(run, outcome)
+
+
+def _give_up(run: HookRun, outcome: Outcome) -> None:
+    """The exchange goes on without a hook that does not end; whatever that still does goes nowhere."""
+    run.task = None
+    _conclude(run, outcome)
+    run.handle.let_go()
 
 
 def _conclude(run: HookRun, outcome: Outcome) -> None:

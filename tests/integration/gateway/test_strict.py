@@ -287,6 +287,51 @@ def test_a_client_that_does_not_read(start_gateway, start_origin):
         client.close()
 
 
+def test_requests_sent_ahead_by_a_client_that_does_not_read(start_gateway, start_origin):
+    """Answers that nobody reads do not pile up: the next request waits, and who never reads is cut off."""
+    count = 600
+    big = "x" * 65000
+    gateway = start_gateway(
+        start_origin(Reply(content=big.encode())),
+        routes=[{"match": {"path": "/here"}, "respond": {"status": 200, "body": big}}, {"upstream": "web"}],
+        listener={"timeouts": {"body": "2s"}},
+    )
+    assert gateway.get("/there").status == 200
+    before = gateway.memory()
+    for number, target in enumerate(("/here", "/there")):
+        with gateway.connect() as reads, gateway.connect() as never:
+            for client in (reads, never):
+                client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * count)
+            assert not never.is_silent(5)
+            # others are served, and by then all that will be done for these two has been
+            for _ in range(20):
+                assert gateway.get("/there").status == 200
+            assert gateway.memory() - before < 20 << 20
+            for _ in range(count):
+                assert len(reads.read_response().content) == len(big)
+            wait_until(
+                lambda wanted=number + 1: gateway.total("limen_faults_total", fault="slow_reader") == wanted,
+                what="the end of who does not read",
+            )
+
+
+def test_hints_without_end_for_a_client_that_does_not_read(start_gateway):
+    def serve(connection):
+        connection.read_until(b"\r\n\r\n")
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: </" + b"x" * 8000 + b">\r\n\r\n"
+        with contextlib.suppress(OSError):
+            for _ in range(10000):
+                connection.send(hint)
+
+    with RawOrigin(serve) as origin:
+        gateway = start_gateway(origin, route={"timeouts": {"response": "2s"}})
+        before = gateway.memory()
+        with gateway.connect() as client:
+            client.send_request()
+            gateway.wait_for_records(1)
+            assert gateway.memory() - before < 20 << 20
+
+
 def test_a_slow_reader_loses_nothing(start_gateway, start_origin):
     content = bytes(range(256)) * (8 << 12)
     gateway = start_gateway(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import RawClient, Reply, ScriptedOrigin, wait_until
+from tests.support import OriginConnection, RawClient, RawOrigin, Reply, ScriptedOrigin, wait_until
 
 RULES = """
 import asyncio
@@ -122,10 +122,47 @@ def forgets(exchange):
 
 def bad_value(exchange):
     exchange.request.fields["X-Bad"] = "a\\r\\nInjected: 1"
+
+
+def exits(exchange):
+    raise SystemExit(3)
+
+
+def cancels(exchange):
+    raise asyncio.CancelledError
+
+
+async def exits_late(exchange):
+    await asyncio.sleep(0)
+    raise SystemExit(3)
+
+
+async def interrupts_late(exchange):
+    raise KeyboardInterrupt
+
+
+@hook("response")
+def exits_after(exchange):
+    raise SystemExit(3)
+
+
+async def stubborn(exchange):
+    for _ in range(12):
+        try:
+            await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            pass
+    exchange.reply(200)
+
+
+def pid(exchange):
+    import os
+    exchange.reply(200, str(os.getpid()))
 """
 NAMES = [
     "fields", "change", "reply", "late_reply", "response", "slow_response", "response_reply", "late_response_reply",
     "both", "no_content", "failing", "failing_late", "failing_response", "slow", "slow_after", "nap", "count", "forgets", "bad_value",
+    "exits", "cancels", "exits_late", "interrupts_late", "exits_after", "stubborn", "pid",
 ]  # fmt: skip
 
 
@@ -201,6 +238,32 @@ def test_responses(hooked, origin: ScriptedOrigin) -> None:
             assert client.request("GET", "/no_content").status == 204
 
 
+@pytest.mark.sanitize
+def test_an_origin_that_answers_early_and_goes_while_a_hook_has_its_response(hooked) -> None:
+    """The rest of the request has nowhere to go."""
+
+    def serve(connection: OriginConnection) -> None:
+        connection.read_until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").reset()
+
+    with RawOrigin(serve) as origin:
+        proxy = hooked(RULES, NAMES, ORIGIN=origin)
+        worker = proxy.get("/pid").text
+        for framing, parts in (
+            ("Content-Length: 300000", [b"x" * 100_000] * 3),
+            ("Content-Length: 2", [b"x", b"x"]),
+            ("Transfer-Encoding: chunked", [b"3\r\nabc\r\n"] * 2 + [b"0\r\n\r\n"]),
+        ):
+            with proxy.connect() as client:
+                client.send(f"POST /slow_response HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")
+                # the hook sleeps while the origin goes, and then content comes
+                assert client.is_silent(0.08)
+                for part in parts:
+                    client.send(part)
+                client.read_to_end()
+        assert proxy.get("/pid").text == worker
+
+
 def test_failures(hooked, origin: ScriptedOrigin) -> None:
     proxy = hooked(RULES, NAMES, ORIGIN=origin)
     with proxy.connect() as client:
@@ -218,6 +281,20 @@ def test_failures(hooked, origin: ScriptedOrigin) -> None:
             assert client.request("GET", "/").status == 200
     assert all(request.get("x-half") is None for request in origin.requests)
     assert "RuntimeError: on purpose" in proxy.log
+
+
+def test_hooks_that_want_to_end_everything(hooked, origin: ScriptedOrigin) -> None:
+    proxy = hooked(RULES, NAMES, ORIGIN=origin)
+    with proxy.connect() as client:
+        worker = client.request("GET", "/pid").text
+        for path in ("/exits", "/cancels", "/exits_late", "/interrupts_late", "/exits_after"):
+            assert client.request("GET", path).status == 500, path
+        # it swallows its cancellation, and nobody waits for what it would say
+        assert client.request("GET", "/stubborn").status == 504
+        assert client.request("GET", "/pid").text == worker
+    for name in ("exits", "cancels", "exits_late", "interrupts_late", "exits_after"):
+        assert f"hook rules:{name} failed with" in proxy.log
+    assert "hook rules:stubborn did not finish within 1 s" in proxy.log
 
 
 def test_clients_that_leave_while_a_hook_sleeps(hooked, origin: ScriptedOrigin) -> None:

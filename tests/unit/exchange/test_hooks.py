@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 from pathlib import Path
@@ -231,6 +232,61 @@ def test_cancellation_goes_through() -> None:
         assert handle.calls == []
 
     asyncio.run(main())
+
+
+class Odd(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, Odd])
+def test_nothing_that_a_hook_raises_gets_through(kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+    def fail(exchange: Exchange) -> None:
+        raise kind
+
+    async def fail_later(exchange: Exchange) -> None:
+        await asyncio.sleep(0)
+        raise kind
+
+    for outcome in (
+        run(chain(made(fail)), MemoryHandle()),
+        run(chain(made(fail_later)), MemoryHandle()),
+        chain(made(fail)).run_now(Exchange(MemoryHandle())),
+    ):
+        assert outcome == Outcome(Verdict.DENY, FaultNumber.HOOK)
+    assert caplog.text.count(f"failed with {kind.__name__}") == 3
+
+
+def test_an_answer_after_the_deadline_is_none() -> None:
+    async def late(exchange: Exchange) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        exchange.reply(200)
+
+    handle = MemoryHandle()
+    assert run(chain(made(late), timeout=0.05), handle) == Outcome(Verdict.DENY, FaultNumber.HOOK_TIMEOUT)
+    assert handle.calls == []
+
+
+def test_a_hook_that_goes_on_is_given_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.01)
+    handle = MemoryHandle()
+
+    async def main() -> None:
+        given_up: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        async def stubborn(exchange: Exchange) -> None:
+            while not given_up.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([given_up])
+            exchange.reply(200)
+
+        task = asyncio.create_task(chain(made(stubborn), timeout=0.01).run(Exchange(handle), given_up.set_result))
+        assert await given_up == Outcome(Verdict.DENY, FaultNumber.HOOK_TIMEOUT)
+        assert (await task).verdict is Verdict.DENY
+
+    asyncio.run(main())
+    assert handle.calls == []
+    assert "did not finish within 0.01 s" in caplog.text
 
 
 def test_plain_functions_find_their_content_read() -> None:

@@ -55,5 +55,6 @@ cdef class Http1Client(Accepted):
     cdef void read_off(self) noexcept
     cdef bint partial_only(self) noexcept
     cdef bint is_idle(self) noexcept
+    cdef void go_on(self) noexcept
     cdef void follow(self) noexcept
     cdef void hand_on(self, const char* data, size_t size) noexcept

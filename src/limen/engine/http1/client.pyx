@@ -185,6 +185,8 @@ cdef class Http1Client(Accepted):
                 party = self.party
                 if party is not None:
                     party.on_drained(self)
+                elif self.state == CLIENT_HEAD and self.paused:
+                    self.go_on()
             if self.closed:
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
@@ -310,7 +312,7 @@ cdef class Http1Client(Accepted):
                 self.abort()
             else:
                 self.fail_shaking(FAULT_TLS_TIMEOUT)
-        elif self.state == CLIENT_HEAD:
+        elif self.state == CLIENT_HEAD and not self.paused:
             if self.preface_due:
                 # nobody has spoken HTTP yet
                 self.worker.board.count_fault(FAULT_HEAD_TIMEOUT)
@@ -344,7 +346,7 @@ cdef class Http1Client(Accepted):
                 self.fail(FAULT_BODY_TIMEOUT)
                 return
             self.arm_look()
-        elif self.state == CLIENT_WAIT or self.state == CLIENT_CLOSING:
+        else:
             if self.lingering:
                 self.abort()
                 return
@@ -725,8 +727,23 @@ cdef class Http1Client(Accepted):
                 self.worker.arm(self, self.worker.now + self.service.body_timeout)
             return
         self.state = CLIENT_HEAD
-        self.since = 0
+        if self.backlog != NULL:
+            # answers that are not read must not pile up: the next request waits, and reading has to show progress
+            self.paused = True
+            if self.since == 0:
+                self.since = self.worker.now
+                self.mark = self.sent
+                self.worker.arm(self, self.worker.now + self.service.body_timeout)
+            return
+        self.go_on()
+
+    cdef void go_on(self) noexcept:
+        """The last answer is out of our hands: now the next request may come."""
         self.paused = False
+        if self.ending:
+            self.close_gently()
+            return
+        self.since = 0
         self.worker.arm(self, self.worker.now + self.service.idle_timeout)
         if self.ahead_end > self.ahead_start or self.readable or self.eof:
             self.worker.defer(self)
@@ -764,7 +781,10 @@ cdef class Http1Client(Accepted):
             self.worker.arm(self, self.worker.now + ENDING_GRACE)
 
     cdef bint is_idle(self) noexcept:
-        return self.state == CLIENT_HEAD and self.ahead_end == self.ahead_start and self.party is None
+        return (
+            self.state == CLIENT_HEAD and self.ahead_end == self.ahead_start and self.party is None
+            and self.backlog == NULL
+        )
 
     cdef void abort(self) noexcept:
         if self.closed:
