@@ -73,13 +73,17 @@ def test_certificates_as_words_and_sections(tmp_path):
         ("forwarded: {client_certificate: true}\n    routes: [{upstream: a}]", "no client is asked for a certificate"),
         ("routes: [{match: {ja4: 't13*'}, upstream: a}]", "`ja4` without TLS"),
         (
-            ("tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {presented: false, san: x}, "
-            "upstream: a}]"),
+            (
+                "tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {presented: false, san: x}, "
+                "upstream: a}]"
+            ),
             "a certificate that is not there",
         ),
         (
-            ("tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {fingerprint: ab}, "
-            "upstream: a}]"),
+            (
+                "tls: {self_signed: true, client: {ca: c.pem}}\n    routes: [{client_certificate: {fingerprint: ab}, "
+                "upstream: a}]"
+            ),
             "not the SHA-256",
         ),
     ],
@@ -107,8 +111,10 @@ def test_routes_that_nothing_reaches(tmp_path):
     )
     found = reads(text, "f.yaml", tmp_path).check([unreachable_routes]).warnings
     assert [str(one) for one in found] == [
-        ("f.yaml:6:11: listeners[0].stream.routes[1]: no connection reaches the route '127.0.0.1:8443#1': "
-        "'127.0.0.1:8443#0' before it takes all; put the narrower route first")
+        (
+            "f.yaml:6:11: listeners[0].stream.routes[1]: no connection reaches the route '127.0.0.1:8443#1': "
+            "'127.0.0.1:8443#0' before it takes all; put the narrower route first"
+        )
     ]
 
 
