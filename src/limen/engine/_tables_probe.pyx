@@ -157,7 +157,9 @@ cdef class _View:
     cdef CertificateView certificate
     cdef list kept
 
-    def __init__(self, host=b"", path=b"/", query=b"", method=b"GET", fields=(), client=None, certificate=None, ja4=b""):
+    def __init__(
+        self, host=b"", path=b"/", query=b"", method=b"GET", fields=(), client=None, certificate=None, ja4=b""
+    ):
         cdef bytes head = b""
         cdef int i
         self.kept = [host, path, query, method, ja4]

@@ -46,7 +46,9 @@ cdef class Http1Origin(Pooled):
     cdef int start(self, int fd, Endpoint endpoint) noexcept
     # `name`: whom to ask for and to verify, instead of the endpoint's host; `opaque`: no protocol is
     # offered.
-    cdef void begin_tls(self, ClientContext context, Party party, uint64_t timeout, bytes name=*, bint opaque=*) noexcept
+    cdef void begin_tls(
+        self, ClientContext context, Party party, uint64_t timeout, bytes name=*, bint opaque=*
+    ) noexcept
     # It belongs to another endpoint of the same address from now on.
     cdef void move_to(self, Endpoint endpoint) noexcept
     # Into the pool, having served nobody yet.
