@@ -34,8 +34,13 @@ CODEC_MAY = re.compile(r"limen\.engine\.(?:types|bytes|text|fields|http\d(?:\.\w
 WRITER = re.compile(r"limen\.engine\.http\d\.write$")
 WRITER_MAY_NOT = re.compile(r"limen\.engine\.(?:reactor|connection|relay|dial|upstream|http\d\.(?:client|origin))$")
 # Tables are immutable and evaluated anywhere: they read heads, but parse none.
-TABLES = {f"limen.engine.{name}" for name in ("tables", "access", "addresses", "paths", "keys", "rules", "names")}
-TABLES_MAY = re.compile(r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|paths|keys|rules|names)$")
+TABLES = {
+    f"limen.engine.{name}"
+    for name in ("tables", "access", "addresses", "certificates", "paths", "keys", "rules", "names")
+}
+TABLES_MAY = re.compile(
+    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|paths|keys|rules|names)$"
+)
 
 
 def imported(path):

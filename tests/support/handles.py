@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from limen.exchange import BodyTooLarge
+from limen.exchange.encryption import TlsFacts
 
 
 class MemoryHandle:
@@ -17,10 +18,15 @@ class MemoryHandle:
         self.reads = 0
         self.looks = 0
         self.destination: tuple[str, int] | None = None
+        self.tls_facts: TlsFacts | None = None
         self.calls: list[tuple[object, ...]] = []
 
     def client(self) -> tuple[str, int]:
         return "192.0.2.7", 1234
+
+    def tls(self) -> TlsFacts | None:
+        self.looks += 1
+        return self.tls_facts
 
     def names(self) -> tuple[str, str]:
         return "entry", "api"

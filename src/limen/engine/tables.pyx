@@ -304,9 +304,8 @@ cdef class RouteTable:
             kind, text = plans[route]
             row = &self.rows[route]
             entry = route << 1
-            if (
-                row.clients or row.certificate or row.ja4 or row.methods or row.field_count or row.query_count
-                or row.path
+            if row.clients or row.certificate or row.ja4 or row.methods or row.path or (
+                row.field_count or row.query_count
             ):
                 entry |= ENTRY_CONDITIONS
             for key in hosts[route]:

@@ -29,7 +29,7 @@ def test_who_passes_sees_the_origin_itself(start_bridge, organisation, internet,
         ({"connect": [{"pass": {"hosts": ["a.example"]}}]}, "a.example"),
         ({"pinned": {"hosts": ["a.example"]}}, "a.example"),
         ({"hello": [{"pass": {"alpn": ["http/1.1"]}}]}, "a.example"),
-        ({"hello": [{"pass": {"ja4": "t13d*"}}]}, "a.example"),
+        ({"hello": [{"pass": {"ja4": ["t13d*"]}}]}, "a.example"),
     ]
     for bridge, name in cases:
         proxy = start_bridge(bridge)

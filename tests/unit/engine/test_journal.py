@@ -64,7 +64,9 @@ FULL: dict[str, Any] = {
     "port": 65535, "direction": b"reverse", "method": b"GET", "target": b"/a/b?key=secret", "host": b"example.com",
     "route": b"api", "upstream": b"web", "endpoint": b"10.0.0.1:80", "user_agent": b'curl "8"\\', "referer":
     b"https://u:p@example.org/from?token=1", "request_id": b"77", "status": 502, "fault": 42, "retry_blocked": 4,
-    "received": 2**64 - 1, "sent": 0, "attempts": 2, "minor": 1, "tunnel": 1,
+    "received": 2**64 - 1, "sent": 0, "attempts": 2, "minor": 1, "tunnel": 1, "resumed": 1,
+    "tls_version": b"TLSv1.3", "tls_cipher": b"TLS_AES_128_GCM_SHA256", "sni": b"a.example", "ja4": b"t13d_a_b",
+    "certificate_subject": b'CN="a\\,b"', "certificate_fingerprint": b"00ff",
 }  # fmt: skip
 LABELS = [b""] * 42 + [b"dial_refused"]
 REASONS = [b"", b"attempts", b"method", b"body", b"budget"]
@@ -77,7 +79,9 @@ def test_json_record_in_full(tmp_path: Path) -> None:
         "received": 2**64 - 1, "sent": 0, "duration": 0.001234, "dial": 2.000001, "response_head": 0.0,
         "route": "api", "upstream": "web", "endpoint": "10.0.0.1:80", "attempts": 2, "fault": "dial_refused",
         "retry_blocked": "budget", "user_agent": 'curl "8"\\', "referer": "https://example.org/from",
-        "request_id": "77", "tunnel": True,
+        "request_id": "77", "tls_version": "TLSv1.3", "tls_cipher": "TLS_AES_128_GCM_SHA256", "sni": "a.example",
+        "resumed": True, "ja4": "t13d_a_b", "certificate_subject": 'CN="a\\,b"', "certificate_fingerprint": "00ff",
+        "tunnel": True,
     }  # fmt: skip
 
 
