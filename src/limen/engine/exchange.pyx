@@ -642,22 +642,17 @@ cdef class Exchange(ExchangeState):
 
     cdef void begin_connect(self) noexcept:
         cdef OutHead* out = &self.worker.out_head
-        cdef unsigned int count = 0
-        if self.is_opaque or self.response_begun:
-            (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
-            self.begin_tunnel()
-            return
-        memset(out, 0, sizeof(OutHead))
-        self.worker.values_used = 0
-        out.status = 200
-        out.reason.data = b"Connection established"
-        out.reason.length = 22
-        out.fields = self.worker.out
-        out.count = count
-        self.status = 200
-        self.response_begun = True
-        self.client.send_head(out)
         (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
+        if not self.is_opaque and not self.response_begun:
+            memset(out, 0, sizeof(OutHead))
+            self.worker.values_used = 0
+            out.status = 200
+            out.reason.data = b"Connection established"
+            out.reason.length = 22
+            out.fields = self.worker.out
+            self.status = 200
+            self.response_begun = True
+            self.client.send_head(out)
         if self.looking:
             self.begin_look()
         else:
