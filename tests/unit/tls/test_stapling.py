@@ -30,7 +30,7 @@ def respond(issuer, leaf, *, signer=None, key=None, status=ocsp.OCSPCertStatus.G
         revocation_reason=x509.ReasonFlags.unspecified if revoked else None,
     )
     builder = builder.responder_id(ocsp.OCSPResponderEncoding.NAME, signer or issuer.certificate)
-    if signer is not None:
+    if signer is not None and signer.subject != issuer.certificate.subject:
         builder = builder.certificates([signer])
     return builder.sign(key or issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
@@ -71,13 +71,14 @@ def test_a_responder_that_the_issuer_has_appointed(issuer, leaf):
 
 def test_what_is_not_shown(issuer, leaf):
     good = respond(issuer, leaf)
+    impostor = Issuer(issuer.title)
     unsuccessful = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
     for content, word in [
         (b"", "cannot be read"),
         (good[:-1], "cannot be read"),
         (unsuccessful.public_bytes(Encoding.DER), "says try_later"),
         (good[:-4] + bytes(4), "not the issuer's|cannot be read"),
-        (respond(issuer, leaf, key=make_key()), "not the issuer's"),
+        (respond(issuer, leaf, signer=impostor.certificate, key=impostor.key), "not the issuer's"),
         (respond(issuer, issuer.issue(key=make_key())), "another certificate"),
         (respond(issuer, leaf, ends=-0.5), "time is over"),
         (respond(issuer, leaf, begins=0.5), "time has not come"),
@@ -165,7 +166,7 @@ def test_responses_are_kept_over_failures_and_restarts(issuer, responder, staple
     assert (staples.due(now), staples.due(now + 60)) == ([], [digest])
     staples.refresh(digest, now)
     assert (staples.due(now + 60), staples.due(now + 120)) == ([], [digest])
-    responder.status, responder.content = 200, respond(issuer, leaf)
+    responder.status, responder.content = 200, respond(issuer, leaf, begins=-0.5)
     staples.refresh(digest, now)
     assert staples.responses([certificate], now) == {digest: responder.content}
     assert (staples.due(now), staples.due(now + 3601)) == ([], [digest])
