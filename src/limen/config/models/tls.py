@@ -140,8 +140,8 @@ class ListenerTls(Section):
     )
     stapling: Flag = Field(
         default=True,
-        description="Fetch the word of a certificate's OCSP responder ahead, keep it in the state directory and show it "
-        "with the certificate. Concerns only certificates that name a responder, and whose chain has their issuer.",
+        description="Fetch the word of a certificate's OCSP responder ahead, keep it in the state directory and show "
+        "it with the certificate. Concerns only certificates that name a responder, and whose chain has their issuer.",
     )
     hsts: Annotated[StrictTransport | None, WrittenAs((True, {}), (False, None))] = Field(
         default=None,
