@@ -49,8 +49,10 @@ http {{
 
 
 def available(program: str) -> bool:
-    """Whether `nginx`, `gunicorn` or `uvicorn` can be run here."""
-    return shutil.which(program) is not None if program == "nginx" else importlib.util.find_spec(program) is not None
+    """Whether a program can be run here: one of Python's (`gunicorn`, `uvicorn`) or one of the system's."""
+    if program in {"gunicorn", "uvicorn"}:
+        return importlib.util.find_spec(program) is not None
+    return shutil.which(program) is not None
 
 
 class _Program:

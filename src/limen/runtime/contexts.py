@@ -199,5 +199,6 @@ class Contexts:
         if made is None:
             pair = self._material.pairs[digest]
             made = Certificate(pair.chain, pair.key)
+        made.staple(self._material.staples.get(digest, b""))
         self.certificates[digest] = made
         return made

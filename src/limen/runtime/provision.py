@@ -6,8 +6,9 @@ has some.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from limen.config import Config, Document
     from limen.config.findings import Finding
     from limen.tls.gather import Gathered
+    from limen.tls.stapling import Staples
     from limen.tls.store import Store
 
 
@@ -64,6 +66,7 @@ class Provision:
     def __init__(self) -> None:
         self._store: Store | None = None
         self.rings = Rings()
+        self.staples: Staples | None = None
 
     def load(self, document: Document) -> Loaded:
         """All checks, and the material. Raises ConfigErrors."""
@@ -102,7 +105,20 @@ class Provision:
 
         if self._store is None:
             self._store = Store()
-        return gather(config, self._store, before=before or NOTHING, lenient=before is not None)
+        gathered = gather(config, self._store, before=before or NOTHING, lenient=before is not None)
+        if not gathered.stapled:
+            return gathered
+        from limen.tls.stapling import Staples
+
+        if self.staples is None:
+            self.staples = Staples()
+        responses = self.staples.responses(gathered.stapled, time.time())
+        missing = [finding for digest, finding in gathered.insistent.items() if digest not in responses]
+        return replace(
+            gathered,
+            material=replace(gathered.material, staples=responses),
+            findings=(*gathered.findings, *missing),
+        )
 
     def prepare(self, loaded: Loaded) -> None:
         """Has the ticket keys of this configuration ready, beside those in force."""
@@ -113,6 +129,8 @@ class Provision:
         """This one is in force: what only others needed is forgotten."""
         if self._store is not None:
             self._store.keep(loaded.gathered.files if loaded.gathered is not None else ())
+        if self.staples is not None:
+            self.staples.keep(loaded.gathered.stapled if loaded.gathered is not None else ())
         self.rings.keep(loaded.gathered.rings if loaded.gathered is not None else {})
 
     @property

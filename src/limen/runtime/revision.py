@@ -151,7 +151,7 @@ def _without_pairs(material: Material) -> Material:
         name: replace(upstream, expiries=()) for name, upstream in material.upstreams.items()
     }
     bridges = {number: replace(bridge, expiries=()) for number, bridge in material.bridges.items()}
-    return Material({}, listeners, upstreams, bridges)
+    return replace(material, pairs={}, listeners=listeners, upstreams=upstreams, bridges=bridges)
 
 
 def _parted(listener: Listener) -> Iterator[tuple[Route, ...]]:

@@ -22,6 +22,9 @@ LOOK_INTERVAL = 1.5
 _LOOK_SHARE = 1 / 100
 # Longest sleep of the tickets' task, seconds.
 _NAP = 60.0
+# Responders asked at a time, and seconds between two revisions that bring what they said.
+_ASKED_AT_ONCE = 4
+_RENEWED_AFTER = 20.0
 # Seconds between two warnings of certificates that run out.
 _DAY = 86400.0
 
@@ -75,6 +78,7 @@ class Upkeep:
             group.create_task(self._watch_files())
             group.create_task(self._turn_tickets())
             group.create_task(self._tell_expiry())
+            group.create_task(self._refresh_staples())
 
     async def _watch_files(self) -> None:
         while True:
@@ -95,6 +99,29 @@ class Upkeep:
             await asyncio.sleep(_NAP if until is None else min(until, _NAP))
             if self._provision.rings.until_due() == 0:
                 await self._instance.turn_tickets()
+
+    async def _refresh_staples(self) -> None:
+        """Asks responders, a few at a time, and puts what they said in force."""
+        renewed = -_RENEWED_AFTER
+        while True:
+            await self._has_tls.wait()
+            staples, loaded = self._provision.staples, self._instance.loaded
+            if staples is None or loaded.gathered is None:
+                await asyncio.sleep(LOOK_INTERVAL)
+                continue
+            due = staples.due(time.time())
+            now = time.time()
+            await asyncio.gather(*(asyncio.to_thread(staples.refresh, digest, now) for digest in due[:_ASKED_AT_ONCE]))
+            more = len(due) > _ASKED_AT_ONCE
+            if more and time.monotonic() < renewed + _RENEWED_AFTER:
+                continue
+            at_hand = staples.responses(loaded.gathered.stapled, time.time())
+            # new ones, and those that have run out
+            if at_hand != loaded.material.staples and time.monotonic() >= renewed + _RENEWED_AFTER:
+                renewed = time.monotonic()
+                await self._instance.renew()
+            if not more:
+                await asyncio.sleep(LOOK_INTERVAL)
 
     async def _tell_expiry(self) -> None:
         while True:

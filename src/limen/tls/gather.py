@@ -51,6 +51,10 @@ class Gathered:
     """Every file that it came from, as it looked then."""
     certificates: Mapping[bytes, Certificate] = field(default_factory=dict)
     """By the digest of their pairs."""
+    stapled: tuple[Certificate, ...] = ()
+    """Those whose responder should be asked."""
+    insistent: Mapping[bytes, Finding] = field(default_factory=dict)
+    """What to say of those whose clients refuse them without a stapled response, when there is none; by digest."""
     due: float | None = None
     """Unix time at which something has to be made anew although no file changes."""
     good: Mapping[Origin, object] = field(default_factory=dict, repr=False)
@@ -79,6 +83,8 @@ class _Gathering:
         self._certificates: dict[bytes, Certificate] = {}
         self._good: dict[Origin, object] = {}
         self._due: float | None = None
+        self._stapled: dict[bytes, Certificate] = {}
+        self._insistent: dict[bytes, Finding] = {}
 
     def all_of(self, config: Config) -> Gathered:
         listeners = {
@@ -105,6 +111,8 @@ class _Gathering:
             self._rings,
             self._store.signatures(self._paths),
             self._certificates,
+            tuple(self._stapled.values()),
+            self._insistent,
             self._due,
             self._good,
         )
@@ -118,6 +126,9 @@ class _Gathering:
         if not found:
             return None
         certificates = [certificate for _, certificate in found]
+        for number, certificate in enumerate(certificates):
+            place = (*path, "certificates", number, "chain")
+            self._staple(place, found[number][0], certificate, wanted=tls.stapling)
         assigned = assign(certificates)
         for number, holder in assigned.useless.items():
             self._useless((*path, "certificates", number), certificates[number], found[holder][0])
@@ -131,6 +142,18 @@ class _Gathering:
             tickets=tickets,
             expiries=tuple(Expiry(file, certificate.not_after) for file, certificate in found),
         )
+
+    def _staple(self, path: Path, file: str, certificate: Certificate, *, wanted: bool) -> None:
+        insist = f"{file}: clients insist on a stapled response, and"
+        if wanted and certificate.responder:
+            digest = certificate.pair.digest
+            self._stapled[digest] = certificate
+            if certificate.must_staple:
+                message = f"{insist} none is at hand yet: they will refuse it"
+                self._insistent[digest] = Finding(path, message, warning=True)
+        elif certificate.must_staple:
+            reason = "it names no responder" if wanted else "`stapling` is off"
+            self._findings.append(Finding(path, f"{insist} {reason}: they will refuse it", warning=True))
 
     def _self_signed(self, path: Path) -> list[tuple[str, Certificate]]:
         place = (*path, "self_signed")

@@ -91,6 +91,8 @@ class Material:
     listeners: Mapping[int, ListenerMaterial] = field(default_factory=dict)
     upstreams: Mapping[str, UpstreamMaterial] = field(default_factory=dict)
     bridges: Mapping[int, BridgeMaterial] = field(default_factory=dict)
+    staples: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Responses of OCSP responders (DER) by the digest of their pair."""
     """By the number of their listener."""
 
     def __repr__(self) -> str:

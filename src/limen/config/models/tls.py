@@ -138,6 +138,11 @@ class ListenerTls(Section):
     tickets: Annotated[Tickets | None, NoneWord()] = Field(
         default_factory=Tickets, description="Session tickets; `none` turns them off."
     )
+    stapling: Flag = Field(
+        default=True,
+        description="Fetch the word of a certificate's OCSP responder ahead, keep it in the state directory and show "
+        "it with the certificate. Concerns only certificates that name a responder, and whose chain has their issuer.",
+    )
     hsts: Annotated[StrictTransport | None, WrittenAs((True, {}), (False, None))] = Field(
         default=None,
         description="Send `Strict-Transport-Security` with the responses of all routes of this listener; `true` for "

@@ -6,6 +6,7 @@ from limen.engine.tls.libssl cimport EVP_PKEY, X509, StackOfX509
 cdef class Certificate:
     cdef bytes chain_text
     cdef bytes key_text
+    cdef bytes response       # of the OCSP responder, to be stapled; empty: none
     cdef X509* leaf           # owned; NULL until load()
     cdef EVP_PKEY* key        # owned
     cdef StackOfX509* chain   # owned; without the leaf

@@ -8,3 +8,6 @@ class Certificate:
     def __new__(cls, chain: bytes, key: bytes) -> Self: ...
     def parse(self) -> None:
         """Parse now; ValueError: unreadable, or the key is not the certificate's."""
+
+    def staple(self, response: bytes) -> None:
+        """From now on clients that ask get this response of the OCSP responder (DER); empty: none."""

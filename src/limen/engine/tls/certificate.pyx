@@ -71,6 +71,7 @@ cdef class Certificate:
     def __init__(self, bytes chain not None, bytes key not None):
         self.chain_text = chain
         self.key_text = key
+        self.response = b""
 
     def __dealloc__(self):
         X509_free(self.leaf)
@@ -84,6 +85,10 @@ cdef class Certificate:
     def parse(self) -> None:
         """Parse now what is otherwise parsed on first use; ValueError says what is wrong."""
         self.load()
+
+    def staple(self, bytes response not None) -> None:
+        """From now on clients that ask get this response of the OCSP responder (DER); empty: none."""
+        self.response = response
 
     cdef int load(self) except -1:
         cdef X509* leaf = NULL

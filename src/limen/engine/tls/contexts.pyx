@@ -15,6 +15,7 @@ from limen.engine.tls.libssl cimport (
     BIO_new_mem_buf,
     ERR_clear_error,
     OPENSSL_free,
+    OPENSSL_malloc,
     PEM_read_bio_X509_CRL,
     SHA256,
     SSL,
@@ -40,6 +41,8 @@ from limen.engine.tls.libssl cimport (
     SSL_CTX_set_read_ahead,
     SSL_CTX_set_session_cache_mode,
     SSL_CTX_set_session_id_context,
+    SSL_CTX_set_tlsext_status_arg,
+    SSL_CTX_set_tlsext_status_cb,
     SSL_CTX_set_timeout,
     SSL_CTX_set_verify,
     SSL_CTX_use_cert_and_key,
@@ -64,12 +67,14 @@ from limen.engine.tls.libssl cimport (
     SSL_get0_param,
     SSL_get0_peer_certificate,
     SSL_get_app_data,
+    SSL_get_certificate,
     SSL_get_servername,
     SSL_set_alpn_protos,
     SSL_set1_host,
     SSL_set_hostflags,
     SSL_set_session,
     SSL_set_tlsext_host_name,
+    SSL_set_tlsext_status_ocsp_resp,
     SSL_use_cert_and_key,
     StackOfX509,
     TLSEXT_NAMETYPE_host_name,
@@ -240,6 +245,29 @@ cdef int on_alpn(
     return SSL_TLSEXT_ERR_ALERT_FATAL
 
 
+cdef int on_status(SSL* ssl, void* data) noexcept:
+    """The client asks whether the certificate still holds: the responder's word, if we have it."""
+    cdef ServerContext context = <ServerContext>data
+    cdef Session session = <Session>SSL_get_app_data(ssl)
+    cdef X509* shown = SSL_get_certificate(ssl)
+    cdef Certificate certificate
+    cdef unsigned char* copy
+    cdef int i
+    cdef int choice = session.choice if session.choice > 0 else 0
+    for i in context.sets[choice]:
+        certificate = <Certificate>context.certificates[i]
+        if certificate.leaf != shown or not certificate.response:
+            continue
+        copy = <unsigned char*>OPENSSL_malloc(len(certificate.response))
+        if copy == NULL:
+            break
+        memcpy(copy, <const char*>certificate.response, len(certificate.response))
+        # libssl frees it with the connection
+        SSL_set_tlsext_status_ocsp_resp(ssl, copy, len(certificate.response))
+        return SSL_TLSEXT_ERR_OK
+    return SSL_TLSEXT_ERR_NOACK
+
+
 cdef class ServerContext:
     """Everything a listener needs to end TLS: certificates by name, versions, client certificates, tickets."""
 
@@ -270,6 +298,8 @@ cdef class ServerContext:
                 raise ValueError(f"the certificate cannot be used: {last_error()}")
         if self.certificates:
             SSL_CTX_set_cert_cb(self.native, on_certificate, <void*>self)
+        SSL_CTX_set_tlsext_status_cb(self.native, on_status)
+        SSL_CTX_set_tlsext_status_arg(self.native, <void*>self)
         SSL_CTX_set_alpn_select_cb(self.native, on_alpn, <void*>self)
         self.key_log = key_log
         if key_log >= 0:

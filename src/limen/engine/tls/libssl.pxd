@@ -93,6 +93,9 @@ cdef extern from *:
     ) noexcept
     int SSL_CTX_set_tlsext_ticket_key_evp_cb(SSL_CTX* native, ticket_key callback) nogil
     ctypedef int (*verified)(int, void*) noexcept
+    ctypedef int (*status_wanted)(SSL*, void*) noexcept
+    long SSL_CTX_set_tlsext_status_cb(SSL_CTX* native, status_wanted callback) nogil
+    long SSL_CTX_set_tlsext_status_arg(SSL_CTX* native, void* data) nogil
     void SSL_CTX_set_verify(SSL_CTX* native, int mode, void* callback) nogil
     void SSL_CTX_set_verify_depth(SSL_CTX* native, int depth) nogil
     int SSL_CTX_set_default_verify_paths(SSL_CTX* native) nogil
@@ -127,6 +130,8 @@ cdef extern from *:
     void SSL_set_hostflags(SSL* ssl, unsigned int flags) nogil
     X509_VERIFY_PARAM* SSL_get0_param(SSL* ssl) nogil
     int SSL_use_cert_and_key(SSL* ssl, X509* leaf, EVP_PKEY* key, StackOfX509* chain, int replace) nogil
+    X509* SSL_get_certificate(const SSL* ssl) nogil
+    long SSL_set_tlsext_status_ocsp_resp(SSL* ssl, unsigned char* response, long size) nogil
     int SSL_set_session(SSL* ssl, SSL_SESSION* session) nogil
     int SSL_session_reused(const SSL* ssl) nogil
     int SSL_version(const SSL* ssl) nogil
@@ -194,6 +199,7 @@ cdef extern from *:
     X509_PUBKEY* X509_get_X509_PUBKEY(const X509* cert) nogil
     int i2d_X509_PUBKEY(const X509_PUBKEY* key, unsigned char** out) nogil
     int i2d_X509(const X509* cert, unsigned char** out) nogil
+    void* OPENSSL_malloc(size_t size) nogil
     void OPENSSL_free(void* data) nogil
     const char* X509_verify_cert_error_string(long code) nogil
     int X509_VERIFY_PARAM_set1_ip_asc(X509_VERIFY_PARAM* param, const char* ip) nogil
