@@ -8,14 +8,14 @@ typedef struct __pyx_t_5limen_6engine_3tls_5hello_Hello Hello;
 enum { HELLO_MOST = 65536, RECORD_HEAD = 5 };
 
 static int judge(const uint8_t *data, size_t size, Hello *hello, char **message) {
-    char *copy = exact_copy(data, size), *scratch = malloc(HELLO_MOST);
+    static char scratch[HELLO_MOST];
+    char *copy = exact_copy(data, size);
     memset(hello, 0xa5, sizeof *hello);
     const int result = read_hello(copy, size, scratch, hello);
     LAW(result >= -1 && result <= 1);
     if (message)
         *message = result == 1 ? exact_copy(hello->message, hello->size) : NULL;
     free(copy);
-    free(scratch);
     return result;
 }
 

@@ -17,10 +17,10 @@ STRICTER = {
     "HOST": (rb"", "Host is required once and must be uri-host [: port]; llhttp leaves it to its user"),
     "TARGET": (rb"", "sound percent-encoding, no # \\ < >, authority checked; llhttp leaves it to its user"),
     "EXPECTATION": (rb"(?i:expect)", "an unknown expectation is answered with 417"),
-    "LENGTH": (rb"(?i:content-length)", "Content-Length on 1xx and 204"),
+    "LENGTH": (rb"(?i:content-length)", "Content-Length on 1xx and 204, over 0 on CONNECT"),
     "CODING": (
         rb"(?i:transfer-encoding)",
-        "Transfer-Encoding in HTTP/1.0, in 1xx and 204, or other than `chunked` alone",
+        "Transfer-Encoding in HTTP/1.0, in 1xx and 204, on CONNECT, or other than `chunked` alone",
     ),
     "LENGTH_AND_CODING": (
         rb"(?is:content-length.*transfer-encoding|transfer-encoding.*content-length)",

@@ -177,6 +177,17 @@ def test_refused(proxy: LimenProcess, authority: str, status: int) -> None:
         assert client.read_response("CONNECT").status == status
 
 
+@pytest.mark.parametrize("framing", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_content_is_no_part_of_it(proxy: LimenProcess, framing: str) -> None:
+    """What one parser takes for content and the next for the tunnel's first bytes goes nowhere."""
+    with RawOrigin(echo) as origin, proxy.connect() as client:
+        client.send(f"CONNECT {origin.address} HTTP/1.1\r\nHost: {origin.address}\r\n{framing}\r\n\r\nhello")
+        response = client.read_response("CONNECT")
+        assert (response.status, response.get("connection")) == (400, "close")
+        client.expect_end()
+        assert not origin.connections
+
+
 def test_dead_and_silent_targets(proxy: LimenProcess) -> None:
     kept, silent = blackhole()
     with proxy.connect() as client:

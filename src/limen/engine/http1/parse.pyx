@@ -457,6 +457,11 @@ cdef int parse_request(const char* data, size_t size, const HeadLimits* limits,
             return -FAULT_LENGTH_AND_CODING
         head.framing = (FRAMING_LENGTH if framing == <uint64_t>1 << FIELD_CONTENT_LENGTH
                         else FRAMING_CHUNKED)
+        # CONNECT has no content (RFC 9110, 9.3.6): to some parsers these bytes would be content, to others tunnel
+        if head.method == METHOD_CONNECT and head.framing == FRAMING_CHUNKED:
+            return -FAULT_CODING
+        if head.method == METHOD_CONNECT and head.length:
+            return -FAULT_LENGTH
     done = judge_connection(data, True, head, fields)
     return <int>head.size if done == 0 else done
 

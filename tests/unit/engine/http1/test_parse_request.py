@@ -196,6 +196,13 @@ def test_authority_form(target):
     assert head["method_id"] == _probe.METHODS["CONNECT"]
 
 
+def test_connect_has_no_content():
+    head = b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n"
+    assert request(head + b"Content-Length: 0\r\n\r\n")["method"] == b"CONNECT"
+    assert named(request(head + b"Content-Length: 5\r\n\r\nhello")) == "LENGTH"
+    assert named(request(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")) == "CODING"
+
+
 @pytest.mark.parametrize(
     "target",
     [
