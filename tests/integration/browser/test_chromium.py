@@ -4,7 +4,7 @@ import json
 
 from tests.integration.browser.conftest import PageOrigin
 from tests.integration.tls.test_terminate import certificates
-from tests.support import LimenProcess
+from tests.support import LimenProcess, wait_until
 from tests.support.certificates import Authority
 
 SEE = "<script>const see = what => fetch('/saw/' + encodeURIComponent(what));"
@@ -54,7 +54,7 @@ def test_a_page_that_is_not_bridged_is_not_believed_under_that_authority(
         browser = open_browser(
             f"https://a.example:{origin.port}/", organisation, f"--proxy-server=http://127.0.0.1:{proxy.port()}"
         )
-        origin.wait_for_connections(1, 60)
+        wait_until(lambda: "net_error -202" in browser.log.read_text(errors="replace"), 60, what="ERR_CERT_AUTHORITY_INVALID")
         browser.close()
         assert not origin.hosts
 

@@ -118,7 +118,7 @@ def test_gnutls(start_tls, start_origin, authority):
         "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA",
         "NORMAL:-GROUP-ALL:+GROUP-SECP384R1",
         "NORMAL:-GROUP-ALL:+GROUP-X25519",
-        "SECURE256",
+        "SECURE128",
         "PFS",
     ):
         with gnutls(proxy, authority, "--priority", priority, "--alpn", "http/1.1") as client:

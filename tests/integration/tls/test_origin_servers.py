@@ -41,8 +41,9 @@ def test_nginx(start_tls, authority, towards, versions):
 
 
 @pytest.mark.skipif(not available("nginx"), reason="needs nginx")
-def test_nginx_closes_and_is_resumed(start_tls, authority, towards):
-    extra = f"keepalive_requests 2; ssl_session_tickets on; {COUNT}"
+@pytest.mark.parametrize("versions", ["TLSv1.2", "TLSv1.3"])
+def test_nginx_closes_and_is_resumed(start_tls, authority, towards, versions):
+    extra = f"ssl_protocols {versions}; keepalive_requests 2; {COUNT}"
     with NginxOrigin(extra=extra, tls=authority.issue("origin.example")) as origin:
         proxy = start_tls(origin, upstream=towards)
         with proxy.connect() as client:
