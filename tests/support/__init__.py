@@ -11,7 +11,8 @@ Everything binds 127.0.0.1 on free ports, is bounded in time and is ended by its
 - `ScriptedOrigin(script)`: records each request byte for byte (`requests[0].raw_head`, `.fields`, `.content`) and
   plays steps: `Reply`, `Raw`, `Delay`, `Wait`, `ReadContent`, `Echo`, `Close`, `Reset`; `refuse()` closes the door.
   `RawOrigin(handler)` is the same without HTTP (streams, tunnels); `echo` is a handler.
-- `NginxOrigin(files)`, `PythonOrigin("gunicorn" | "uvicorn", source)`: other people's servers, if `available()`.
+- `NginxOrigin(files)`, `PythonOrigin("gunicorn" | "uvicorn", source)`: other people's servers, if `available()`, with
+  HTTPS by `tls=pair`; `Dialogue(command)`: other people's clients, to talk with.
 - Fixtures (tests/conftest.py): `start_limen`, `start_origin`, `nginx_origin`; texts `REVERSE`, `FORWARD`.
 
     def test_fields_keep_their_order(start_limen, start_origin):
@@ -22,6 +23,7 @@ Everything binds 127.0.0.1 on free ports, is bounded in time and is ended by its
         assert origin.requests[0].get("x-one") == "1"
 """
 
+from tests.support.dialogue import Dialogue
 from tests.support.dns_thread import NameServerThread
 from tests.support.fixtures import FORWARD, OPEN_FORWARD, REVERSE
 from tests.support.origins import (
@@ -50,6 +52,7 @@ __all__ = [
     "REVERSE",
     "Close",
     "Delay",
+    "Dialogue",
     "Echo",
     "LimenFailure",
     "LimenProcess",

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.certificates import Pair
 from tests.support.ports import free_port
 
 START_TIMEOUT = 20.0
@@ -38,7 +39,7 @@ http {{
     client_max_body_size 0;
     keepalive_requests 1000000;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{listen};
         location / {{ root {directory}/www; }}
         location = /hello {{ return 200 "hello\\n"; }}
         location /status/404 {{ return 404 "none\\n"; }}
@@ -48,11 +49,16 @@ http {{
 """
 
 
-def available(program: str) -> bool:
-    """Whether a program can be run here: one of Python's (`gunicorn`, `uvicorn`) or one of the system's."""
-    if program in {"gunicorn", "uvicorn"}:
-        return importlib.util.find_spec(program) is not None
-    return shutil.which(program) is not None
+# What runs as `python -m NAME`; everything else is a program on the PATH.
+PYTHON_SERVERS = ("gunicorn", "uvicorn")
+
+
+def available(*programs: str) -> bool:
+    """Whether all of these can be run here: `gunicorn` and `uvicorn` with this Python, others from the PATH."""
+    return all(
+        importlib.util.find_spec(program) is not None if program in PYTHON_SERVERS else shutil.which(program) is not None
+        for program in programs
+    )
 
 
 class _Program:
@@ -118,11 +124,20 @@ class _Program:
 
 
 class NginxOrigin(_Program):
-    """nginx serving `files` (name → bytes) from /, `/hello` and `/status/404`; `extra` goes into the server block."""
+    """nginx serving `files` (name → bytes) from /, `/hello` and `/status/404`; `extra` goes into the server block.
 
-    def __init__(self, files: dict[str, bytes] | None = None, *, extra: str = "") -> None:
+    With `tls` it speaks HTTPS and shows that certificate.
+    """
+
+    def __init__(
+        self, files: dict[str, bytes] | None = None, *, extra: str = "", tls: Pair | None = None
+    ) -> None:
         super().__init__()
         self.extra = extra
+        self.listen = ""
+        if tls is not None:
+            self.listen = " ssl"
+            self.extra += f"\nssl_certificate {tls.chain};\nssl_certificate_key {tls.key};\n"
         root = self.directory / "www"
         for name, content in (files or {}).items():
             path = root / name
@@ -134,7 +149,7 @@ class NginxOrigin(_Program):
         """nginx in the foreground, in one process."""
         self.directory.chmod(0o755)  # as root, nginx's worker runs as nobody and must be able to read
         path = self.directory / "nginx.conf"
-        path.write_text(NGINX.format(directory=self.directory, port=self.port, extra=self.extra), encoding="utf-8")
+        path.write_text(NGINX.format(directory=self.directory, port=self.port, listen=self.listen, extra=self.extra), encoding="utf-8")
         return ["nginx", "-p", str(self.directory), "-c", str(path), "-g", "daemon off; master_process off;"]
 
     def access_log(self) -> list[str]:
@@ -144,17 +159,25 @@ class NginxOrigin(_Program):
 
 
 class PythonOrigin(_Program):
-    """The application in `source` (a module that defines `app`) under gunicorn (WSGI) or uvicorn (ASGI)."""
+    """The application in `source` (a module that defines `app`) under gunicorn (WSGI) or uvicorn (ASGI).
 
-    def __init__(self, server: str, source: str) -> None:
+    With `tls` it speaks HTTPS and shows that certificate.
+    """
+
+    def __init__(self, server: str, source: str, *, tls: Pair | None = None) -> None:
         super().__init__()
         self.server = server
+        self.tls = tls
         (self.directory / "origin_app.py").write_text(source, encoding="utf-8")
 
     def command(self) -> list[str]:
         """The server, one worker, quiet."""
         if self.server == "gunicorn":
             options = ["--bind", self.address, "--workers", "1", "--threads", "8", "--keep-alive", "30"]
+            if self.tls is not None:
+                options += ["--certfile", str(self.tls.chain), "--keyfile", str(self.tls.key)]
             return [sys.executable, "-m", "gunicorn", *options, "origin_app:app"]
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--log-level", "warning"]
+        if self.tls is not None:
+            options += ["--ssl-certfile", str(self.tls.chain), "--ssl-keyfile", str(self.tls.key)]
         return [sys.executable, "-m", "uvicorn", *options, "origin_app:app"]

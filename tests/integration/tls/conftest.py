@@ -59,7 +59,7 @@ def start_tls() -> Iterator[StartTls]:
 
         yield start
         for proxy in started:
-            if proxy._process is not None:
+            if proxy._process is not None and proxy._process.poll() is None:
                 wait_until(lambda proxy=proxy: not left(proxy), what="gauges at zero")
 
 

@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 
+from tests.integration.running.test_drain_and_handover import ending
 from tests.integration.tls.test_terminate import certificates
 from tests.support import Reply, wait_until
 
@@ -82,3 +83,20 @@ def test_a_ticket_does_not_open_a_listener_that_asks_for_certificates(start_tls,
     assert visit(proxy, context, session)[0]
     with proxy.connect("CLOSED") as client, pytest.raises(ssl.SSLError):
         context.wrap_socket(client.socket, server_hostname="a.example", session=session)
+
+
+@VERSIONS
+def test_tickets_live_through_a_handover(start_tls, start_origin, authority, version):
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
+    context = at_most(authority, version)
+    _, session = visit(proxy, context)
+    pids = [proxy.pid]
+    with ending(pids):
+        proxy.signal(signal.SIGUSR2)
+        (successor,) = proxy.wait_for_log(r"handover: process (\d+) has taken over", 60)
+        pids.append(int(successor))
+        assert proxy.wait_for_exit() == 0
+        for _ in range(3):
+            reused, session = visit(proxy, context, session)
+            assert reused
+    proxy.check_log()

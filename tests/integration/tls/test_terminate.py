@@ -174,6 +174,18 @@ def test_the_end_is_said(start_tls, start_origin, authority):
         client.expect_end()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_who_says_the_end_is_answered(start_tls, start_origin, authority, version):
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
+    context = authority.trusting()
+    context.maximum_version = version
+    for requests in (0, 1):
+        with proxy.connect().secure(context, "a.example") as client:
+            for _ in range(requests):
+                assert client.request("GET", "/", host="a.example").status == 200
+            client.socket.unwrap()  # raises SSLEOFError without a close_notify from the other side
+
+
 def test_a_slow_reader_holds_little_and_gets_everything(start_tls, start_origin, authority):
     content = LARGE * 4
     proxy = start_tls(start_origin(Reply(content=content)), tls=certificates(authority.issue("a.example")))

@@ -293,6 +293,8 @@ cdef class Http1Client(Accepted):
         if self.state == CLIENT_HEAD:
             if self.ahead_end > self.ahead_start:
                 self.worker.board.count_fault(FAULT_CLIENT_CLOSED)
+            # who says goodbye waits for an answer (RFC 5246, 7.2.1)
+            self.say_end()
             self.abort()
         elif self.state == CLIENT_CONTENT or self.state == CLIENT_TRAILERS:
             self.fail(FAULT_CLIENT_CLOSED)

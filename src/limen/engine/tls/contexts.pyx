@@ -55,6 +55,7 @@ from limen.engine.tls.libssl cimport (
     SSL_OP_PRIORITIZE_CHACHA,
     SSL_SESSION,
     SSL_SESSION_free,
+    SSL_SESSION_get_protocol_version,
     SSL_SESS_CACHE_CLIENT,
     SSL_SESS_CACHE_NO_INTERNAL,
     SSL_SESS_CACHE_OFF,
@@ -115,6 +116,7 @@ cdef enum:
     EXACT = 0                 # buckets of names
     WILDCARD = 1
     NAME_MOST = 255
+    TLS_1_2 = 0x0303
 
 
 cdef bytes wire_alpn(alpn):
@@ -505,10 +507,13 @@ cdef class ClientContext:
                 SSL_set_hostflags(session.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
                 if SSL_set1_host(session.ssl, name) != 1:
                     return None
-        # a session is used once: two connections with one ticket could be linked by who listens (RFC 8446, C.4)
-        kept = self.sessions.pop(key, None)
+        kept = self.sessions.get(key)
         if kept is not None:
             SSL_set_session(session.ssl, kept.session)
+            if SSL_SESSION_get_protocol_version(kept.session) > TLS_1_2:
+                # used once: two connections with one ticket could be linked by who listens (RFC 8446, C.4), and there
+                # are new ones each time; before TLS 1.3 an origin need not send another
+                del self.sessions[key]
         return session
 
     cdef bint is_pinned(self, Session session) noexcept:

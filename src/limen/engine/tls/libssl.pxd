@@ -115,6 +115,7 @@ cdef extern from *:
     int SSL_read(SSL* ssl, void* data, int size) nogil
     int SSL_write(SSL* ssl, const void* data, int size) nogil
     int SSL_shutdown(SSL* ssl) nogil
+    int SSL_SESSION_get_protocol_version(const SSL_SESSION* session) nogil
     void SSL_set_shutdown(SSL* ssl, int state) nogil
     int SSL_get_error(const SSL* ssl, int result) nogil
     int SSL_has_pending(const SSL* ssl) nogil
