@@ -117,6 +117,7 @@ cdef enum:
     WILDCARD = 1
     NAME_MOST = 255
     TLS_1_2 = 0x0303
+    RESUMPTIONS_MOST = 2048   # sessions with origins kept per context
 
 
 cdef bytes wire_alpn(alpn):
@@ -427,7 +428,11 @@ cdef int on_new_session(SSL* ssl, SSL_SESSION* found) noexcept:
         return 0
     try:
         kept = Resumption.__new__(Resumption)
+        session.resumption.pop(session.resumption_key, None)
         session.resumption[session.resumption_key] = kept
+        if len(session.resumption) > RESUMPTIONS_MOST:
+            # bridges see as many origins as their clients visit: the one unused for longest goes
+            del session.resumption[next(iter(session.resumption))]
     except MemoryError:
         return 0
     kept.session = found
