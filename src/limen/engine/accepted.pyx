@@ -6,7 +6,9 @@ from libc.stdint cimport uint32_t
 from limen.engine.board cimport (
     LISTENER_ACCEPTED,
     LISTENER_CONNECTIONS,
+    LISTENER_HANDSHAKES,
     LISTENER_REFUSED,
+    LISTENER_RESUMED,
     WORKER_CONNECTIONS,
 )
 from limen.engine.bridged cimport Bridged
@@ -210,6 +212,9 @@ cdef class Accepted(Pooled):
         if result == 1 and not self.broken:
             if self.bridged is None:
                 self.service.tls.settle(self.tls)
+            self.worker.board.listener_add(self.service.slot, LISTENER_HANDSHAKES, 1)
+            if self.tls.resumed:
+                self.worker.board.listener_add(self.service.slot, LISTENER_RESUMED, 1)
             self.worker.arm(self, self.worker.now + self.service.head_timeout)
             self.on_open()
             return

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     # Layout, in cells (8 bytes). Areas and regions begin on 64 KiB, the largest page in use.
-    BOARD_VERSION = 1
+    BOARD_VERSION = 2
     BOARD_HEADER = 8192           # cells before the first worker's region
     BOARD_ROUTES = 65536
     BOARD_ENDPOINTS = 65536
@@ -19,7 +19,7 @@ cdef enum:
     WORKER_CELLS = 64
     FAULT_AREA = 64
     LISTENER_AREA = 192
-    LISTENER_CELLS = 4
+    LISTENER_CELLS = 8
     ROUTE_AREA = 8192
     ROUTE_CELLS = 32
     ENDPOINT_AREA = 2105344       # ROUTE_AREA + BOARD_ROUTES * ROUTE_CELLS
@@ -54,6 +54,8 @@ cdef enum:  # ListenerCell
     LISTENER_GAUGES = 1
     LISTENER_ACCEPTED = 1
     LISTENER_REFUSED = 2          # closed at once by a limit or a rule
+    LISTENER_HANDSHAKES = 3       # TLS handshakes that were finished
+    LISTENER_RESUMED = 4          # of these, those that took up an earlier session
 
 
 cdef enum:  # WorkerCell

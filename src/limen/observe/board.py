@@ -19,7 +19,7 @@ if sys.byteorder != "little":  # pragma: no cover - Limen's platforms are x86-64
     raise ImportError("limen: the board is laid out for little-endian machines")
 
 MAGIC = 0x4C494D454E424F41  # "LIMENBOA"
-VERSION = 1
+VERSION = 2
 CELL = 8
 
 HEADER = 8192
@@ -29,7 +29,7 @@ LISTENERS = 256
 FAULTS = 128
 WORKER_AREA, WORKER_CELLS = 0, 64
 FAULT_AREA = 64
-LISTENER_AREA, LISTENER_CELLS = 192, 4
+LISTENER_AREA, LISTENER_CELLS = 192, 8
 ROUTE_AREA, ROUTE_CELLS = 8192, 32
 ENDPOINT_AREA, ENDPOINT_CELLS = ROUTE_AREA + ROUTES * ROUTE_CELLS, 16
 REGION = ENDPOINT_AREA + ENDPOINTS * ENDPOINT_CELLS
@@ -70,6 +70,8 @@ class ListenerCell(enum.IntEnum):
     CONNECTIONS = 0
     ACCEPTED = 1
     REFUSED = 2
+    HANDSHAKES = 3
+    RESUMED = 4
 
 
 class WorkerCell(enum.IntEnum):

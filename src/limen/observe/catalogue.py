@@ -59,6 +59,12 @@ LISTENER: dict[ListenerCell, Metric] = {
     ListenerCell.REFUSED: _counter(
         "listener_refused", "connections", "Connections closed at once, by a limit or a rule.", "listener"
     ),
+    ListenerCell.HANDSHAKES: _counter(
+        "listener_tls_handshakes", "handshakes", "TLS handshakes with clients that were finished.", "listener"
+    ),
+    ListenerCell.RESUMED: _counter(
+        "listener_tls_resumed", "handshakes", "Of these, those that took up an earlier session.", "listener"
+    ),
 }
 
 EXCHANGES = _counter(

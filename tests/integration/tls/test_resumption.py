@@ -39,6 +39,9 @@ def test_every_worker_takes_every_ticket(start_tls, start_origin, authority, ver
     for _ in range(12):  # the kernel spreads them over both workers
         reused, session = visit(proxy, context, session)
         assert reused
+    counted = proxy.metrics()
+    assert counted['limen_listener_tls_handshakes_total{listener="front"}'] == 13
+    assert counted['limen_listener_tls_resumed_total{listener="front"}'] == 12
 
 
 @VERSIONS
