@@ -15,6 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?= tests
 PYTEST ?=
 FUZZ_SECONDS ?= 20
+CLANG ?= clang
 SANITIZED := build/sanitize
 # What the sanitizers need in a Python that was not built with them. Leaks are not looked for: the interpreter itself
 # keeps memory at its exit, and ours is counted by the debug build. pymalloc would hide overruns from ASan.
@@ -32,7 +33,7 @@ help:
 	@echo "make test      build in place and run the tests (FAST=1, TESTS=path, PYTEST=options)"
 	@echo "make lint      style, types, layers, stubs and architecture"
 	@echo "make sanitize  the engine's tests with AddressSanitizer and UndefinedBehaviorSanitizer"
-	@echo "make fuzz      random input on the sanitized codecs (FUZZ_SECONDS=20 for each)"
+	@echo "make fuzz      random input on the sanitized codecs (FUZZ_SECONDS=20 for each; with libFuzzer where clang is)"
 	@echo "make bench     a small benchmark (with wrk where installed)"
 	@echo "make docs      the documentation, into site/"
 	@echo "make wheel     a wheel, into dist/"
@@ -101,6 +102,10 @@ sanitize: doctor $(VENV)/.extra-test sanitized-sources
 
 fuzz: doctor $(VENV)/.extra-test sanitized-sources
 	cd $(SANITIZED) && $(SANITIZE_ENV) PYTHONPATH=src:. $(RUN) fuzz/run.py --seconds $(FUZZ_SECONDS)
+	@if echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return 0; }' | \
+		$(CLANG) -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null; \
+	then PYTHON="$(RUN)" CLANG="$(CLANG)" fuzz/guided.sh $(FUZZ_SECONDS); \
+	else echo "no clang with libFuzzer: only what Python bends was tried (Debian: apt-get install clang libclang-rt-dev)"; fi
 
 bench: doctor $(VENV)/.extra-test $(VENV)/.built
 	PYTHONPATH=src:. $(RUN) bench/smoke.py
