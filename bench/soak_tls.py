@@ -1,6 +1,6 @@
 """A soak of TLS: does the memory and do the descriptors of the workers stay flat under what clients do, good and bad?
 
-    PYTHONPATH=src:. python bench/soak_tls.py [MINUTES] [--rate 60] [--workers 2]
+    PYTHONPATH=src:. python bench/soak_tls.py [MINUTES] [--rate 60] [--workers 2] [--only DEED ...]
 
 A gateway that ends TLS and a proxy that bridges get whole requests (new, resumed and kept connections, both versions),
 handshakes that stop halfway, resets at any point, garbage, plain HTTP, bridged requests to many hosts, and clients that
@@ -62,6 +62,7 @@ class Clients:
         self.stranger = site.trusting()
         self.sessions: dict[ssl.SSLContext, ssl.SSLSession | None] = {}
         self.stopped = threading.Event()
+        self.only: list[str] = []
 
     def run(self, rate: float, seed: int) -> None:
         """One thread's life."""
@@ -70,6 +71,7 @@ class Clients:
             self.request, self.request, self.resumed, self.kept, self.bridge, self.bridge, self.half, self.half,
             self.cut, self.garbage, self.plain, self.refuse_leaf, self.half_bridge,
         ]  # fmt: skip
+        deeds = [deed for deed in deeds if not self.only or deed.__name__ in self.only]
         while not self.stopped.is_set():
             began = time.monotonic()
             deed = chance.choice(deeds)
@@ -262,6 +264,7 @@ def main() -> int:
     parser.add_argument("minutes", type=float, nargs="?", default=1.0)
     parser.add_argument("--rate", type=float, default=60, help="deeds a second, all clients together")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[], help="only these deeds, to find out who is to blame")
     wanted = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -274,7 +277,9 @@ def main() -> int:
         with ScriptedOrigin(lambda request, _: Reply(content=request.content), tls=tls) as origin:
             text = configuration(site, organisation, names, origin.address, wanted.workers)
             with LimenProcess(text) as proxy:
-                return soak(proxy, Clients(proxy, origin, site, organisation), wanted.minutes * 60, wanted.rate)
+                clients = Clients(proxy, origin, site, organisation)
+                clients.only = wanted.only
+                return soak(proxy, clients, wanted.minutes * 60, wanted.rate)
 
 
 def soak(proxy: LimenProcess, clients: Clients, seconds: float, rate: float) -> int:
