@@ -29,7 +29,10 @@ STRICTER = {
     "VERSION": (rb"HTTP/[02-9]\.[0-9]", "another major version is not spoken here"),
     "START_LINE": (rb"^HTTP[^\n]*[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", "control characters in a reason phrase"),
     "EXPECTATION": (rb"(?i:expect)", "an unknown expectation is answered with 417"),
-    "LENGTH": (rb"(?i:content-length)", "repeated or listed Content-Length, even if equal; on 1xx and 204, over 0 on CONNECT"),
+    "LENGTH": (
+        rb"(?i:content-length)",
+        "repeated or listed Content-Length, even if equal; on 1xx and 204, over 0 on CONNECT",
+    ),
     "CODING": (rb"(?i:transfer-encoding)", "Transfer-Encoding in HTTP/1.0; in 1xx, 204; on CONNECT"),
     "LENGTH_AND_CODING": (
         rb"(?is:content-length.*transfer-encoding|transfer-encoding.*content-length)",

@@ -59,7 +59,14 @@ def test_ciphers_of_tls_1_2(proxy, authority):
                 client.say(LAST).hear(rf"Cipher is ECDHE-{kind}-{cipher}").hear("Extended master secret: yes")
                 client.hear("HTTP/1.1 200").hear("Secure Renegotiation IS supported").hear("Compression: NONE")
     # no forward secrecy, no authenticated encryption, neither, no authentication
-    for cipher in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES256-SHA", "aNULL", "PSK"):
+    for cipher in (
+        "AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA384",
+        "AES256-SHA",
+        "aNULL",
+        "PSK",
+    ):
         assert not is_answered(proxy, authority, "-tls1_2", "-cipher", f"{cipher}:{WEAK}"), cipher
 
 
