@@ -54,7 +54,9 @@ def measure(pairs: list[Pair], authority: Authority) -> tuple[int, float]:
         workers = proxy.worker_pids()
         used = cpu_seconds([proxy.pid, *workers])
         at_rest = pss(workers)
-        print(f"{len(pairs):6} certificates: {took:.2f} s to the start ({used:.2f} s of CPU), worker {at_rest / 2**20:.1f} MiB")
+        print(
+            f"{len(pairs):6} certificates: {took:.2f} s to the start ({used:.2f} s of CPU), worker {at_rest / 2**20:.1f} MiB"
+        )
         if len(pairs) < VISITED:
             return at_rest, used
         context = authority.trusting()
@@ -86,7 +88,9 @@ def main() -> None:
         pairs = [authority.issue(f"n{number}.bench.example", file=f"n{number}") for number in range(count)]
         one, one_used = measure(pairs[:1], authority)
         many, many_used = measure(pairs, authority)
-        print(f"{count} certificates cost {(many - one) / 2**20:.1f} MiB in a worker and {many_used - one_used:.2f} s of CPU to load")
+        print(
+            f"{count} certificates cost {(many - one) / 2**20:.1f} MiB in a worker and {many_used - one_used:.2f} s of CPU to load"
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """A program that a test talks with: lines into its standard input, patterns out of what it prints.
 
-    with Dialogue(["openssl", "s_client", ...]) as client:
-        client.hear("Verify return code: 0")
-        client.say("GET / HTTP/1.1\\r\\nHost: a.example\\r\\n\\r\\n")
-        client.hear("HTTP/1.1 200")
+with Dialogue(["openssl", "s_client", ...]) as client:
+    client.hear("Verify return code: 0")
+    client.say("GET / HTTP/1.1\\r\\nHost: a.example\\r\\n\\r\\n")
+    client.hear("HTTP/1.1 200")
 """
 
 import contextlib

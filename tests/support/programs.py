@@ -56,7 +56,9 @@ PYTHON_SERVERS = ("gunicorn", "uvicorn")
 def available(*programs: str) -> bool:
     """Whether all of these can be run here: `gunicorn` and `uvicorn` with this Python, others from the PATH."""
     return all(
-        importlib.util.find_spec(program) is not None if program in PYTHON_SERVERS else shutil.which(program) is not None
+        importlib.util.find_spec(program) is not None
+        if program in PYTHON_SERVERS
+        else shutil.which(program) is not None
         for program in programs
     )
 
@@ -74,6 +76,14 @@ class _Program:
     def address(self) -> str:
         """`host:port`, as an endpoint is written in a configuration."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process, while it runs."""
+        if self._process is None:
+            message = f"{type(self).__name__} is not running"
+            raise RuntimeError(message)
+        return self._process.pid
 
     def command(self) -> list[str]:
         """What to run."""
@@ -129,9 +139,7 @@ class NginxOrigin(_Program):
     With `tls` it speaks HTTPS and shows that certificate.
     """
 
-    def __init__(
-        self, files: dict[str, bytes] | None = None, *, extra: str = "", tls: Pair | None = None
-    ) -> None:
+    def __init__(self, files: dict[str, bytes] | None = None, *, extra: str = "", tls: Pair | None = None) -> None:
         super().__init__()
         self.extra = extra
         self.listen = ""
@@ -149,7 +157,10 @@ class NginxOrigin(_Program):
         """nginx in the foreground, in one process."""
         self.directory.chmod(0o755)  # as root, nginx's worker runs as nobody and must be able to read
         path = self.directory / "nginx.conf"
-        path.write_text(NGINX.format(directory=self.directory, port=self.port, listen=self.listen, extra=self.extra), encoding="utf-8")
+        path.write_text(
+            NGINX.format(directory=self.directory, port=self.port, listen=self.listen, extra=self.extra),
+            encoding="utf-8",
+        )
         return ["nginx", "-p", str(self.directory), "-c", str(path), "-g", "daemon off; master_process off;"]
 
     def access_log(self) -> list[str]:

@@ -54,7 +54,9 @@ def test_a_page_that_is_not_bridged_is_not_believed_under_that_authority(
         browser = open_browser(
             f"https://a.example:{origin.port}/", organisation, f"--proxy-server=http://127.0.0.1:{proxy.port()}"
         )
-        wait_until(lambda: "net_error -202" in browser.log.read_text(errors="replace"), 60, what="ERR_CERT_AUTHORITY_INVALID")
+        wait_until(
+            lambda: "net_error -202" in browser.log.read_text(errors="replace"), 60, what="ERR_CERT_AUTHORITY_INVALID"
+        )
         browser.close()
         assert not origin.hosts
 

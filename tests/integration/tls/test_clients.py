@@ -45,7 +45,9 @@ def test_curl_through_the_gateway(start_tls, start_origin, authority, version, t
     status, http, connections, fields = rest.split(" ", 3)
     assert (status, http, connections) == ("200", "1.1", "1")
     assert json.loads(fields)["strict-transport-security"] == ["max-age=63072000"]
-    both = curl(authority, "--tls-max", version, "-o", "/dev/null", "-w", "%{num_connects}", url, "-o", "/dev/null", url)
+    both = curl(
+        authority, "--tls-max", version, "-o", "/dev/null", "-w", "%{num_connects}", url, "-o", "/dev/null", url
+    )
     assert both == b"10"
 
 

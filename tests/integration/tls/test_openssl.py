@@ -59,8 +59,28 @@ def test_ciphers_of_tls_1_2(proxy, authority):
                 client.say(LAST).hear(rf"Cipher is ECDHE-{kind}-{cipher}").hear("Extended master secret: yes")
                 client.hear("HTTP/1.1 200").hear("Secure Renegotiation IS supported").hear("Compression: NONE")
     # no forward secrecy, no authenticated encryption, neither, no authentication
-    for cipher in ("AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES256-SHA", "aNULL", "PSK"):
+    for cipher in (
+        "AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-SHA",
+        "ECDHE-ECDSA-AES256-SHA384",
+        "AES256-SHA",
+        "aNULL",
+        "PSK",
+    ):
         assert not is_answered(proxy, authority, "-tls1_2", "-cipher", f"{cipher}:{WEAK}"), cipher
+
+
+def test_the_order_of_ciphers_is_the_clients(proxy, authority):
+    """It knows whether its hardware has AES; all that are offered are good."""
+    names = ["ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+    for first in names:
+        others = [name for name in names if name != first]
+        with s_client(proxy, authority, "-tls1_2", "-cipher", ":".join([first, *others])) as client:
+            client.hear(f"Cipher is {first}")
+    for first in ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"):
+        suites = f"{first}:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
+        with s_client(proxy, authority, "-tls1_3", "-ciphersuites", suites) as client:
+            client.hear(f"Cipher is {first}")
 
 
 def test_groups(proxy, authority):

@@ -61,7 +61,13 @@ def test_in_pieces(proxy):
 @pytest.mark.sanitize
 def test_changed_and_cut(proxy):
     @quick
-    @given(VERSIONS, SIZES, some.dictionaries(OFFSETS, some.integers(1, 255), max_size=3), some.none() | OFFSETS, some.booleans())
+    @given(
+        VERSIONS,
+        SIZES,
+        some.dictionaries(OFFSETS, some.integers(1, 255), max_size=3),
+        some.none() | OFFSETS,
+        some.booleans(),
+    )
     def check(version, sizes, flips, end_at, reset):
         with proxy.connect() as client:
             send = Pieces(client, sizes, flips, end_at)
