@@ -3,8 +3,9 @@
     PYTHONPATH=src:. python bench/bridging.py [--mitmdump PATH] [--seconds 5]
 
 nginx ends TLS as the origin, two processes with 8 tunnels each ask for 120 bytes over and over. Requests per second say
-what came through on the shared cores of this machine, CPU time per request what the proxy itself needs. A first visit is a
-CONNECT, a handshake with the origin, a leaf minted and a handshake with the client: CPU of all processes of Limen.
+what came through on the shared cores of this machine, CPU time per request what the proxy itself needs. A first visit
+is a CONNECT, a handshake with the origin, a leaf minted and a handshake with the client: CPU of all processes of
+Limen.
 """
 
 import argparse
