@@ -2,9 +2,10 @@
 
     PYTHONPATH=src:. python bench/bridging.py [--mitmdump PATH] [--seconds 5]
 
-nginx ends TLS as the origin, two processes with 8 tunnels each ask for 120 bytes over and over. Requests per second say what
-came through on the shared cores of this machine, CPU time per request what the proxy itself needs. A first visit is a
-CONNECT, a handshake with the origin, a leaf minted and a handshake with the client: CPU of all processes of Limen.
+nginx ends TLS as the origin, two processes with 8 tunnels each ask for 120 bytes over and over. Requests per second say
+what came through on the shared cores of this machine, CPU time per request what the proxy itself needs. A first visit
+is a CONNECT, a handshake with the origin, a leaf minted and a handshake with the client: CPU of all processes of
+Limen.
 """
 
 import argparse
@@ -112,7 +113,7 @@ def configuration(names: NameServerThread, organisation: Authority, internet: Au
 
 @contextlib.contextmanager
 def mitmproxy(program: str, folder: Path, internet: Authority) -> Iterator[tuple[int, int, str]]:
-    """Its port, its process and the file of its authority; as `h0.bench.example` it dials the origin of this machine."""
+    """Its port, its process and the file of its authority; every host is this machine to it."""
     script = folder / "dial.py"
     script.write_text(
         "def server_connect(data):\n    data.server.address = ('127.0.0.1', data.server.address[1])\n", encoding="utf-8"

@@ -1,4 +1,4 @@
-"""Ten thousand certificates: how long they take to load, what they cost a worker, and what a reload of one of them takes.
+"""Ten thousand certificates: how long they take to load, what they cost a worker, what a reload of one takes.
 
     PYTHONPATH=src:. python bench/certificates.py [COUNT]
 
@@ -55,7 +55,8 @@ def measure(pairs: list[Pair], authority: Authority) -> tuple[int, float]:
         used = cpu_seconds([proxy.pid, *workers])
         at_rest = pss(workers)
         print(
-            f"{len(pairs):6} certificates: {took:.2f} s to the start ({used:.2f} s of CPU), worker {at_rest / 2**20:.1f} MiB"
+            f"{len(pairs):6} certificates: {took:.2f} s to the start ({used:.2f} s of CPU), "
+            f"worker {at_rest / 2**20:.1f} MiB"
         )
         if len(pairs) < VISITED:
             return at_rest, used
@@ -63,7 +64,8 @@ def measure(pairs: list[Pair], authority: Authority) -> tuple[int, float]:
         first = [visit(proxy, context, f"n{number}.bench.example") for number in range(VISITED)]
         again = [visit(proxy, context, f"n{number}.bench.example") for number in range(VISITED)]
         print(
-            f"       handshakes: first of a name {sum(first) / VISITED * 1e3:.2f} ms, second {sum(again) / VISITED * 1e3:.2f} ms; "
+            f"       handshakes: first of a name {sum(first) / VISITED * 1e3:.2f} ms, "
+            f"second {sum(again) / VISITED * 1e3:.2f} ms; "
             f"worker after {VISITED} names {pss(workers) / 2**20:.1f} MiB"
         )
         # one certificate is renewed: what a reload reads and parses is that one
@@ -89,7 +91,8 @@ def main() -> None:
         one, one_used = measure(pairs[:1], authority)
         many, many_used = measure(pairs, authority)
         print(
-            f"{count} certificates cost {(many - one) / 2**20:.1f} MiB in a worker and {many_used - one_used:.2f} s of CPU to load"
+            f"{count} certificates cost {(many - one) / 2**20:.1f} MiB in a worker "
+            f"and {many_used - one_used:.2f} s of CPU to load"
         )
 
 

@@ -2,8 +2,8 @@
 
     PYTHONPATH=src:. python bench/offload.py [--new 1500] [--kept 10000]
 
-nginx (one worker) and uvicorn (one process) answer 120 bytes with a certificate of ECDSA P-256; clients speak TLS 1.3, with a
-new connection and a full handshake for each request, or over one that is kept. Behind Limen the origin is
+nginx (one worker) and uvicorn (one process) answer 120 bytes with a certificate of ECDSA P-256; clients speak TLS
+1.3, with a new connection and a full handshake for each request, or over one that is kept. Behind Limen the origin is
 reached in plain HTTP over connections that Limen keeps; its own CPU stands beside.
 """
 
@@ -71,10 +71,9 @@ def main() -> None:
                 continue
             for tls in (pair, None):
                 with made(kind, tls) as origin:
-                    assert origin._process is not None
                     if tls is not None:
                         told = f"{kind} that ends TLS itself"
-                        measure(told, origin.port, context, {"origin": [origin._process.pid]}, wanted)
+                        measure(told, origin.port, context, {"origin": [origin.pid]}, wanted)
                         continue
                     config = {
                         "workers": 1,
@@ -88,7 +87,7 @@ def main() -> None:
                         "upstreams": {"web": {"endpoints": [origin.address]}},
                     }
                     with LimenProcess(json.dumps(config)) as proxy:
-                        pids = {"origin": [origin._process.pid], "Limen": proxy.worker_pids()}
+                        pids = {"origin": [origin.pid], "Limen": proxy.worker_pids()}
                         measure(f"{kind} behind Limen", proxy.port(), context, pids, wanted)
 
 

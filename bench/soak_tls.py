@@ -236,7 +236,8 @@ class Watch:
         self.memory.append(pss(self.workers))
         print(
             f"{time.monotonic() - self.began:6.0f} s  {self.memory[-1] / 2**20:7.2f} MiB  "
-            f"{self.proxy.open_files():4d} descriptors  {sum(clients.counts.values()):7d} done  {len(clients.failures)} failed",
+            f"{self.proxy.open_files():4d} descriptors  "
+            f"{sum(clients.counts.values()):7d} done  {len(clients.failures)} failed",
             flush=True,
         )
 

@@ -77,6 +77,14 @@ class _Program:
         """`host:port`, as an endpoint is written in a configuration."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process, while it runs."""
+        if self._process is None:
+            message = f"{type(self).__name__} is not running"
+            raise RuntimeError(message)
+        return self._process.pid
+
     def command(self) -> list[str]:
         """What to run."""
         raise NotImplementedError

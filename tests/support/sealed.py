@@ -45,7 +45,7 @@ class SealedClient:
 
     def read_to_end(self) -> bytes:
         """What comes until the peer ends; ssl.SSLEOFError if it does so without a word."""
-        parts = []
+        parts: list[bytes] = []
         while True:
             try:
                 data = self.tls.read(65536)

@@ -70,6 +70,19 @@ def test_ciphers_of_tls_1_2(proxy, authority):
         assert not is_answered(proxy, authority, "-tls1_2", "-cipher", f"{cipher}:{WEAK}"), cipher
 
 
+def test_the_order_of_ciphers_is_the_clients(proxy, authority):
+    """It knows whether its hardware has AES; all that are offered are good."""
+    names = ["ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+    for first in names:
+        others = [name for name in names if name != first]
+        with s_client(proxy, authority, "-tls1_2", "-cipher", ":".join([first, *others])) as client:
+            client.hear(f"Cipher is {first}")
+    for first in ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256"):
+        suites = f"{first}:TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384"
+        with s_client(proxy, authority, "-tls1_3", "-ciphersuites", suites) as client:
+            client.hear(f"Cipher is {first}")
+
+
 def test_groups(proxy, authority):
     for group in ("X25519", "P-256", "P-384"):
         assert is_answered(proxy, authority, "-groups", group), group

@@ -48,11 +48,9 @@ from limen.engine.tls.libssl cimport (
     SSL_CTX_use_cert_and_key,
     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
     SSL_MODE_RELEASE_BUFFERS,
-    SSL_OP_CIPHER_SERVER_PREFERENCE,
     SSL_OP_NO_COMPRESSION,
     SSL_OP_NO_RENEGOTIATION,
     SSL_OP_NO_TICKET,
-    SSL_OP_PRIORITIZE_CHACHA,
     SSL_SESSION,
     SSL_SESSION_free,
     SSL_SESSION_get_protocol_version,
@@ -292,7 +290,6 @@ cdef class ServerContext:
         self.sets = list(dict.fromkeys((self.default, *(tuple(indices) for indices in names.values()))))
         self.lay_names(names)
         self.native = common(SSL_CTX_new(TLS_server_method()), minimum, maximum, ciphers, suites, groups)
-        SSL_CTX_set_options(self.native, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA)
         SSL_CTX_set_session_cache_mode(self.native, SSL_SESS_CACHE_OFF)
         for index in self.default:
             certificate = <Certificate?>self.certificates[index]
