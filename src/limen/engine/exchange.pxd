@@ -22,6 +22,8 @@ cdef class Exchange(ExchangeState):
     cdef void proceed(self) noexcept
     cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept
     cdef void attempt(self) noexcept
+    cdef void attempt_endpoint(self) noexcept
+    cdef void wait_for_place(self) noexcept
     cdef void attempt_target(self) noexcept
     cdef void dial_endpoint(self) noexcept
     cdef void dial_resolved(self, Resolution answer) noexcept

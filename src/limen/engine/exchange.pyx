@@ -13,6 +13,8 @@ from libc.string cimport memset
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
+from limen.engine.affinity cimport exchange_key
+from limen.engine.balance cimport POLICY_HASH, load_measured
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
@@ -72,6 +74,7 @@ from limen.engine.types cimport (
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
     FAULT_RESPONSE,
+    FAULT_SHED,
     FAULT_TLS_CERTIFICATE,
     FAULT_TLS_REFUSED,
     FAULT_UPGRADE,
@@ -223,18 +226,44 @@ cdef class Exchange(ExchangeState):
 
     cdef void attempt(self) noexcept:
         """One more try to reach somebody who answers."""
-        cdef Pooled pooled
         self.phase = PHASE_EGRESS
         if self.upstream is None:
             self.attempt_target()
-            return
-        if not self.pinned:
-            self.endpoint = self.upstream.choose(self.worker.now, self.avoid)
+        elif self.upstream.queue is not None and self.upstream.queue.count and not self.retrying:
+            # those who came earlier go first
+            self.wait_for_place()
+        elif not self.on_place():
+            self.wait_for_place()
+
+    cdef bint on_place(self) noexcept:
+        cdef uint64_t key = 0
+        if self.upstream.balancer.policy == POLICY_HASH:
+            key = exchange_key(self)
+        self.endpoint = self.upstream.claim(self.worker.now, self.avoid, key)
         if self.endpoint is None:
+            return False
+        self.waiting = False
+        self.entered = True
+        self.attempt_endpoint()
+        return True
+
+    cdef void wait_for_place(self) noexcept:
+        """All endpoints are full: queue for one, if there is a queue with room."""
+        if self.upstream.count == 0:
             self.refuse(FAULT_NO_ENDPOINT)
-            return
+        elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
+            self.refuse(FAULT_SHED)
+        else:
+            self.waiting = True
+
+    cdef void on_shed(self) noexcept:
+        self.waiting = False
+        self.refuse(FAULT_SHED)
+
+    cdef void attempt_endpoint(self) noexcept:
+        """Entered: a pooled connection, or dial."""
+        cdef Pooled pooled
         self.attempts += 1
-        self.enter()
         while not self.fresh and not self.is_opaque:
             pooled = self.endpoint.take()
             if pooled is None:
@@ -294,7 +323,7 @@ cdef class Exchange(ExchangeState):
         self.start_dial(dial, FAULT_NONE)
 
     cdef void on_resolved(self, object resolution) noexcept:
-        if self.finished or self.phase != PHASE_EGRESS or self.dial is not None:
+        if self.finished or self.phase != PHASE_EGRESS or self.waiting or self.dial is not None:
             return
         self.dial_resolved(<Resolution>resolution)
 
@@ -596,6 +625,10 @@ cdef class Exchange(ExchangeState):
             self.pass_interim(head, fields, base)
             return
         self.response_time = self.worker.now - self.forwarded_at
+        if self.upstream is not None and self.upstream.balancer.measures:
+            load_measured(
+                &self.endpoint.load, self.worker.now, self.dial_time + self.response_time, self.upstream.balancer.decay
+            )
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)
@@ -793,12 +826,14 @@ cdef class Exchange(ExchangeState):
     cdef void enter(self) noexcept:
         """Count this exchange as one that the endpoint works on."""
         self.entered = True
-        self.endpoint.enter()
+        self.endpoint.enter(0)
 
     cdef void leave(self) noexcept:
         if self.entered:
             self.entered = False
             self.endpoint.leave()
+            if self.upstream is not None and self.upstream.queue is not None and self.upstream.queue.count:
+                self.upstream.queue.stir()
 
     cdef void finish(self) noexcept:
         """Over, one way or the other: log, let both sides go."""
@@ -809,6 +844,9 @@ cdef class Exchange(ExchangeState):
         if self.finished:
             return
         self.finished = True
+        if self.waiting:
+            self.waiting = False
+            self.upstream.queue.drop(self)
         self.leave()
         if self.retrying:
             worker.retries -= 1

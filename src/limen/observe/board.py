@@ -19,10 +19,11 @@ if sys.byteorder != "little":  # pragma: no cover - Limen's platforms are x86-64
     raise ImportError("limen: the board is laid out for little-endian machines")
 
 MAGIC = 0x4C494D454E424F41  # "LIMENBOA"
-VERSION = 1
+VERSION = 2
 CELL = 8
 
-HEADER = 8192
+HEADER = 73728
+TOTALS = 8192
 ROUTES = 65536
 ENDPOINTS = 65536
 LISTENERS = 256
