@@ -24,7 +24,9 @@ cdef inline bint same_name(const char* found, const char* wanted, size_t size) n
     return True
 
 
-cdef bint pair_in(const char* text, size_t size, char between, const char* name, size_t length, Piece* out) noexcept nogil:
+cdef bint pair_in(
+    const char* text, size_t size, char between, const char* name, size_t length, Piece* out
+) noexcept nogil:
     """The value of `name=value` in a list of such pairs."""
     cdef size_t at = 0
     cdef size_t end

@@ -118,7 +118,7 @@ cdef extern from * nogil:
 @cython.final
 cdef class Board:
     cdef uint64_t* cells          # this worker's region; owned mapping, until __dealloc__
-    cdef int64_t* totals          # of all workers, by endpoint slot; likewise
+    cdef int64_t* totals          # of all workers, by endpoint slot; owned mapping, until __dealloc__
     cdef readonly int worker
     cdef readonly bint shared     # False: private memory that nobody reads
     cdef int descriptor           # borrowed from the caller until __dealloc__; -1 if private

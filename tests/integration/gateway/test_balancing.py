@@ -1,5 +1,7 @@
 """Balancers before real origins: two workers, bounds with a queue, origins that die, are slow or come back."""
 
+import os
+import signal
 import threading
 from collections import Counter
 
@@ -132,7 +134,9 @@ def test_a_cookie_keeps_its_endpoint(start_gateway, start_origin):
         assert client.request(fields=[("Cookie", "session=0")]).status == 200
 
 
-@pytest.mark.parametrize("policy", ["round_robin", "least_requests", "two_choices", "random", "peak_ewma", "hash", "first"])
+@pytest.mark.parametrize(
+    "policy", ["round_robin", "least_requests", "two_choices", "random", "peak_ewma", "hash", "first"]
+)
 def test_a_dead_endpoint_fails_nobody(start_gateway, start_origin, policy):
     origins = [start_origin() for _ in range(3)]
     balance = {"hash": {"by": "path"}} if policy == "hash" else policy
@@ -165,3 +169,32 @@ def test_backups_come_in_last(start_gateway, start_origin):
         seen[number] = len(origin.requests)
         origin.stop()
     assert seen == {0: 5, 1: 5, 2: 5}
+
+
+def test_a_reload_keeps_the_counts(start_gateway, start_origin, gates):
+    origins = [start_origin(gate) for gate in gates[:2]]
+    endpoints = [{"address": f"@ORIGIN{letter}@", "max_requests": 2} for letter in "AB"]
+    gateway = start_gateway(*origins, upstream={"endpoints": endpoints})
+    clients = blocked(gateway, origins, 3)
+    text = gateway.path.read_text(encoding="utf-8")
+    assert "reloaded" in gateway.reload(text.replace('"endpoints"', '"balance": "least_requests", "endpoints"'))
+    clients += blocked(gateway, origins, 1, "/slow-after")
+    assert counts(origins) == [2, 2]
+    assert gateway.get("/").status == 503
+    end(clients, gates)
+    assert gateway.get("/").status == 200
+
+
+def test_a_killed_worker_gives_its_places_back(start_gateway, start_origin, gates):
+    origin = start_origin(gates[0])
+    gateway = start_gateway(origin, upstream={"endpoints": [{"address": "@ORIGINA@", "max_requests": 1}]})
+    clients = blocked(gateway, [origin], 1)
+    (worker,) = gateway.worker_pids()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: gateway.worker_pids() not in ([], [worker]), what="a new worker")
+    clients[0].close()
+
+    def served():
+        return gateway.get("/").status == 200
+
+    wait_until(served, what="the place of the killed worker")
