@@ -1,7 +1,5 @@
 """Balancers before real origins: two workers, bounds with a queue, origins that die, are slow or come back."""
 
-import os
-import signal
 import threading
 from collections import Counter
 
@@ -183,18 +181,3 @@ def test_a_reload_keeps_the_counts(start_gateway, start_origin, gates):
     assert gateway.get("/").status == 503
     end(clients, gates)
     assert gateway.get("/").status == 200
-
-
-def test_a_killed_worker_gives_its_places_back(start_gateway, start_origin, gates):
-    origin = start_origin(gates[0])
-    gateway = start_gateway(origin, upstream={"endpoints": [{"address": "@ORIGINA@", "max_requests": 1}]})
-    clients = blocked(gateway, [origin], 1)
-    (worker,) = gateway.worker_pids()
-    os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: gateway.worker_pids() not in ([], [worker]), what="a new worker")
-    clients[0].close()
-
-    def served():
-        return gateway.get("/").status == 200
-
-    wait_until(served, what="the place of the killed worker")

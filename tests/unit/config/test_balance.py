@@ -51,7 +51,7 @@ def test_spellings(keys, policy, by, bound):
     ],
 )
 def test_refusals(keys, message):
-    with pytest.raises(ConfigErrors, match="upstreams.web") as caught:
+    with pytest.raises(ConfigErrors, match=r"upstreams\.web") as caught:
         upstream(keys)
     assert message in str(caught.value)
 
