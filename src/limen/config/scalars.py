@@ -6,6 +6,7 @@ validation library ever reaches a user. Plain numbers are durations in Python co
 
 from __future__ import annotations
 
+import contextlib
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,6 +153,25 @@ def _integer(value: object) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         raise Refused(f"expected a number, found the text {shown(value)}", "write it without quotes")
     raise Refused(f"expected a whole number, found {shown(value)}")
+
+
+def ratio(low: float, high: float) -> Scalar:
+    """A number that need not be whole; bounds inclusive."""
+
+    def parse(value: object, _: Loading) -> float:
+        number: float | None = None
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            number = float(value)
+        elif isinstance(value, Expanded):
+            with contextlib.suppress(ValueError):
+                number = float(value)
+        if number is None:
+            raise Refused(f"expected a number, found {shown(value)}", f"write it like {low:g}")
+        if not low <= number <= high:
+            raise Refused(f"{shown(value)} is out of range", f"from {low:g} to {high:g}")
+        return number
+
+    return Scalar(parse, {"type": "number", "minimum": low, "maximum": high}, f"number, {low:g} to {high:g}")
 
 
 def _workers() -> Scalar:

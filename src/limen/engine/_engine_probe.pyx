@@ -1,16 +1,20 @@
 # For tests only, left out of wheels: the wheel, pools and balancers, kept bodies, heads on their way out, the
 # PROXY protocol, backlogs, the relay and the counts per client, from Python.
 
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from limen.engine.balance cimport load_measured
+from limen.engine.board cimport total_now
 from limen.engine.connection cimport Connection
 from limen.engine.http1.write cimport write_chunk_line, write_request, write_response, write_trailers
 from limen.engine.keep cimport Keep, new_keep
+from limen.engine.maglev cimport mixed
 from limen.engine.preface cimport parse_preface, send_preface
 from limen.engine.relay cimport relay
 from limen.engine.stream cimport OutField, OutHead
+from limen.engine.sys cimport monotonic
 from limen.engine.timers cimport (
     WHEEL_SHIFT,
     WHEEL_SLOTS,
@@ -117,12 +121,49 @@ def lift(Endpoint endpoint, Resting connection):
     endpoint.lift(connection)
 
 
-def choose(Upstream upstream, uint64_t now, Endpoint avoid=None):
-    return upstream.choose(now, avoid)
+def choose(Upstream upstream, uint64_t now, Endpoint avoid=None, uint64_t key=0):
+    cdef int found = upstream.choose(now, avoid, key)
+    return upstream.members[found] if found >= 0 else None
 
 
-def enter(Endpoint endpoint):
-    endpoint.enter()
+def claim(Upstream upstream, uint64_t now, Endpoint avoid=None, uint64_t key=0):
+    return upstream.claim(now, avoid, key)
+
+
+def choose_often(Upstream upstream, uint64_t now, long times, bint entering=False):
+    """Nanoseconds for `times` choices, each with another key; with `entering` each is entered and left again."""
+    cdef uint64_t begun = monotonic()
+    cdef Endpoint endpoint
+    cdef long i
+    for i in range(times):
+        if entering:
+            endpoint = upstream.claim(now, None, <uint64_t>i * 0x9E3779B97F4A7C15ULL)
+            endpoint.leave()
+        else:
+            upstream.choose(now, None, <uint64_t>i * 0x9E3779B97F4A7C15ULL)
+    return monotonic() - begun
+
+
+def key_of(bytes data):
+    """What the policy hash goes by."""
+    return mixed(data, <size_t>len(data), 0)
+
+
+def enter(Endpoint endpoint, int64_t most=0):
+    return endpoint.enter(most)
+
+
+def measured(Endpoint endpoint, uint64_t now, uint64_t time, double decay):
+    load_measured(&endpoint.load, now, time, decay * 1e9)
+    return endpoint.load.peak
+
+
+def began(Endpoint endpoint, uint64_t since):
+    endpoint.load.since = since
+
+
+def total(Endpoint endpoint):
+    return total_now(endpoint.load.total)
 
 
 def leave(Endpoint endpoint):
@@ -133,7 +174,7 @@ def dial_failed(Endpoint endpoint, uint64_t now):
     """The instant until which the endpoint is out."""
     endpoint.worker.now = now
     endpoint.dial_failed()
-    return endpoint.out_until
+    return endpoint.load.out_until
 
 
 def dial_done(Endpoint endpoint):

@@ -1,6 +1,8 @@
 # The board: counters in shared memory. One region of 64-bit cells per worker, written by that
-# worker alone with plain aligned stores; whoever reads sums over the workers. No locks, no atomics:
-# an x86-64 or AArch64 store of an aligned 64-bit cell is never seen torn.
+# worker alone with plain aligned stores; whoever reads sums over the workers. No locks: an x86-64
+# or AArch64 store of an aligned 64-bit cell is never seen torn. Only the totals, one cell per
+# endpoint in front of the regions, are written by all workers: the exchanges in flight, by atomic
+# addition or, where `max_requests` bounds them, compare-and-swap. Balancers read them.
 # limen/observe/board.py holds the same numbers for readers; a test compares them.
 
 cimport cython
@@ -10,7 +12,8 @@ from libc.stdint cimport int64_t, uint64_t
 cdef enum:
     # Layout, in cells (8 bytes). Areas and regions begin on 64 KiB, the largest page in use.
     BOARD_VERSION = 2
-    BOARD_HEADER = 8192           # cells before the first worker's region
+    BOARD_HEADER = 73728          # cells before the first worker's region
+    BOARD_TOTALS = 8192           # where in them the endpoints' totals begin
     BOARD_ROUTES = 65536
     BOARD_ENDPOINTS = 65536
     BOARD_LISTENERS = 256
@@ -92,9 +95,32 @@ cdef inline int duration_bucket(uint64_t nanoseconds) noexcept nogil:
     return 15 if nanoseconds <= 60000000000ULL else 16
 
 
+cdef extern from * nogil:
+    """
+    static inline void limen_total_add(int64_t *total, int64_t delta) {
+        __atomic_fetch_add(total, delta, __ATOMIC_RELAXED);
+    }
+    static inline int64_t limen_total(const int64_t *total) {
+        return __atomic_load_n(total, __ATOMIC_RELAXED);
+    }
+    /* One more, unless `most` are there: 1 or 0. */
+    static inline int limen_total_claim(int64_t *total, int64_t most) {
+        int64_t found = __atomic_load_n(total, __ATOMIC_RELAXED);
+        while (found < most)
+            if (__atomic_compare_exchange_n(total, &found, found + 1, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                return 1;
+        return 0;
+    }
+    """
+    void total_add "limen_total_add"(int64_t* total, int64_t delta) noexcept
+    int64_t total_now "limen_total"(const int64_t* total) noexcept
+    bint total_claim "limen_total_claim"(int64_t* total, int64_t most) noexcept
+
+
 @cython.final
 cdef class Board:
     cdef uint64_t* cells          # this worker's region; owned mapping, until __dealloc__
+    cdef int64_t* totals          # of all workers, by endpoint slot; owned mapping, until __dealloc__
     cdef readonly int worker
     cdef readonly bint shared     # False: private memory that nobody reads
     cdef int descriptor           # borrowed from the caller until __dealloc__; -1 if private
@@ -134,6 +160,10 @@ cdef class Board:
         if slot >= BOARD_ENDPOINTS:
             return 0
         return <int64_t> self.cells[ENDPOINT_AREA + <uint64_t> slot * ENDPOINT_CELLS + cell]
+
+    cdef inline int64_t* endpoint_total(self, unsigned int slot) noexcept nogil:
+        # NULL for a slot out of range.
+        return self.totals + slot if slot < BOARD_ENDPOINTS else NULL
 
     cdef inline void listener_add(self, unsigned int slot, int cell, int64_t delta) noexcept nogil:
         if slot < BOARD_LISTENERS:

@@ -28,6 +28,7 @@ cdef class Board:
         cdef int flags = MAP_PRIVATE | MAP_ANONYMOUS
         self.descriptor = -1
         self.cells = NULL
+        self.totals = NULL
         if descriptor is not None:
             self._check(descriptor, worker)
             self.descriptor = descriptor
@@ -37,12 +38,21 @@ cdef class Board:
         if mapping == MAP_FAILED:
             raise OSError("the board's memory cannot be mapped")
         self.cells = <uint64_t*> mapping
+        mapping = mmap(
+            NULL, BOARD_ENDPOINTS * CELL, PROT_READ | PROT_WRITE, flags, self.descriptor,
+            BOARD_TOTALS * CELL if descriptor is not None else 0,
+        )
+        if mapping == MAP_FAILED:
+            raise OSError("the board's memory cannot be mapped")
+        self.totals = <int64_t*> mapping
         self.worker = worker
         self.shared = descriptor is not None
 
     def __dealloc__(self):
         if self.cells != NULL:
             munmap(self.cells, BOARD_REGION * CELL)
+        if self.totals != NULL:
+            munmap(self.totals, BOARD_ENDPOINTS * CELL)
 
     @staticmethod
     def _check(descriptor, worker):
@@ -58,11 +68,15 @@ cdef class Board:
     def reset_gauges(self) -> None:
         """Zero what a dead predecessor left in the gauges; counters stay. Call before counting begins."""
         cdef int slot
+        cdef int64_t left
         memset(self.cells + WORKER_AREA, 0, WORKER_GAUGES * CELL)
         for slot in range(BOARD_LISTENERS):
             memset(self.cells + LISTENER_AREA + slot * LISTENER_CELLS, 0, LISTENER_GAUGES * CELL)
         for first, end in self._touched_endpoints():
             for slot in range(first, end):
+                left = self.endpoint_get(slot, ENDPOINT_ACTIVE)
+                if left:
+                    total_add(self.totals + slot, -left)
                 memset(self.cells + ENDPOINT_AREA + <uint64_t> slot * ENDPOINT_CELLS, 0, ENDPOINT_GAUGES * CELL)
 
     def _touched_endpoints(self):

@@ -22,6 +22,8 @@ cdef class Exchange(ExchangeState):
     cdef void proceed(self) noexcept
     cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept
     cdef void attempt(self) noexcept
+    cdef void attempt_endpoint(self) noexcept
+    cdef void wait_for_place(self) noexcept
     cdef void attempt_target(self) noexcept
     cdef void dial_endpoint(self) noexcept
     cdef void dial_resolved(self, Resolution answer) noexcept
@@ -46,9 +48,6 @@ cdef class Exchange(ExchangeState):
     cdef void hold_response(self, const char* data, size_t size) noexcept
     cdef void run_hooks(self, bint response) noexcept
     cdef void hook_failed(self, int fault) noexcept
-    cdef void hand_body(self, Keep keep) noexcept
-    cdef void withhold_body(self) noexcept
-    cdef void drop_hooks(self) noexcept
     cdef void hooks_done(self) noexcept
     cdef void want_body(self, uint64_t limit, object waiter) noexcept
     cdef void replace_content(self, const char* data, size_t size) noexcept

@@ -13,10 +13,12 @@ from libc.string cimport memset
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
+from limen.engine.affinity cimport exchange_key
+from limen.engine.balance cimport POLICY_HASH, load_measured
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
-from limen.engine.copies cimport copy_head, gather_content, hold_head, hold_trailers
+from limen.engine.copies cimport copy_head, hold_head, hold_trailers
 from limen.engine.dial cimport Dial, new_dial
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
@@ -72,6 +74,7 @@ from limen.engine.types cimport (
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
     FAULT_RESPONSE,
+    FAULT_SHED,
     FAULT_TLS_CERTIFICATE,
     FAULT_TLS_REFUSED,
     FAULT_UPGRADE,
@@ -88,6 +91,7 @@ from limen.engine.types cimport (
     Head,
 )
 from limen.engine.upstream cimport Pooled, target_endpoint
+from limen.engine.waiters cimport drop_hooks, hand_body, withhold_body
 from limen.engine.worker cimport Resolution, Worker
 
 
@@ -223,18 +227,44 @@ cdef class Exchange(ExchangeState):
 
     cdef void attempt(self) noexcept:
         """One more try to reach somebody who answers."""
-        cdef Pooled pooled
         self.phase = PHASE_EGRESS
         if self.upstream is None:
             self.attempt_target()
-            return
-        if not self.pinned:
-            self.endpoint = self.upstream.choose(self.worker.now, self.avoid)
+        elif self.upstream.queue is not None and self.upstream.queue.count and not self.retrying:
+            # those who came earlier go first
+            self.wait_for_place()
+        elif not self.on_place():
+            self.wait_for_place()
+
+    cdef bint on_place(self) noexcept:
+        cdef uint64_t key = 0
+        if self.upstream.balancer.policy == POLICY_HASH:
+            key = exchange_key(self)
+        self.endpoint = self.upstream.claim(self.worker.now, self.avoid, key)
         if self.endpoint is None:
+            return False
+        self.waiting = False
+        self.entered = True
+        self.attempt_endpoint()
+        return True
+
+    cdef void wait_for_place(self) noexcept:
+        """All endpoints are full: queue for one, if there is a queue with room."""
+        if self.upstream.count == 0:
             self.refuse(FAULT_NO_ENDPOINT)
-            return
+        elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
+            self.refuse(FAULT_SHED)
+        else:
+            self.waiting = True
+
+    cdef void on_shed(self) noexcept:
+        self.waiting = False
+        self.refuse(FAULT_SHED)
+
+    cdef void attempt_endpoint(self) noexcept:
+        """Entered: a pooled connection, or dial."""
+        cdef Pooled pooled
         self.attempts += 1
-        self.enter()
         while not self.fresh and not self.is_opaque:
             pooled = self.endpoint.take()
             if pooled is None:
@@ -294,7 +324,7 @@ cdef class Exchange(ExchangeState):
         self.start_dial(dial, FAULT_NONE)
 
     cdef void on_resolved(self, object resolution) noexcept:
-        if self.finished or self.phase != PHASE_EGRESS or self.dial is not None:
+        if self.finished or self.phase != PHASE_EGRESS or self.waiting or self.dial is not None:
             return
         self.dial_resolved(<Resolution>resolution)
 
@@ -517,7 +547,7 @@ cdef class Exchange(ExchangeState):
             self.refuse(FAULT_BODY_TOO_LARGE if self.body_limit else FAULT_MEMORY)
             return
         if self.body_waiter is not None and self.keep.size > self.body_limit:
-            self.withhold_body()
+            withhold_body(self)
         if self.body_waiter is None and self.keep is not None and self.keep.size >= PARKED_CONTENT:
             # (a hook that waits has to see the end, or one byte too much)
             self.client.pause()
@@ -547,14 +577,14 @@ cdef class Exchange(ExchangeState):
                 self.refuse(FAULT_MEMORY)
                 return
             if self.parked and self.body_waiter is not None and self.phase == PHASE_HOOK:
-                self.hand_body(self.keep)
+                hand_body(self, self.keep)
             elif self.origin_ready and (self.keep is None or self.keep_sent == self.keep.size):
                 self.end_request()
         elif source is self.origin:
             self.response_over = True
             if self.phase == PHASE_RESPONSE_HOOK:
                 if self.body_waiter is not None:
-                    self.hand_body(self.response_keep)
+                    hand_body(self, self.response_keep)
                 return
             self.client.send_end(base, trailers, count)
             self.finish()
@@ -596,6 +626,10 @@ cdef class Exchange(ExchangeState):
             self.pass_interim(head, fields, base)
             return
         self.response_time = self.worker.now - self.forwarded_at
+        if self.upstream is not None and self.upstream.balancer.measures:
+            load_measured(
+                &self.endpoint.load, self.worker.now, self.dial_time + self.response_time, self.upstream.balancer.decay
+            )
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)
@@ -745,7 +779,7 @@ cdef class Exchange(ExchangeState):
             self.fault = fault
             self.response_over = True
             if self.body_waiter is not None:
-                self.withhold_body()
+                withhold_body(self)
             return
         self.attempt_failed(fault, reused)
 
@@ -793,12 +827,14 @@ cdef class Exchange(ExchangeState):
     cdef void enter(self) noexcept:
         """Count this exchange as one that the endpoint works on."""
         self.entered = True
-        self.endpoint.enter()
+        self.endpoint.enter(0)
 
     cdef void leave(self) noexcept:
         if self.entered:
             self.entered = False
             self.endpoint.leave()
+            if self.upstream is not None and self.upstream.queue is not None and self.upstream.queue.count:
+                self.upstream.queue.stir()
 
     cdef void finish(self) noexcept:
         """Over, one way or the other: log, let both sides go."""
@@ -809,6 +845,9 @@ cdef class Exchange(ExchangeState):
         if self.finished:
             return
         self.finished = True
+        if self.waiting:
+            self.waiting = False
+            self.upstream.queue.drop(self)
         self.leave()
         if self.retrying:
             worker.retries -= 1
@@ -817,7 +856,7 @@ cdef class Exchange(ExchangeState):
         worker.exchanges -= 1
         worker.board.worker_add(WORKER_EXCHANGES, -1)
         if self.hook_state is not None or self.body_waiter is not None:
-            self.drop_hooks()
+            drop_hooks(self)
         self.origin = None
         self.client = None
         if tunnel:
@@ -840,7 +879,7 @@ cdef class Exchange(ExchangeState):
             self.hook_failed(FAULT_HOOK)
             return
         if self.response_keep.size > most and self.body_waiter is not None:
-            self.withhold_body()
+            withhold_body(self)
         if self.body_waiter is None and self.response_keep.size >= most and self.origin is not None:
             self.origin.pause()
 
@@ -861,39 +900,6 @@ cdef class Exchange(ExchangeState):
         self.drop_origin()
         self.refuse(fault)
 
-    cdef void hand_body(self, Keep keep) noexcept:
-        """Give the whole content to the hook that waits for it; None: there is none."""
-        cdef object waiter = self.body_waiter
-        self.body_waiter = None
-        self.worker.wake = True
-        try:
-            waiter(b"" if keep is None else gather_content(self, keep))
-        except Exception as error:
-            self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
-
-    cdef void withhold_body(self) noexcept:
-        """Tell the hook that waits for content that it is too large, or was broken off."""
-        cdef object waiter = self.body_waiter
-        self.body_waiter = None
-        self.worker.wake = True
-        try:
-            waiter(None)
-        except Exception as error:
-            self.worker.tell(40, f"route {self.action.name}: content could not be handed over: {error!r}")
-
-    cdef void drop_hooks(self) noexcept:
-        cdef object waiter = self.body_waiter
-        self.body_waiter = None
-        self.worker.wake = True
-        try:
-            if waiter is not None:
-                waiter(None)
-            if self.hook_state is not None:
-                self.hook_state.ended()
-        except Exception as error:
-            self.worker.tell(40, f"hook: {error!r}")
-        self.hook_state = None
-
     cdef void want_body(self, uint64_t limit, object waiter) noexcept:
         """A hook waits for the content of the message that it has, up to `limit` bytes."""
         cdef Keep keep = self.keep if self.phase == PHASE_HOOK else self.response_keep
@@ -909,9 +915,9 @@ cdef class Exchange(ExchangeState):
         if self.fault or keep is not None and keep.size > limit or (
             head.framing == FRAMING_LENGTH and head.length > limit
         ):
-            self.withhold_body()
+            withhold_body(self)
         elif whole:
-            self.hand_body(keep)
+            hand_body(self, keep)
         elif self.phase == PHASE_HOOK:
             if head.flags & HEAD_EXPECT_CONTINUE and not self.continued:
                 # the client holds its content back until somebody asks for it

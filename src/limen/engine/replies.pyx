@@ -16,6 +16,7 @@ from limen.engine.types cimport (
     FAULT_METHOD,
     FAULT_MISDIRECTED,
     FAULT_NONE,
+    FAULT_SHED,
     FIELD_AUTHORIZATION,
     FIELD_COOKIE,
     FIELD_PROXY_AUTHORIZATION,
@@ -186,6 +187,9 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
             texts[fault].label,
         )
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
+    if fault == FAULT_SHED:
+        # places come free with every answer
+        add_field(exchange, &count, b"Retry-After", 11, b"1", 1)
     if status == 405:
         add_field(exchange, &count, b"Allow", 5, b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH", 51)
     # the request was sound, only not for here: the connection may go on

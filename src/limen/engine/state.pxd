@@ -67,6 +67,7 @@ cdef class ExchangeState(Party):
     cdef bint looking         # CONNECT: its TLS will be looked at
     cdef bint is_opaque       # a stream listener's: no HTTP at all
     cdef bint is_upgrade
+    cdef bint waiting         # in the upstream's queue
     cdef bint entered         # counted as active at `endpoint`
     cdef bint retrying        # counted in worker.retries
     cdef int attempts

@@ -83,6 +83,9 @@ cdef class Party:
     # Of a stream in tunnel mode: its socket is ready, its timer has fired.
     cdef void on_ready(self, Stream source, uint32_t events) noexcept
     cdef void on_time(self, Stream source) noexcept
+    # Its turn in a queue: whether it took a place; it has waited too long.
+    cdef bint on_place(self) noexcept
+    cdef void on_shed(self) noexcept
     # A dial ended: exactly one of both. The descriptor is the party's from then on.
     cdef void on_connected(self, int fd, const Address* address) noexcept
     cdef void on_dial_fault(self, int fault) noexcept

@@ -97,6 +97,12 @@ cdef class Party:
     cdef void on_time(self, Stream source) noexcept:
         pass
 
+    cdef bint on_place(self) noexcept:
+        return False
+
+    cdef void on_shed(self) noexcept:
+        pass
+
     cdef void on_connected(self, int fd, const Address* address) noexcept:
         pass
 

@@ -1,17 +1,15 @@
 # Where exchanges go: endpoints with their idle connections, upstreams with their balancer.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
+from limen.engine.balance cimport Balancer
 from limen.engine.connection cimport Connection
+from limen.engine.queue cimport Queue
+from limen.engine.seats cimport Load
 from limen.engine.tls.contexts cimport ClientContext
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
-
-
-cdef enum Balance:
-    BALANCE_ROUND_ROBIN = 0
-    BALANCE_LEAST_REQUESTS = 1
 
 
 cdef enum ProxyProtocol:
@@ -47,7 +45,7 @@ cdef class Endpoint:
     cdef readonly bint retired
     cdef void* idle_head              # borrowed; the connection used last comes first
     cdef void* idle_tail
-    cdef uint64_t out_until           # not chosen before, unless nothing else is there
+    cdef Load load                    # what balancers know of it
     cdef readonly int failures        # dial failures in a row
     cdef Worker worker
 
@@ -56,25 +54,20 @@ cdef class Endpoint:
     cdef void lift(self, Pooled connection) noexcept
     cdef void dial_failed(self) noexcept
     cdef void dial_done(self) noexcept
-    cdef void enter(self) noexcept
+    cdef bint enter(self, int64_t most) noexcept
     cdef void leave(self) noexcept
     cdef void forget(self) noexcept
-
-
-cdef struct Member:
-    void* endpoint            # borrowed from Upstream.members
-    int64_t weight
-    int64_t current           # of smooth weighted round robin
 
 
 cdef class Upstream:
     cdef readonly bytes name
     cdef readonly list members        # Endpoints
-    cdef Member* table                # owned
     cdef readonly int count
-    cdef int cursor
-    cdef int balance
-    cdef bint even                    # all weights equal
+    cdef readonly Balancer balancer
+    cdef readonly Queue queue         # None: who finds all endpoints full is shed
+    cdef int key_by                   # what hash goes by (affinity.KeyBy)
+    cdef bytes key_name               # of the field or cookie, in lower case for fields
+    cdef dict places                  # Endpoint -> index
     cdef uint64_t dial_timeout        # ns
     cdef uint64_t idle_timeout        # ns
     cdef readonly ClientContext tls   # None: plain
@@ -82,12 +75,8 @@ cdef class Upstream:
     cdef readonly long idle_most      # per endpoint
     cdef readonly double dial_seconds
 
-    cdef Endpoint choose(self, uint64_t now, Endpoint avoid)
-    cdef Endpoint pick(self, uint64_t now, Endpoint avoid, bint healthy)
-    cdef Endpoint pick_next(self, uint64_t now, Endpoint avoid, bint healthy)
-    cdef Endpoint pick_smooth(self, uint64_t now, Endpoint avoid, bint healthy)
-    cdef Endpoint pick_least(self, uint64_t now, Endpoint avoid, bint healthy)
-    cdef bint usable(self, int i, uint64_t now, Endpoint avoid, bint healthy) noexcept
+    cdef int choose(self, uint64_t now, Endpoint avoid, uint64_t key) noexcept
+    cdef Endpoint claim(self, uint64_t now, Endpoint avoid, uint64_t key)
 
 
 # A new endpoint for a host, kept under `place` for all who go there.

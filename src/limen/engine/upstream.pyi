@@ -1,8 +1,9 @@
 """Where exchanges go: endpoints with their idle connections, upstreams with their balancer."""
 
-from collections.abc import Sequence
 from typing import Self
 
+from limen.engine.balance import Balancer
+from limen.engine.queue import Queue
 from limen.engine.reactor import Handler
 from limen.engine.tls.contexts import ClientContext
 from limen.engine.worker import Worker
@@ -25,9 +26,11 @@ class Endpoint:
         slot: int = 0xFFFFFFFF,
         proxy_protocol: int = 0,
         is_target: bool = False,
+        warming: bool = False,
     ) -> Self:
         """`key` makes it the same endpoint over reloads; `host` may be a name, an address or unix:/path (of at most
-        107 bytes, else ValueError); `slot` is the board's; `proxy_protocol` the version to send, 0 for none.
+        107 bytes, else ValueError); `slot` is the board's; `proxy_protocol` the version to send, 0 for none;
+        `warming` has it start slowly where its upstream says so.
         """
 
     @property
@@ -73,15 +76,20 @@ class Upstream:
         name: str,
         members: list[Endpoint],
         *,
-        weights: Sequence[int] | None = None,
-        balance: int = 0,
+        balancer: Balancer | None = None,
+        queue: Queue | None = None,
         dial_timeout: float = 5.0,
         idle_timeout: float = 55.0,
         idle: int = 512,
         tls: ClientContext | None = None,
         handshake_timeout: float = 10.0,
+        key_by: int = 0,
+        key_name: str = "",
     ) -> Self:
-        """`balance`: 0 round robin, 1 least requests. Times in seconds; `idle` connections kept per endpoint."""
+        """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
+        endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
+        ValueError if the balancer is for another number of endpoints.
+        """
 
     @property
     def name(self) -> bytes: ...
@@ -89,6 +97,10 @@ class Upstream:
     def members(self) -> list[Endpoint]: ...
     @property
     def count(self) -> int: ...
+    @property
+    def balancer(self) -> Balancer: ...
+    @property
+    def queue(self) -> Queue | None: ...
     @property
     def idle_most(self) -> int: ...
     @property

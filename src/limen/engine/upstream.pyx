@@ -1,18 +1,22 @@
-# Balancing and pooling. Both decide, neither does I/O: dialling and closing follow in the caller.
+# Endpoints and their pools. They decide and do no I/O: dialling and closing follow in the caller.
 
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport calloc, free
 
 from limen.engine.addresses cimport HOST_IPV6, TargetHost, parse_ip
+from limen.engine.balance cimport Balancer, health_changed
 from limen.engine.board cimport (
     ENDPOINT_ACTIVE,
     ENDPOINT_DIAL_FAILURES,
     ENDPOINT_IDLE,
     ENDPOINT_OUT,
     ENDPOINT_REQUESTS,
+    total_add,
+    total_claim,
 )
 from limen.engine.connection cimport Connection
+from limen.engine.queue cimport Queue
+from limen.engine.sys cimport monotonic
 from limen.engine.tls.contexts cimport ClientContext
 
 
@@ -20,6 +24,7 @@ cdef enum:
     OUT_FIRST = 1000000000        # ns an endpoint stays out after its first failed dial; doubles
     OUT_DOUBLINGS = 5             # up to 32 s
     RESTING_MOST = 1024           # idle connections to targets of requests, per worker
+    CLAIMS = 16                   # tries to take a place that other workers are taking, too
 
 
 @cython.no_gc
@@ -58,9 +63,14 @@ cdef class Endpoint:
 
     def __init__(
         self, Worker worker not None, *, str key, str host, int port, unsigned int slot=0xffffffff,
-        int proxy_protocol=0, bint is_target=False,
+        int proxy_protocol=0, bint is_target=False, bint warming=False,
     ):
         self.worker = worker
+        self.load.total = worker.board.endpoint_total(slot)
+        if self.load.total == NULL:
+            self.load.total = &self.load.own
+        if warming:
+            self.load.since = monotonic()
         self.key = key
         self.port = port
         self.slot = slot
@@ -142,23 +152,33 @@ cdef class Endpoint:
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
         self.failures += 1
-        self.out_until = self.worker.now + min(pause, <uint64_t>30000000000)
+        self.load.out_until = self.worker.now + min(pause, <uint64_t>30000000000)
+        health_changed()
         self.worker.board.endpoint_add(self.slot, ENDPOINT_DIAL_FAILURES, 1)
         self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 1)
 
     cdef void dial_done(self) noexcept:
         if self.failures:
             self.failures = 0
-            self.out_until = 0
+            self.load.out_until = 0
+            self.load.since = self.worker.now
+            health_changed()
             self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 0)
 
-    cdef void enter(self) noexcept:
+    cdef bint enter(self, int64_t most) noexcept:
+        """One more exchange, unless `most` (0: any number) are at work here, all workers together."""
+        if most == 0:
+            total_add(self.load.total, 1)
+        elif not total_claim(self.load.total, most):
+            return False
         self.active += 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_ACTIVE, 1)
         self.worker.board.endpoint_add(self.slot, ENDPOINT_REQUESTS, 1)
+        return True
 
     cdef void leave(self) noexcept:
         self.active -= 1
+        total_add(self.load.total, -1)
         self.worker.board.endpoint_add(self.slot, ENDPOINT_ACTIVE, -1)
         if self.is_target and self.active == 0 and self.connections == 0:
             self.forget()
@@ -173,137 +193,57 @@ cdef class Endpoint:
 
 
 cdef class Upstream:
-    """A named group of endpoints and how one of them is chosen."""
-
-    def __cinit__(self, *args, **kwargs):
-        self.table = NULL
+    """A named group of endpoints, how one of them is chosen, and who waits while all are full."""
 
     def __init__(
-        self, str name, list members, *, list weights=None, int balance=0, double dial_timeout=5.0,
+        self, str name, list members, *, Balancer balancer=None, Queue queue=None, double dial_timeout=5.0,
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
+        int key_by=0, str key_name="",
     ):
         cdef int i
         self.name = name.encode()
         self.members = members
         self.count = len(members)
-        self.balance = balance
+        self.balancer = balancer if balancer is not None else Balancer([member.label for member in members])
+        if self.balancer.count != self.count:
+            raise ValueError("the balancer is for another number of endpoints")
+        self.queue = queue
+        self.key_by = key_by
+        self.key_name = key_name.encode()
         self.dial_seconds = dial_timeout
         self.dial_timeout = <uint64_t>(dial_timeout * 1e9)
         self.idle_timeout = <uint64_t>(idle_timeout * 1e9)
         self.idle_most = idle
         self.tls = tls
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
-        self.table = <Member*>calloc(max(self.count, 1), sizeof(Member))
-        if self.table == NULL:
-            raise MemoryError
-        self.even = True
+        self.places = {}
         for i in range(self.count):
-            self.table[i].endpoint = <void*>(<Endpoint?>members[i])
-            self.table[i].weight = weights[i] if weights else 1
-            if self.table[i].weight != self.table[0].weight:
-                self.even = False
-
-    def __dealloc__(self):
-        free(self.table)
+            # borrowed: this object keeps both
+            self.balancer.seats[i].load = &(<Endpoint?>members[i]).load
+            self.places[members[i]] = i
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"
 
-    cdef Endpoint choose(self, uint64_t now, Endpoint avoid):
-        """The endpoint for the next attempt; not `avoid` (which has just failed) if another is there.
+    cdef int choose(self, uint64_t now, Endpoint avoid, uint64_t key) noexcept:
+        """Index of the endpoint for the next attempt, -1 if none has room; not `avoid` (which has just failed) if
+        another is there. Endpoints that are out are used only if all are: better a doubtful one than none."""
+        return self.balancer.choose(now, <int>self.places.get(avoid, -1) if avoid is not None else -1, key)
 
-        Endpoints that are out are used only if all are: better a doubtful one than none.
-        """
-        cdef Endpoint found
-        if self.count == 0:
-            return None
-        if self.count == 1:
-            return <Endpoint>self.table[0].endpoint
-        found = self.pick(now, avoid, True)
-        if found is None:
-            found = self.pick(now, avoid, False)
-        if found is None:
-            found = <Endpoint>self.table[0].endpoint
-        return found
-
-    cdef Endpoint pick(self, uint64_t now, Endpoint avoid, bint healthy):
-        if self.balance == BALANCE_LEAST_REQUESTS:
-            return self.pick_least(now, avoid, healthy)
-        if self.even:
-            return self.pick_next(now, avoid, healthy)
-        return self.pick_smooth(now, avoid, healthy)
-
-    cdef bint usable(self, int i, uint64_t now, Endpoint avoid, bint healthy) noexcept:
-        cdef Endpoint endpoint = <Endpoint>self.table[i].endpoint
-        return endpoint is not avoid and not (healthy and endpoint.out_until > now)
-
-    cdef Endpoint pick_next(self, uint64_t now, Endpoint avoid, bint healthy):
+    cdef Endpoint claim(self, uint64_t now, Endpoint avoid, uint64_t key):
+        """The endpoint for the next attempt, entered; None if all are full, or none is there."""
+        cdef Endpoint endpoint
         cdef int _i
-        for _i in range(self.count):
-            self.cursor += 1
-            if self.cursor >= self.count:
-                self.cursor = 0
-            if self.usable(self.cursor, now, avoid, healthy):
-                return <Endpoint>self.table[self.cursor].endpoint
+        cdef int found
+        for _i in range(CLAIMS):
+            found = self.choose(now, avoid, key)
+            if found < 0:
+                return None
+            endpoint = <Endpoint>self.members[found]
+            if endpoint.enter(self.balancer.seats[found].most):
+                return endpoint
+            # another worker was faster
         return None
-
-    cdef Endpoint pick_smooth(self, uint64_t now, Endpoint avoid, bint healthy):
-        """Smooth weighted round robin (nginx, 2012): over sum(weights) choices each gets exactly its share."""
-        cdef int64_t total = 0
-        cdef int best = -1
-        cdef int i
-        for i in range(self.count):
-            if not self.usable(i, now, avoid, healthy):
-                continue
-            self.table[i].current += self.table[i].weight
-            total += self.table[i].weight
-            if best < 0 or self.table[i].current > self.table[best].current:
-                best = i
-        if best < 0:
-            return None
-        self.table[best].current -= total
-        return <Endpoint>self.table[best].endpoint
-
-    cdef Endpoint pick_least(self, uint64_t now, Endpoint avoid, bint healthy):
-        """Fewest active requests per weight. Of equals each gets its share, so that an idle pool is used evenly."""
-        cdef int best = -1
-        cdef int64_t least = 0
-        cdef int64_t active
-        cdef int64_t total = 0
-        cdef int chosen = -1
-        cdef int _i
-        cdef int at
-        self.cursor += 1
-        if self.cursor >= self.count:
-            self.cursor = 0
-        at = self.cursor
-        for _i in range(self.count):
-            if self.usable(at, now, avoid, healthy):
-                active = (<Endpoint>self.table[at].endpoint).active
-                # active / weight compared without division
-                if best < 0 or active * self.table[best].weight < least * self.table[at].weight:
-                    best = at
-                    least = active
-            at += 1
-            if at == self.count:
-                at = 0
-        if best < 0:
-            return None
-        if self.even:
-            return <Endpoint>self.table[best].endpoint
-        # smooth weighted round robin among those that are level
-        for at in range(self.count):
-            active = (<Endpoint>self.table[at].endpoint).active
-            if not self.usable(at, now, avoid, healthy) or (
-                active * self.table[best].weight != least * self.table[at].weight
-            ):
-                continue
-            self.table[at].current += self.table[at].weight
-            total += self.table[at].weight
-            if chosen < 0 or self.table[at].current > self.table[chosen].current:
-                chosen = at
-        self.table[chosen].current -= total
-        return <Endpoint>self.table[chosen].endpoint
 
 
 cdef Endpoint new_target(Worker worker, const TargetHost* host, bytes place):

@@ -21,6 +21,7 @@ from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
 from limen.runtime.actions import field_edits, hook_chains, route_action
+from limen.runtime.balancing import balancing
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.pacing import Steps
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from limen.runtime.revision import Revision
 
 _FROM_ROUTE, _FROM_REQUEST, _OPAQUE = 0, 1, 2
-_BALANCE = {"round_robin": 0, "least_requests": 1}
 _PROXY_PROTOCOL = {None: 0, "v1": 1, "v2": 2}
 _ANONYMITY = {"transparent": 0, "anonymous": 1, "elite": 2}
 _NO_SLOT = 0xFFFFFFFF
@@ -163,8 +163,7 @@ class _Builder:
         return Upstream(
             name,
             endpoints,
-            weights=[endpoint.weight for endpoint in model.endpoints],
-            balance=_BALANCE[model.balance],
+            **balancing(self._engine, model, [endpoint.label for endpoint in endpoints]),
             dial_timeout=model.timeouts.dial,
             idle_timeout=model.timeouts.idle,
             idle=model.pool.idle,
@@ -189,6 +188,7 @@ class _Builder:
                 port=address.port,
                 slot=self._slot(names.ENDPOINT, name),
                 proxy_protocol=_PROXY_PROTOCOL[model.proxy_protocol],
+                warming=self._before is not None,
             )
         self.assembly.endpoints[key] = endpoint
         return endpoint

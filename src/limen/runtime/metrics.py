@@ -42,6 +42,8 @@ class SharedBoard:
             for worker in range(self._workers):
                 start = board.HEADER + worker * board.REGION + area + slot * cells
                 os.pwrite(self.fd, bytes(cells * board.CELL), start * board.CELL)
+            if kind == ENDPOINT:
+                os.pwrite(self.fd, bytes(board.CELL), (board.TOTALS + slot) * board.CELL)
 
     def exposition(self, estate: Estate) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""

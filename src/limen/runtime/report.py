@@ -115,7 +115,7 @@ def _upstreams(estate: Estate, board: SharedBoard) -> list[dict[str, object]]:
     return [
         {
             "name": name,
-            "balance": upstream.balance,
+            "balance": upstream.balance.policy,
             "endpoints": [
                 {
                     "address": str(endpoint.address),

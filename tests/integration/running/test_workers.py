@@ -2,9 +2,11 @@
 
 import os
 import signal
+import threading
 
 from tests.support import wait_until
 from tests.support.load import Load
+from tests.support.origins import Reply
 
 SITE = """
 workers: 2
@@ -46,3 +48,26 @@ def test_a_killed_worker_loses_only_its_own_connections(start_limen, start_origi
     assert metrics['limen_exchanges_total{route="web",code="2xx"}'] >= 100
     # a gauge of the dead worker does not stay
     wait_until(lambda: site.metrics().get(f'limen_listener_connections{{listener="{site.listening[0]}"}}', 0) == 0)
+
+
+def test_a_killed_worker_gives_its_places_back(start_limen, start_origin):
+    opened = threading.Event()
+
+    def reply(request, _):
+        if request.target == "/slow":
+            opened.wait(20)
+        return Reply()
+
+    origin = start_origin(reply)
+    one = SITE.replace("workers: 2", "workers: 1").replace('["@ORIGIN@"]', '[{address: "@ORIGIN@", max_requests: 1}]')
+    assert "max_requests" in one
+    site = start_limen(one, values={"ORIGIN": origin}, allow=["worker . died"])
+    (worker,) = site.worker_pids()
+    with site.connect() as client:
+        client.send_request("GET", "/slow")
+        wait_until(lambda: origin.requests, what="the request")
+        assert site.get("/").status == 503
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: site.worker_pids() not in ([], [worker]), what="a new worker")
+    opened.set()
+    assert site.get("/").status == 200

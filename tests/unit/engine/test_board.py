@@ -34,7 +34,7 @@ def test_layout_is_the_same_on_both_sides() -> None:
     numbers = {
         name: int(value) for name, value in re.findall(r"^    ([A-Z_]+) = (\d+)", HEADER.read_text(), re.MULTILINE)
     }
-    for name in ("HEADER", "ROUTES", "ENDPOINTS", "LISTENERS", "FAULTS", "VERSION", "REGION"):
+    for name in ("HEADER", "TOTALS", "ROUTES", "ENDPOINTS", "LISTENERS", "FAULTS", "VERSION", "REGION"):
         assert numbers.pop(f"BOARD_{name}") == getattr(layout, name)
     for kind in ("WORKER", "LISTENER", "ROUTE", "ENDPOINT"):
         assert numbers.pop(f"{kind}_AREA") == getattr(layout, f"{kind}_AREA")
@@ -47,12 +47,13 @@ def test_layout_is_the_same_on_both_sides() -> None:
 
 
 def test_areas_do_not_overlap() -> None:
+    assert layout.TOTALS + layout.ENDPOINTS <= layout.HEADER
     assert layout.WORKER_AREA + layout.WORKER_CELLS <= layout.FAULT_AREA
     assert layout.FAULT_AREA + layout.FAULTS <= layout.LISTENER_AREA
     assert layout.LISTENER_AREA + layout.LISTENERS * layout.LISTENER_CELLS <= layout.ROUTE_AREA
     assert layout.ROUTE_AREA + layout.ROUTES * layout.ROUTE_CELLS <= layout.ENDPOINT_AREA
     assert RouteCell.BUCKETS + len(layout.BUCKETS) + 1 <= layout.ROUTE_CELLS
-    for start in (layout.HEADER, layout.REGION, layout.ROUTE_AREA):
+    for start in (layout.HEADER, layout.TOTALS, layout.REGION, layout.ROUTE_AREA):
         assert start * layout.CELL % 65536 == 0
 
 

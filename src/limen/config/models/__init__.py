@@ -6,6 +6,7 @@ what was left out has its default. Made by `limen.config.load`, read by policy, 
 
 from limen.config.addresses import Address, Ports
 from limen.config.models.admin import Admin, Control
+from limen.config.models.balance import Balance, HashKey, Queue
 from limen.config.models.bridge import Bridge, BridgeAuthority, BridgeTls, Learn, Leaves, Pinned
 from limen.config.models.bridge_rules import (
     CertificateCondition,
@@ -62,6 +63,7 @@ __all__ = [
     "AccessLog",
     "Address",
     "Admin",
+    "Balance",
     "Body",
     "Bridge",
     "BridgeAuthority",
@@ -83,6 +85,7 @@ __all__ = [
     "ForwardBody",
     "ForwardTimeouts",
     "ForwardedFields",
+    "HashKey",
     "Head",
     "HelloCondition",
     "HelloMatch",
@@ -103,6 +106,7 @@ __all__ = [
     "Pool",
     "Ports",
     "ProxyProtocolIn",
+    "Queue",
     "Redirect",
     "Replace",
     "RequestId",

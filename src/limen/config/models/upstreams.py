@@ -6,10 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from limen.config.models.balance import Balance, Queue
 from limen.config.models.section import Section, Several, Shorthand
 from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
-from limen.config.scalars import Name, OriginAddress, choice, duration, whole
+from limen.config.scalars import Flag, Name, OriginAddress, choice, duration, ratio, whole
 from limen.config.tls import is_https, plain_address
 from limen.config.units import parse_duration
 
@@ -23,6 +24,13 @@ class Endpoint(Section):
     )
     weight: Annotated[int, whole(1, 65535)] = Field(
         default=1, description="Share of the load in proportion to the other endpoints' weights."
+    )
+    priority: Annotated[int, whole(0, 127)] = Field(
+        default=0, description="The lowest number is used first, the next ones as the endpoints before are out."
+    )
+    backup: Flag = Field(default=False, description="Used only when all endpoints without this key are out or full.")
+    max_requests: Annotated[int, whole(1, 1_000_000)] | None = Field(
+        default=None, description="Exchanges at a time, all workers together; tunnels count. Without it: any number."
     )
     region: Name | None = Field(default=None, description="Where it is; shown in logs and metrics.")
 
@@ -57,10 +65,25 @@ class Upstream(Section):
     endpoints: Annotated[tuple[Annotated[Endpoint, Shorthand("address")], ...], Several(needed=True)] = Field(
         description="The addresses, each as `host:port` or as a section with a weight."
     )
-    balance: Annotated[str, choice("round_robin", "least_requests")] = Field(
-        default="round_robin",
-        description="How an endpoint is chosen: `round_robin` in turn by weight, `least_requests` the one with the "
-        "fewest live exchanges per weight. An endpoint that cannot be dialled is left out for 1 s, growing to 30 s.",
+    balance: Annotated[Balance, Shorthand("policy")] = Field(
+        default_factory=Balance,
+        description="How an endpoint is chosen: a policy, or a section with its parameters. An endpoint that cannot be "
+        "dialled is left out for 1 s, growing to 30 s.",
+    )
+    spill_below: Annotated[float, ratio(0, 1)] = Field(
+        default=0.7,
+        description="With less than this part of a priority's weight usable, the next priority takes over a part of "
+        "the load that grows with what is missing; 0 lets it come in only when nothing is left.",
+    )
+    slow_start: Annotated[float, duration("100ms", "1h")] | None = Field(
+        default=None,
+        description="An endpoint that came back or is new begins with 10 % of its weight, which grows to the full in "
+        "this time. `hash` and `first` do not use it.",
+    )
+    queue: Queue | None = Field(
+        default=None,
+        description="Let exchanges wait while all endpoints are full (`max_requests`); without it they are shed at "
+        "once. In order of arrival per worker, retries first.",
     )
     tls: UpstreamTls | None = Field(
         default=None,

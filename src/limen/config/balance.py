@@ -1,0 +1,32 @@
+"""Checks of how upstreams choose: keys that cannot work together, or have no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from limen.config.findings import Finding
+from limen.config.models.root import Config
+from limen.config.refusal import shown
+
+
+def balancing(config: Config) -> Iterator[Finding]:
+    """Upstreams of backups only, bounds that nothing makes use of, policies without what they need."""
+    for name, upstream in config.upstreams.items():
+        at = ("upstreams", name)
+        ordinary = [endpoint for endpoint in upstream.endpoints if not endpoint.backup]
+        bounded = [endpoint for endpoint in upstream.endpoints if endpoint.max_requests is not None]
+        policy = upstream.balance.policy
+        if not ordinary:
+            message = f"all endpoints of the upstream {shown(name)} are backups"
+            yield Finding((*at, "endpoints"), message, "leave `backup` out at those to be used")
+        if upstream.queue is not None and len(bounded) < len(upstream.endpoints):
+            message = "the queue is never used: an endpoint without `max_requests` is never full"
+            yield Finding((*at, "queue"), message, "give every endpoint `max_requests`", warning=True, key=True)
+        unbounded = [number for number, endpoint in enumerate(upstream.endpoints) if endpoint.max_requests is None]
+        if policy == "first" and unbounded and unbounded[0] < len(upstream.endpoints) - 1:
+            message = f"endpoint {unbounded[0] + 1} has no `max_requests`: with `first` those behind it are never used"
+            hint = "give it `max_requests`, or make those behind it `backup`"
+            yield Finding((*at, "endpoints", unbounded[0]), message, hint, warning=True)
+        if upstream.slow_start is not None and policy in ("hash", "first"):
+            message = f"`slow_start` has no effect: the policy {policy} does not share by weight in force"
+            yield Finding((*at, "slow_start"), message, "leave it out", warning=True, key=True)

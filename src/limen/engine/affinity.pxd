@@ -1,0 +1,18 @@
+# What keeps exchanges together: the key that the policy hash goes by.
+
+from libc.stdint cimport uint64_t
+
+from limen.engine.state cimport ExchangeState
+
+
+cdef enum KeyBy:
+    KEY_CLIENT = 0            # address, behind trusted proxies
+    KEY_HOST = 1
+    KEY_PATH = 2              # normalised, without the query
+    KEY_FIELD = 3
+    KEY_COOKIE = 4
+    KEY_QUERY = 5             # one parameter, or all of the query
+
+
+# The key of an exchange with an upstream; of one that lacks what is asked for, another each time.
+cdef uint64_t exchange_key(ExchangeState exchange) noexcept

@@ -1,0 +1,340 @@
+# A balancer keeps what choices need laid out, and lays it out anew only when something happened: an endpoint went out
+# or came back, or is warming up. So a choice touches the usable endpoints alone.
+
+import os
+
+from libc.math cimport exp
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+from limen.engine.board cimport total_now
+from limen.engine.maglev cimport maglev_fill, maglev_size, mixed
+from limen.engine.policies cimport (
+    pick_ewma,
+    pick_first,
+    pick_hash,
+    pick_least,
+    pick_random,
+    pick_turn,
+    pick_two,
+    settle_draws,
+    settle_turns,
+)
+from limen.engine.seats cimport Group, Load, SCAN_MOST, SHARE_ONE, Seat, draw
+
+
+cdef enum:
+    WARMING_LOOKS = 20        # surveys while an endpoint warms up
+
+
+cdef uint64_t NEVER = 0xffffffffffffffffULL
+cdef double WARM_LEAST = 0.1  # of its weight: what an endpoint begins with
+cdef uint64_t health_epoch = 1
+
+
+cdef void health_changed() noexcept nogil:
+    global health_epoch
+    health_epoch += 1
+
+
+cdef void load_measured(Load* load, uint64_t now, uint64_t time, double decay) noexcept nogil:
+    """A peak is taken over at once, and forgotten slowly."""
+    cdef double kept
+    if time >= load.peak:
+        load.peak = <double>max(time, <uint64_t>1)
+    else:
+        kept = exp(-<double>(now - load.measured) / decay)
+        load.peak = load.peak * kept + <double>max(time, <uint64_t>1) * (1.0 - kept)
+    load.measured = now
+
+
+cdef Pick policy_of(int policy) noexcept:
+    if policy == POLICY_ROUND_ROBIN:
+        return pick_turn
+    if policy == POLICY_LEAST_REQUESTS:
+        return pick_least
+    if policy == POLICY_TWO_CHOICES:
+        return pick_two
+    if policy == POLICY_RANDOM:
+        return pick_random
+    if policy == POLICY_PEAK_EWMA:
+        return pick_ewma
+    return pick_hash if policy == POLICY_HASH else pick_first
+
+
+cdef class Balancer:
+    """Chooses among `names` (what tells endpoints apart in a table of hash, on every machine and after restarts)."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.seats = NULL
+        self.places = NULL
+        self.draws = NULL
+        self.groups = NULL
+
+    def __init__(
+        self, list names, *, list weights=None, list priorities=None, list backups=None, list most=None,
+        int policy=0, double bound=0.0, double decay=10.0, double spill=0.7, double slow_start=0.0,
+    ):
+        cdef int i
+        if not 0 <= policy <= POLICY_FIRST:
+            raise ValueError(f"there is no policy {policy}")
+        if self.seats != NULL:
+            raise ValueError("a balancer is made once")
+        self.policy = policy
+        self.count = len(names)
+        self.decay = decay * 1e9
+        self.spill = spill
+        self.slow_start = <uint64_t>(slow_start * 1e9)
+        self.measures = policy == POLICY_PEAK_EWMA
+        self.pick = policy_of(policy)
+        self.seats = <Seat*>calloc(max(self.count, 1), sizeof(Seat))
+        self.places = <int*>calloc(3 * max(self.count, 1), sizeof(int))
+        self.draws = <uint32_t*>calloc(2 * max(self.count, 1), sizeof(uint32_t))
+        if self.seats == NULL or self.places == NULL or self.draws == NULL:
+            raise MemoryError
+        for i in range(self.count):
+            self.seats[i].weight = weights[i] if weights else 1
+            self.seats[i].priority = priorities[i] if priorities else 0
+            self.seats[i].backup = backups[i] if backups else False
+            self.seats[i].most = most[i] if most else 0
+            if self.seats[i].weight < 1:
+                raise ValueError("a weight is at least 1")
+        self.lay_groups()
+        for i in range(self.group_count):
+            self.groups[i].bound = bound
+            self.groups[i].decay = self.decay
+        if policy == POLICY_HASH:
+            self.lay_tables(names)
+
+    def __dealloc__(self):
+        cdef int i
+        if self.groups != NULL:
+            for i in range(self.group_count):
+                free(self.groups[i].table)
+        free(self.seats)
+        free(self.places)
+        free(self.draws)
+        free(self.groups)
+
+    def __repr__(self) -> str:
+        return f"<Balancer policy={self.policy} endpoints={self.count} live={self.live} groups={self.group_count}>"
+
+    cdef int lay_groups(self) except -1:
+        """One group per priority; the backups behind them all."""
+        cdef Group* group
+        cdef int i
+        cdef int at = 0
+        cdef list levels = sorted({(self.seats[i].backup, self.seats[i].priority) for i in range(self.count)})
+        cdef dict members = {level: [] for level in levels}
+        for i in range(self.count):
+            members[self.seats[i].backup, self.seats[i].priority].append(i)
+        self.groups = <Group*>calloc(max(len(levels), 1), sizeof(Group))
+        if self.groups == NULL:
+            raise MemoryError
+        self.group_count = len(levels)
+        for number, level in enumerate(levels):
+            group = &self.groups[<int>number]
+            group.seats = self.seats
+            group.members = self.places + at
+            group.order = self.places + self.count + at
+            group.heap = self.places + 2 * self.count + at
+            group.alias = self.draws + at
+            group.chance = self.draws + self.count + at
+            group.backup = level[0]
+            group.random = int.from_bytes(os.urandom(8), "little") | 1
+            group.count = len(members[level])
+            # the next in turn is the first
+            group.cursor = 0 if self.policy == POLICY_FIRST else -1
+            for i in members[level]:
+                self.places[at] = i
+                at += 1
+                group.weights += self.seats[i].weight
+        return 0
+
+    cdef int lay_tables(self, list names) except -1:
+        cdef Group* group
+        cdef uint64_t* hashes = NULL
+        cdef double* weights = NULL
+        cdef int number
+        cdef int i
+        cdef int result
+        cdef uint32_t place
+        cdef bytes name
+        for number in range(self.group_count):
+            group = &self.groups[number]
+            group.table_size = maglev_size(group.count)
+            group.table = <uint32_t*>malloc(group.table_size * sizeof(uint32_t))
+            hashes = <uint64_t*>malloc(group.count * sizeof(uint64_t))
+            weights = <double*>malloc(group.count * sizeof(double))
+            result = -1
+            if group.table != NULL and hashes != NULL and weights != NULL:
+                for i in range(group.count):
+                    name = names[group.members[i]]
+                    hashes[i] = mixed(name, <size_t>len(name), 0)
+                    weights[i] = <double>self.seats[group.members[i]].weight
+                result = maglev_fill(group.table, group.table_size, group.count, hashes, weights)
+            free(hashes)
+            free(weights)
+            if result < 0:
+                raise MemoryError
+            for place in range(group.table_size):
+                group.table[place] = <uint32_t>group.members[group.table[place]]
+        return 0
+
+    # surveys -----------------------------------------------------------------------------------------
+
+    cdef void survey(self, uint64_t now) noexcept:
+        """Who is usable, with what share; then everything that follows from it."""
+        cdef int number
+        self.epoch = health_epoch
+        self.survey_at = NEVER
+        self.live = 0
+        for number in range(self.group_count):
+            self.survey_group(&self.groups[number], now)
+            self.live += self.groups[number].live
+        self.portion_out()
+
+    cdef void survey_group(self, Group* group, uint64_t now) noexcept:
+        cdef bint was_even = group.even
+        cdef bint returned
+        cdef uint64_t begun
+        cdef Seat* seat
+        cdef int at
+        cdef int i
+        group.live = 0
+        group.even = True
+        group.shares = 0
+        group.weights_live = 0
+        group.totalled = 0
+        group.hinted = 0
+        for at in range(group.count):
+            i = group.members[at]
+            seat = &self.seats[i]
+            returned = not seat.live
+            seat.live = seat.load.out_until <= now
+            if not seat.live:
+                self.survey_at = min(self.survey_at, seat.load.out_until)
+                continue
+            seat.share = seat.weight * SHARE_ONE
+            if self.slow_start:
+                begun = max(seat.load.since, seat.load.out_until)
+                if begun and now < begun + self.slow_start:
+                    seat.share = <int64_t>(
+                        seat.share * max(WARM_LEAST, <double>(now - min(begun, now)) / <double>self.slow_start)
+                    )
+                    self.survey_at = min(self.survey_at, now + self.slow_start // WARMING_LOOKS)
+            group.order[group.live] = i
+            group.live += 1
+            group.shares += seat.share
+            group.weights_live += seat.weight
+            if seat.share != self.seats[group.order[0]].share:
+                group.even = False
+            if returned:
+                # what was missed is not made up for
+                seat.step = 0
+        if self.policy != POLICY_ROUND_ROBIN and (
+            group.live > SCAN_MOST or self.policy == POLICY_RANDOM or self.policy == POLICY_TWO_CHOICES
+            or self.policy == POLICY_HASH
+        ):
+            for at in range(group.live):
+                # draws use it for their own
+                self.seats[group.order[at]].step = 0
+            settle_draws(group)
+            return
+        for at in range(group.live):
+            seat = &self.seats[group.order[at]]
+            returned = seat.step == 0
+            seat.step = (<uint64_t>1 << 44) // <uint64_t>seat.share
+            if returned or (was_even and not group.even and self.policy == POLICY_ROUND_ROBIN):
+                seat.turn = group.virtual + seat.step // 2
+        if self.policy == POLICY_ROUND_ROBIN and not group.even:
+            settle_turns(group)
+
+    cdef void portion_out(self) noexcept:
+        """What part of the load each priority gets: the first as much as it is healthy, the next of the rest."""
+        cdef Group* group
+        cdef double rest = 1.0
+        cdef double able
+        cdef double total = 0.0
+        cdef double part
+        cdef int number
+        for number in range(self.group_count):
+            group = &self.groups[number]
+            if not group.backup and group.live:
+                able = <double>group.weights_live / <double>group.weights
+                total += min(1.0, able / self.spill) if self.spill > 0 else 1.0
+        total = min(total, 1.0)
+        for number in range(self.group_count):
+            group = &self.groups[number]
+            group.portion = 0
+            if group.live == 0 or (group.backup and total > 0):
+                continue
+            able = <double>group.weights_live / <double>group.weights
+            part = min(1.0, able / self.spill) if self.spill > 0 else 1.0
+            if group.backup:
+                part = 1.0
+            elif total > 0:
+                # none is well: they share everything
+                part = part / total
+            part = min(part, rest)
+            # of what the groups before leave
+            group.portion = <uint32_t>(min(1.0, part / rest) * 4294967295.0) if rest > 1e-9 else 0
+            rest -= part
+
+    # choices -----------------------------------------------------------------------------------------
+
+    cdef int choose(self, uint64_t now, int avoid, uint64_t key) noexcept:
+        cdef Group* group = self.groups
+        cdef int found = -1
+        if self.count == 0:
+            return -1
+        if self.epoch != health_epoch or now >= self.survey_at:
+            self.survey(now)
+        if self.count == 1:
+            # whatever happened to it
+            if self.seats[0].most and total_now(self.seats[0].load.total) >= self.seats[0].most:
+                return -1
+            return 0
+        if self.group_count > 1:
+            found = self.choose_group(now, avoid, key)
+        elif group.live:
+            found = self.pick(group, now, avoid, key)
+        if found < 0 and self.live - (1 if avoid >= 0 and self.seats[avoid].live else 0) == 0:
+            # better a doubtful one than none
+            found = self.choose_out(avoid)
+        return found
+
+    cdef int choose_group(self, uint64_t now, int avoid, uint64_t key) noexcept:
+        """By portions; where the chosen group has no room, the others in their order."""
+        cdef Group* group
+        cdef int chosen = -1
+        cdef int found
+        cdef int number
+        for number in range(self.group_count):
+            group = &self.groups[number]
+            if group.portion and (group.portion == 0xffffffff or (draw(group) >> 32) < group.portion):
+                chosen = number
+                break
+        if chosen >= 0:
+            found = self.pick(&self.groups[chosen], now, avoid, key)
+            if found >= 0:
+                return found
+        for number in range(self.group_count):
+            if number != chosen and self.groups[number].live:
+                found = self.pick(&self.groups[number], now, avoid, key)
+                if found >= 0:
+                    return found
+        return -1
+
+    cdef int choose_out(self, int avoid) noexcept:
+        """In turn, one that is out; backups like any other."""
+        cdef Seat* seat
+        cdef int _i
+        for _i in range(self.count):
+            self.cursor += 1
+            if self.cursor >= self.count:
+                self.cursor = 0
+            seat = &self.seats[self.cursor]
+            if self.cursor != avoid and (seat.most == 0 or total_now(seat.load.total) < seat.most):
+                return self.cursor
+        return -1
