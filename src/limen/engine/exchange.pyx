@@ -22,10 +22,7 @@ from limen.engine.copies cimport copy_head, hold_head, hold_trailers
 from limen.engine.dial cimport Dial, new_dial
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
-from limen.engine.journal cimport (
-    RETRY_ANSWERED,
-    RETRY_CLIENT_CLOSED,
-)
+from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED
 from limen.engine.keep cimport SPOOL_PIECE, Keep, new_keep
 from limen.engine.look cimport Look
 from limen.engine.preface cimport send_preface
