@@ -6,7 +6,7 @@ from typing import Protocol, Self
 from limen.engine.look import Look
 from limen.engine.tls.contexts import ClientContext, ServerContext
 
-class Gate(Protocol):
+class _Gate(Protocol):
     """Who decides on bridging. Verdicts: 0 pass, 1 look, 2 bridge, 3 refuse, 4 refuse because names disagree.
 
     What a method raises is told, and the connection refused.
@@ -37,10 +37,15 @@ class Bridge:
 
     def __new__(
         cls,
-        gate: Gate,
+        gate: _Gate,
         *,
         server: ServerContext,
         client: ClientContext,
         handshake_timeout: float = 10.0,
         same_host: bool = True,
     ) -> Self: ...
+    @property
+    def gate(self) -> _Gate: ...
+
+class Bridged:
+    """Where a connection goes whose TLS was bridged; made by the engine."""

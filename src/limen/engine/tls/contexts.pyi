@@ -56,3 +56,6 @@ class ClientContext:
         judged: bool = False,
         key_log: int = -1,
     ) -> Self: ...
+
+class Resumption:
+    """A session of an origin that can be taken up again; made by the engine."""

@@ -5,7 +5,7 @@ from typing import Self, TypeAlias
 
 from limen.engine.service import Action
 
-Hellos: TypeAlias = tuple[Sequence[str] | None, Sequence[str] | None, Sequence[str] | None, Action]
+_Hellos: TypeAlias = tuple[Sequence[str] | None, Sequence[str] | None, Sequence[str] | None, Action]
 
 class PassTable:
     """Routes of TLS connections by what their hello says: (names, protocols, JA4 patterns, action) each, None: any.
@@ -14,7 +14,7 @@ class PassTable:
     patterns a `*` stands for any characters. The first route that matches wins. ValueError for other names.
     """
 
-    def __new__(cls, routes: Sequence[Hellos]) -> Self: ...
+    def __new__(cls, routes: Sequence[_Hellos]) -> Self: ...
     @property
     def actions(self) -> list[Action]: ...
     @property
