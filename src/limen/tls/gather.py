@@ -6,6 +6,7 @@ Nothing here is in force yet. `gather` is called for each new configuration, and
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -207,7 +208,11 @@ class _Gathering:
         place = (*path, "authority")
         files = bridge.authority
         origin = ("authority", files.certificate, files.key)
-        self._paths |= {files.certificate, files.key}
+        for file in (files.certificate, files.key):
+            self._paths.add(file)
+            with contextlib.suppress(Unreadable):
+                # for the watch; whoever reads it below says what is wrong with it
+                self._store.content(file)
         ca = self._authorities((*path, "tls", "ca"), bridge.tls.ca) if bridge.tls.ca is not None else b""
         self._rings[ring_name(_BRIDGE_TICKETS)] = RingSetting(_BRIDGE_TICKETS.lifetime)
         before = self._before.good.get(origin)

@@ -8,8 +8,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from limen.config import loads
+from limen.tls.authority import Authority
 from limen.tls.gather import gather
-from limen.tls.store import Store
+from limen.tls.store import Store, signature
 from tests.unit.tls.conftest import CLIENT, PEM, Issuer
 
 
@@ -213,3 +214,23 @@ def test_self_signed(tmp_path, store, monkeypatch):
     path, message = only(gather(configure(tmp_path, {"self_signed": True}), store))
     assert path == ("listeners", 0, "tls", "self_signed")
     assert "cannot be kept" in message
+
+
+def test_an_authority_of_bridging_is_watched_and_stands_in(tmp_path, store):
+    certificate, key = tmp_path / "ca.pem", tmp_path / "ca.key"
+    authority = Authority.create("The organisation", 30)
+    certificate.write_bytes(authority.pem)
+    key.write_bytes(authority.key_pem)
+    key.chmod(0o600)
+    bridge = {"authority": {"certificate": "ca.pem", "key": "ca.key"}, "hosts": ["a.example"]}
+    listener = {"bind": "127.0.0.1:3128", "timeouts": {"handshake": "3s"}, "forward": {"bridge": bridge}}
+    config = loads(json.dumps({"listeners": [listener]}), base=tmp_path)
+    first = gather(config, store)
+    assert not first.findings
+    assert first.material.bridges[0].certificate == authority.chain_pem
+    assert all(first.files[str(path)] == signature(str(path)) for path in (certificate, key))
+    key.chmod(0o644)
+    assert gather(config, store).findings[0].path == ("listeners", 0, "forward", "bridge", "authority")
+    renewed = gather(config, store, before=first, lenient=True)
+    assert [finding.warning for finding in renewed.findings] == [True]
+    assert renewed.material.bridges == first.material.bridges

@@ -230,7 +230,8 @@ class Listener(Section):
     def _fitting_tls(self) -> None:
         self._fitting_client_facts()
         if self.tls is None:
-            if changed(self.timeouts, "handshake"):
+            looks = self.forward is not None and (self.forward.bridge is not None or self.forward.refuses_fronting)
+            if changed(self.timeouts, "handshake") and not looks:
                 raise Refused("a handshake without `tls`", "remove it, or add `tls`", at=("timeouts", "handshake"))
             return
         if self.stream is not None and self.tls.hsts is not None:
