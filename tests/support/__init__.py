@@ -43,7 +43,7 @@ from tests.support.origins import (
 )
 from tests.support.ports import blackhole, free_port
 from tests.support.process import LimenFailure, LimenProcess, port_is_closed, run_limen, wait_until
-from tests.support.programs import NginxOrigin, PythonOrigin, available
+from tests.support.programs import NginxOrigin, PythonOrigin, available, environment
 from tests.support.wire import RawClient, WireError, WireResponse, exchange
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "available",
     "blackhole",
     "echo",
+    "environment",
     "exchange",
     "free_port",
     "port_is_closed",

@@ -53,6 +53,11 @@ http {{
 PYTHON_SERVERS = ("gunicorn", "uvicorn")
 
 
+def environment() -> dict[str, str]:
+    """Ours for programs of others, who would not run with a sanitizer's library before them."""
+    return {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+
+
 def available(*programs: str) -> bool:
     """Whether all of these can be run here: `gunicorn` and `uvicorn` with this Python, others from the PATH."""
     return all(
@@ -100,7 +105,7 @@ class _Program:
                 stderr=log,
                 cwd=self.directory,
                 # A sanitizer preloaded for limen must not watch other people's programs.
-                env={name: value for name, value in os.environ.items() if name != "LD_PRELOAD"},
+                env=environment(),
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.bridge.conftest import connect, fetch, opened, shown
 from tests.integration.tls.conftest import faults
-from tests.support import RawClient, RawOrigin, Reply, ScriptedOrigin, echo, free_port, wait_until
+from tests.support import RawClient, RawOrigin, Reply, ScriptedOrigin, echo, environment, free_port, wait_until
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_curl_through_it(start_bridge, organisation, good):
     done = subprocess.run(
         ["curl", "-sS", "--noproxy", "", "--proxy", f"http://127.0.0.1:{proxy.port()}", "--cacert", str(organisation.file),
          "-w", " %{http_code} %{ssl_verify_result}", f"https://a.example:{good.port}/"],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=30, check=False, env=environment(),
     )  # fmt: skip
     assert done.stdout == "ok 200 0", done.stderr
 

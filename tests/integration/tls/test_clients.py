@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.tls.test_terminate import certificates
-from tests.support import Dialogue, LimenProcess, Reply, ScriptedOrigin, available
+from tests.support import Dialogue, LimenProcess, Reply, ScriptedOrigin, available, environment
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 GET = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -20,7 +20,7 @@ needs_gnutls = pytest.mark.skipif(not available("gnutls-cli"), reason="needs gnu
 def curl(authority, *options):
     """What curl printed; it has to succeed."""
     command = ["curl", "-sS", "--noproxy", "", "--cacert", str(authority.file), *options]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment())
     assert done.returncode == 0, done.stderr
     return done.stdout
 

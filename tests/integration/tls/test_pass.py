@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.integration.tls.conftest import faults, left
-from tests.support import NginxOrigin, RawOrigin, Reply, ScriptedOrigin, available, echo, wait_until
+from tests.support import NginxOrigin, RawOrigin, Reply, ScriptedOrigin, available, echo, environment, wait_until
 from tests.unit.engine.tls.test_hello import records
 
 PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -278,13 +278,13 @@ def test_nginx_behind_it_with_curl_and_openssl(start_limen, authority):
         shown = subprocess.run(
             ["curl", "-sS", "--cacert", str(authority.file), "--resolve", target,
              f"https://a.example:{proxy.port()}/large"],
-            capture_output=True, timeout=60, check=False,
+            capture_output=True, timeout=60, check=False, env=environment(),
         )  # fmt: skip
         assert (shown.returncode, shown.stdout == bytes(range(256)) * 32768) == (0, True), shown.stderr
         shown = subprocess.run(
             ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port()}", "-servername", "a.example", "-CAfile",
              str(authority.file), "-verify_return_error"],
-            input=b"", capture_output=True, timeout=60, check=False,
+            input=b"", capture_output=True, timeout=60, check=False, env=environment(),
         )  # fmt: skip
         assert b"Verify return code: 0 (ok)" in shown.stdout, shown.stdout + shown.stderr
 

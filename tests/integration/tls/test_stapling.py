@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.integration.tls.test_terminate import certificates
-from tests.support import Reply, available, free_port, run_limen
+from tests.support import Reply, available, environment, free_port, run_limen
 from tests.unit.tls.conftest import Issuer, make_key, pem, private_pem
 
 pytestmark = pytest.mark.skipif(not available("openssl"), reason="needs openssl")
@@ -40,7 +40,7 @@ class Responder:
         self.process = subprocess.Popen(
             ["openssl", "ocsp", "-index", "index.txt", "-port", str(port), "-rsigner", "issuer.pem", "-rkey",
              "issuer.key", "-CA", "issuer.pem", "-ndays", "1"],
-            cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
         )  # fmt: skip
 
     def close(self):
@@ -52,7 +52,7 @@ def shown(proxy, *options):
     """What a client gets that asks for the response."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port()}", "-servername", "a.example", "-status", *options],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False, env=environment(),
     )  # fmt: skip
     return done.stdout
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, available, echo, wait_until
+from tests.support import RawOrigin, Reply, available, echo, environment, wait_until
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -206,7 +206,7 @@ def test_curl(start_tls, start_origin, authority):
     shown = subprocess.run(
         ["curl", "-sS", "--cacert", str(authority.file), f"https://localhost:{proxy.port()}/", "--next", "-sS",
          "--cacert", str(authority.file), f"https://127.0.0.1:{proxy.port()}/"],
-        capture_output=True, timeout=30, check=False,
+        capture_output=True, timeout=30, check=False, env=environment(),
     )  # fmt: skip
     assert (shown.returncode, shown.stdout) == (0, b"hellohello"), shown.stderr
 
@@ -216,6 +216,10 @@ def test_self_signed_for_trying_out(start_tls, start_origin, tmp_path, monkeypat
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     proxy = start_tls(start_origin(Reply(content=b"hello")), tls={"self_signed": True})
     shown = subprocess.run(
-        ["curl", "-sSk", f"https://localhost:{proxy.port()}/"], capture_output=True, timeout=30, check=False
+        ["curl", "-sSk", f"https://localhost:{proxy.port()}/"],
+        capture_output=True,
+        timeout=30,
+        check=False,
+        env=environment(),
     )
     assert (shown.returncode, shown.stdout) == (0, b"hello"), shown.stderr
