@@ -258,12 +258,14 @@ cdef class ExchangeHandle:
         cdef bytes authority
         if exchange is None or exchange.finished or exchange.phase != PHASE_HOOK:
             return
+        if exchange.bridged is not None:
+            # anywhere else its content would go unsealed, to somebody whom nobody has verified
+            raise ValueError("a bridged request goes to the origin that was verified; reply or redirect instead")
         authority = (f"[{host}]:{port}" if ":" in host else f"{host}:{port}").encode("ascii")
         if parse_authority(authority, len(authority), 0, &exchange.host) < 0:
             raise ValueError(f"{host!r} is no host")
         exchange.upstream = None
         exchange.endpoint = None
-        exchange.bridged = None
         exchange.looking = False
         exchange.pinned = True
 

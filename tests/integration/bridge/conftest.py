@@ -44,7 +44,13 @@ def start_bridge(dns: NameServerThread, organisation: Authority, internet: Autho
     started: list[LimenProcess] = []
     with ExitStack() as stack:
 
-        def start(bridge: dict[str, Any] | None = None, **forward: Any) -> LimenProcess:
+        def start(
+            bridge: dict[str, Any] | None = None,
+            *,
+            directory: Path | None = None,
+            allow: tuple[str, ...] = (),
+            **forward: Any,
+        ) -> LimenProcess:
             config = {
                 "workers": forward.pop("workers", 1),
                 "resolver": {"servers": [dns.address], "hosts": False},
@@ -75,7 +81,7 @@ def start_bridge(dns: NameServerThread, organisation: Authority, internet: Autho
                     }
                 ],
             }
-            proxy = stack.enter_context(LimenProcess(json.dumps(config, indent=1)))
+            proxy = stack.enter_context(LimenProcess(json.dumps(config, indent=1), directory=directory, allow=allow))
             started.append(proxy)
             return proxy
 

@@ -177,3 +177,32 @@ def test_a_reload_keeps_what_did_not_change_and_ends_what_did(start_bridge, orga
             proxy.reload(text.replace('".example"', '".other"'))
             response = client.request("GET", "/", host=target)
             assert (response.status, response.get("connection")) == (200, "close")
+
+
+def test_hooks_see_requests_inside_and_cannot_send_them_elsewhere(start_bridge, organisation, internet, tmp_path):
+    source = """
+def look(exchange):
+    if exchange.request.path == "/away":
+        exchange.target = ("127.0.0.1", 9)
+    elif exchange.request.path == "/blocked":
+        exchange.reply(403, "not here")
+    else:
+        exchange.request.fields["X-Seen"] = "yes"
+"""
+    folder = tmp_path / "hooked"
+    folder.mkdir()
+    (folder / "inside.py").write_text(source, encoding="utf-8")
+    with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(internet.issue("a.example"))) as origin:
+        proxy = start_bridge({}, directory=folder, allow=(r"Traceback",), hooks=["inside:look"])
+        target = f"a.example:{origin.port}"
+        with opened(proxy, target, organisation.trusting()) as client:
+            assert client.request("GET", "/", host=target).status == 200
+            assert client.request("GET", "/blocked", host=target).status == 403
+        assert fetch_path(proxy, target, organisation, "/away") == 500
+        assert origin.requests[0].get("x-seen") == "yes"
+        assert len(origin.requests) == 1
+
+
+def fetch_path(proxy, target, organisation, path):
+    with opened(proxy, target, organisation.trusting()) as client:
+        return client.request("GET", path, host=target).status
