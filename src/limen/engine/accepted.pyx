@@ -173,8 +173,6 @@ cdef class Accepted(Pooled):
         self.worker.arm(self, self.worker.now + self.service.handshake_timeout)
 
     cdef void on_shake_event(self, uint32_t events) noexcept:
-        if events & EPOLLRDHUP:
-            self.hung = True
         if events & EPOLLOUT and not self.writable:
             self.writable = True
             self.drain_backlog()

@@ -73,8 +73,6 @@ cdef class Look(Party):
             if self.client.broken:
                 self.end(FAULT_CLIENT_CLOSED)
                 return
-            if events & EPOLLRDHUP:
-                self.client.hung = True
             self.client.readable = True
             if self.stage == LOOK_HELLO:
                 self.read_hello()

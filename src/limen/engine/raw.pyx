@@ -7,7 +7,7 @@ from libc.stdint cimport uint32_t
 from limen.engine.accepted cimport Accepted
 from limen.engine.service cimport Action
 from limen.engine.stream cimport Party, Stream
-from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLRDHUP
+from limen.engine.sys cimport EPOLLERR, EPOLLHUP
 from limen.engine.types cimport (
     FAULT_CLIENT_CLOSED,
     FAULT_HEAD_TIMEOUT,
@@ -64,8 +64,6 @@ cdef class RawClient(Accepted):
 
     cdef void on_event(self, uint32_t events) noexcept:
         cdef Party party = self.party
-        if events & EPOLLRDHUP:
-            self.hung = True
         if self.tunnelled:
             if party is not None:
                 party.on_ready(self, events)

@@ -165,9 +165,6 @@ cdef class Http1Client(Accepted):
 
     cdef void on_event(self, uint32_t events) noexcept:
         cdef Party party
-        if events & EPOLLRDHUP:
-            # an end that came with the last data brings no edge of its own
-            self.hung = True
         if self.state == CLIENT_TUNNEL:
             party = self.party
             if party is not None:
