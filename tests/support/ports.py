@@ -4,6 +4,7 @@ Ports are taken below the range from which the kernel hands out ephemeral ones, 
 test running at the same time can take one between the check here and the bind of the program.
 """
 
+import contextlib
 import itertools
 import os
 import socket
@@ -61,17 +62,17 @@ def free_port() -> int:
     raise RuntimeError(message)
 
 
-def blackhole(family: int = socket.AF_INET) -> tuple[list[socket.socket], int]:
-    """Sockets to keep open, and a port of loopback on which nobody ever answers a SYN."""
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    host = "127.0.0.1" if family == socket.AF_INET else "::1"
-    listening.bind((host, 0))
-    listening.listen(0)
-    port = int(listening.getsockname()[1])
-    kept = [listening]
-    for _ in range(4):
-        client = socket.socket(family, socket.SOCK_STREAM)
-        client.setblocking(False)
-        client.connect_ex((host, port))
-        kept.append(client)
-    return kept, port
+@contextlib.contextmanager
+def blackhole(family: int = socket.AF_INET) -> Iterator[int]:
+    """A port of loopback on which nobody ever answers a SYN: its queue is full."""
+    with contextlib.ExitStack() as kept:
+        listening = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        listening.bind((host, 0))
+        listening.listen(0)
+        port = int(listening.getsockname()[1])
+        for _ in range(4):
+            client = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            client.setblocking(False)
+            client.connect_ex((host, port))
+        yield port

@@ -96,6 +96,7 @@ def test_who_waits_too_long_is_shed_and_who_leaves_is_forgotten(start_gateway, s
     clients = blocked(gateway, [origin], 1)
     gateway.connect().send_request("GET", "/gone").close()
     assert gateway.get("/late").status == 503
+    assert "shed" in gateway.faults()
     end(clients, gates)
     assert gateway.get("/").status == 200
     assert [request.target for request in origin.requests] == ["/slow0", "/"]

@@ -189,8 +189,7 @@ def test_content_is_no_part_of_it(proxy: LimenProcess, framing: str) -> None:
 
 
 def test_dead_and_silent_targets(proxy: LimenProcess) -> None:
-    kept, silent = blackhole()
-    with proxy.connect() as client:
+    with blackhole() as silent, proxy.connect() as client:
         response = client.request("CONNECT", f"127.0.0.1:{free_port()}")
         assert response.status == 502
         assert "connection_refused" in (response.get("proxy-status") or "")
@@ -200,8 +199,6 @@ def test_dead_and_silent_targets(proxy: LimenProcess) -> None:
             client.send_request("CONNECT", origin.address, host=origin.address)
             assert client.read_response("CONNECT").status == 200
             assert client.send(b"hello").read_exactly(5) == b"hello"
-    for item in kept:
-        item.close()
 
 
 SHORT = """

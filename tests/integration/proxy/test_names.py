@@ -130,16 +130,17 @@ def test_rules_on_addresses_see_the_answer(start_limen, dns: NameServerThread) -
 @pytest.mark.sanitize
 def test_a_dead_or_silent_ipv6_address_falls_back(start_limen, dns: NameServerThread) -> None:
     proxy = start(start_limen, dns, "'::1/128'")
-    kept, silent = blackhole(socket.AF_INET6)
     dns.server.add("dual.test", "60 AAAA ::1", "60 A 127.0.0.2")
-    with ScriptedOrigin(host="127.0.0.2") as origin, on_same_port(silent, "127.0.0.2") as behind:
+    with (
+        blackhole(socket.AF_INET6) as silent,
+        ScriptedOrigin(host="127.0.0.2") as origin,
+        on_same_port(silent, "127.0.0.2") as behind,
+    ):
         with proxy.connect() as client:
             assert ask(client, "dual.test", origin.port).status == 200
             assert ask(client, "dual.test", behind.port).status == 200
             assert ask(client, "dual.test", behind.port, "CONNECT").status == 200
         assert len(origin.requests) == len(behind.requests) == 1
-    for item in kept:
-        item.close()
 
 
 def test_a_client_that_leaves_during_the_look_up(start_limen, dns: NameServerThread) -> None:

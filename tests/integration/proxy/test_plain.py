@@ -79,8 +79,7 @@ def test_targets_that_are_refused(proxy: LimenProcess, target: str, status: int)
 
 
 def test_faults_of_the_way_to_the_origin(proxy: LimenProcess) -> None:
-    kept, silent = blackhole()
-    with proxy.connect() as client:
+    with blackhole() as silent, proxy.connect() as client:
         dead = free_port()
         assert client.request("GET", f"http://127.0.0.1:{dead}/").status == 502
         assert client.request("GET", f"http://127.0.0.1:{silent}/").status == 504
@@ -90,8 +89,6 @@ def test_faults_of_the_way_to_the_origin(proxy: LimenProcess) -> None:
             assert client.request("GET", f"http://{origin.address}/").status == 502
         with RawOrigin(lambda connection: connection.send(b"SSH-2.0-OpenSSH\r\n") and None) as origin:
             assert client.request("GET", f"http://{origin.address}/").status == 502
-    for item in kept:
-        item.close()
 
 
 def test_upgrade_of_an_absolute_form_request(proxy: LimenProcess) -> None:

@@ -72,14 +72,11 @@ def test_large_data_with_a_late_end(start_limen) -> None:
 
 
 def test_the_next_endpoint_takes_over(start_limen) -> None:
-    kept, silent = blackhole()
-    with RawOrigin(echo) as origin:
+    with blackhole() as silent, RawOrigin(echo) as origin:
         proxy = start(start_limen, f"127.0.0.1:{free_port()}", f"127.0.0.1:{silent}", origin.address)
         for _ in range(6):
             with proxy.connect() as client:
                 assert client.send(b"hello").read_exactly(5) == b"hello"
-    for item in kept:
-        item.close()
 
 
 def test_with_all_endpoints_down_the_client_is_closed(start_limen) -> None:
@@ -120,13 +117,11 @@ def test_silence_ends_it(start_limen) -> None:
 
 
 def test_a_client_that_leaves_during_the_dial(start_limen) -> None:
-    kept, silent = blackhole()
-    proxy = start(start_limen, f"127.0.0.1:{silent}")
-    base = proxy.open_files()
-    for number in range(20):
-        client = proxy.connect()
-        client.send(b"hello")
-        client.reset() if number % 2 else client.close()
-    wait_until(lambda: proxy.open_files() <= base)
-    for item in kept:
-        item.close()
+    with blackhole() as silent:
+        proxy = start(start_limen, f"127.0.0.1:{silent}")
+        base = proxy.open_files()
+        for number in range(20):
+            client = proxy.connect()
+            client.send(b"hello")
+            client.reset() if number % 2 else client.close()
+        wait_until(lambda: proxy.open_files() <= base)
