@@ -21,6 +21,10 @@ from limen.engine.reactor cimport FLAT_SIZE, GATHER_SLOTS, RECORD_SIZE, SEALED_S
 from limen.engine.tls.session cimport Session
 
 
+cdef enum:
+    CHATTER_MOST = 4096       # about 150 key updates
+
+
 @cython.no_gc
 cdef class Connection(Stream):
     def __dealloc__(self):
@@ -293,7 +297,12 @@ cdef class Connection(Stream):
                 break
         if self.reactor.sealed_used:
             # an answer to a key update, or an alert
+            tls.chatter = 0 if got else tls.chatter + <uint32_t>self.reactor.sealed_used
             self.send_sealed()
+            if tls.chatter > CHATTER_MOST:
+                # a flood of key updates: work for nothing, and answers that may never be read
+                self.readable = False
+                return -2
         self.readable = tls.ready or tls.has_more()
         if got:
             self.received += got

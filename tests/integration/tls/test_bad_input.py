@@ -4,8 +4,12 @@ import contextlib
 import random
 import socket
 import ssl
+import struct
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from tests.integration.tls.conftest import faults
 from tests.integration.tls.test_terminate import certificates
@@ -129,4 +133,55 @@ def test_a_storm_of_handshakes_does_not_starve_who_is_there(proxy, authority):
             assert client.request("GET", "/", host="a.example").status == 200
         for stormy in storm:
             stormy.close()
+    assert is_well(proxy, authority)
+
+
+def expanded(secret, label, size):
+    """HKDF-Expand-Label of RFC 8446, 7.1."""
+    name = b"tls13 " + label
+    info = struct.pack(">HB", size, len(name)) + name + b"\0"
+    return HKDFExpand(SHA384(), size, info).derive(secret)
+
+
+def key_updates(secret, times):
+    """Records, each asking the other side to change its keys, too (RFC 8446, 4.6.3); the first after a handshake."""
+    for _ in range(times):
+        head = b"\x17\x03\x03" + struct.pack(">H", 5 + 1 + 16)
+        iv = expanded(secret, b"iv", 12)
+        yield head + AESGCM(expanded(secret, b"key", 32)).encrypt(iv, b"\x18\x00\x00\x01\x01\x16", head)
+        secret = expanded(secret, b"traffic upd", 48)
+
+
+def test_a_flood_of_key_updates_is_cut_off(proxy, authority, tmp_path):
+    context = authority.trusting()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.keylog_filename = str(tmp_path / "keys")
+
+    def goes_on(times, rounds):
+        """Whether the proxy answers so many, in as many rounds."""
+        (tmp_path / "keys").write_text("")
+        with proxy.connect() as client:
+            client.secure(context, "a.example")
+            assert client.socket.cipher()[0] == "TLS_AES_256_GCM_SHA384"
+            (line,) = [x for x in (tmp_path / "keys").read_text().splitlines() if x.startswith("CLIENT_TRAFFIC_")]
+            records = list(key_updates(bytes.fromhex(line.split()[2]), times * rounds))
+            with socket.socket(fileno=client.socket.detach()) as raw:
+                raw.settimeout(15)
+                answers = b""
+                try:
+                    for number in range(1, rounds + 1):
+                        raw.sendall(b"".join(records[(number - 1) * times : number * times]))
+                        # (libssl answers the last one with what it sends next)
+                        while answers.count(b"\x17\x03\x03\x00\x16") < times * number - 1:
+                            part = raw.recv(65536)
+                            if not part:
+                                return False
+                            answers += part
+                except ConnectionError:
+                    return False
+        return True
+
+    # a peer may change its keys now and then
+    assert goes_on(20, 2)
+    assert not goes_on(20, 20)
     assert is_well(proxy, authority)

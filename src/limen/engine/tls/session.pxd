@@ -29,6 +29,7 @@ cdef class Session:
     cdef char* early          # owned; bytes that were read before libssl was there, NULL when it has had them
     cdef uint32_t early_start
     cdef uint32_t early_end
+    cdef uint32_t chatter     # bytes answered to what brought no content, in a row
     cdef char first[16]       # what came first, if it was plain
     cdef uint32_t first_size
     cdef bytes ja4            # server: fingerprint of the client's hello, if something asks for it
