@@ -1,15 +1,10 @@
 # One exchange: the phase machine between a client's stream and an origin's.
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
-
 from limen.engine.service cimport Action, Service
-from limen.engine.dial cimport Dial
-from limen.engine.keep cimport Keep
 from limen.engine.state cimport ExchangeState
-from limen.engine.stream cimport Party, Stream
+from limen.engine.stream cimport Stream
 from limen.engine.types cimport Address, Field, Head
-from limen.engine.upstream cimport Endpoint
-from limen.engine.worker cimport Resolution, Worker
+from limen.engine.worker cimport Worker
 
 
 cdef class Exchange(ExchangeState):
@@ -22,13 +17,10 @@ cdef class Exchange(ExchangeState):
     cdef void proceed(self) noexcept
     cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept
     cdef void attempt(self) noexcept
-    cdef void attempt_endpoint(self) noexcept
     cdef void wait_for_place(self) noexcept
-    cdef void attempt_target(self) noexcept
-    cdef void dial_endpoint(self) noexcept
-    cdef void dial_resolved(self, Resolution answer) noexcept
-    cdef void start_dial(self, Dial dial, int empty) noexcept
-    cdef void use_origin(self, Stream stream, bint reused) noexcept
+    cdef void reach(self) noexcept
+    cdef void dialled(self, int outcome) noexcept
+    cdef void use_origin(self, Stream origin) noexcept
     cdef void push_kept(self) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
@@ -39,17 +31,12 @@ cdef class Exchange(ExchangeState):
     cdef void begin_connect(self) noexcept
     cdef void begin_look(self) noexcept
     cdef void begin_tunnel(self) noexcept
-    cdef void drop_origin(self) noexcept
     cdef void refuse(self, int fault) noexcept
     cdef void break_off(self, int fault) noexcept
-    cdef void enter(self) noexcept
-    cdef void leave(self) noexcept
     cdef void finish(self) noexcept
-    cdef void hold_response(self, const char* data, size_t size) noexcept
     cdef void run_hooks(self, bint response) noexcept
     cdef void hook_failed(self, int fault) noexcept
     cdef void hooks_done(self) noexcept
-    cdef void want_body(self, uint64_t limit, object waiter) noexcept
     cdef void replace_content(self, const char* data, size_t size) noexcept
 
 

@@ -4,35 +4,45 @@
 #                                              ^__________|  another attempt, nothing answered yet
 #
 # One place branches on where the target comes from: find_target(). Every path ends in finish(),
-# once, which writes the log. All changes of `phase` are in this file.
+# once, which writes the log. All changes of `phase` are in this file; what an attempt on an origin is made of stands in
+# attempts.pyx, what is kept for another one in repeat.pyx, what hooks have parked in parked.pyx.
 
 cimport cython
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport uint16_t, uint64_t
 from libc.string cimport memset
 
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
-from limen.engine.affinity cimport exchange_key
-from limen.engine.balance cimport POLICY_HASH, load_measured
+from limen.engine.attempts cimport (
+    claim_endpoint,
+    dial_endpoint,
+    dial_resolved,
+    drop_origin,
+    engage_origin,
+    enter_target,
+    is_promised,
+    leave_endpoint,
+    open_origin,
+    secure_origin,
+    take_pooled,
+)
+from limen.engine.balance cimport load_measured
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
-from limen.engine.dial cimport Dial, new_dial
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
-from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin, new_origin
+from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
 from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED
-from limen.engine.keep cimport SPOOL_PIECE, Keep, new_keep
+from limen.engine.keep cimport SPOOL_PIECE
 from limen.engine.look cimport Look
-from limen.engine.preface cimport send_preface
-from limen.engine.reactor cimport INPUT_SIZE
-from limen.engine.repeat cimport PARKED_CONTENT, hold_most, is_keeping, is_repeatable, keep_more, may_repeat
+from limen.engine.parked cimport hold_response, put_body, send_held
+from limen.engine.repeat cimport hold_content, is_keeping, keep_more, may_repeat
 from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
 from limen.engine.routing cimport (
     check_access,
     check_authority,
-    check_target_address,
     find_route,
     find_target,
     has_certificate,
@@ -56,13 +66,11 @@ from limen.engine.state cimport (
 )
 from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, OutHead, Stream
 from limen.engine.sys cimport monotonic
-from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
     FAULT_CLIENT_CERTIFICATE,
     FAULT_CLIENT_CLOSED,
-    FAULT_DNS,
     FAULT_HOOK,
     FAULT_INTERNAL,
     FAULT_MEMORY,
@@ -87,7 +95,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
-from limen.engine.upstream cimport Pooled, target_endpoint
+from limen.engine.upstream cimport Pooled
 from limen.engine.waiters cimport drop_hooks, hand_body, withhold_body
 from limen.engine.worker cimport Resolution, Worker
 
@@ -226,7 +234,10 @@ cdef class Exchange(ExchangeState):
         """One more try to reach somebody who answers."""
         self.phase = PHASE_EGRESS
         if self.upstream is None:
-            self.attempt_target()
+            if enter_target(self) < 0:
+                self.refuse(FAULT_INTERNAL)
+            else:
+                self.reach()
         elif self.upstream.queue is not None and self.upstream.queue.count and not self.retrying:
             # those who came earlier go first
             self.wait_for_place()
@@ -234,15 +245,10 @@ cdef class Exchange(ExchangeState):
             self.wait_for_place()
 
     cdef bint on_place(self) noexcept:
-        cdef uint64_t key = 0
-        if self.upstream.balancer.policy == POLICY_HASH:
-            key = exchange_key(self)
-        self.endpoint = self.upstream.claim(self.worker.now, self.avoid, key)
-        if self.endpoint is None:
+        if not claim_endpoint(self):
             return False
         self.waiting = False
-        self.entered = True
-        self.attempt_endpoint()
+        self.reach()
         return True
 
     cdef void wait_for_place(self) noexcept:
@@ -258,110 +264,26 @@ cdef class Exchange(ExchangeState):
         self.waiting = False
         self.refuse(FAULT_SHED)
 
-    cdef void attempt_endpoint(self) noexcept:
-        """Entered: a pooled connection, or dial."""
+    cdef void reach(self) noexcept:
+        """An endpoint was entered: a pooled connection, or dial."""
         cdef Pooled pooled
         self.attempts += 1
-        while not self.fresh and not self.is_opaque:
-            pooled = self.endpoint.take()
-            if pooled is None:
-                break
-            if not is_repeatable(self) and (<Http1Origin>pooled).is_stale():
-                pooled.abort()
-                continue
-            self.use_origin(pooled, True)
-            return
-        self.dial_endpoint()
+        pooled = take_pooled(self)
+        if pooled is not None:
+            self.use_origin(pooled)
+        else:
+            self.dialled(dial_endpoint(self))
 
-    cdef void attempt_target(self) noexcept:
-        """The target came with the request: a pooled connection to it, or resolve, check and dial."""
-        cdef Pooled pooled
-        if self.endpoint is None:
-            if self.bridged is not None:
-                self.endpoint = self.bridged.endpoint
-            else:
-                self.endpoint = target_endpoint(self.worker, &self.host)
-            if self.endpoint is None:
-                self.refuse(FAULT_INTERNAL)
-                return
-        self.attempts += 1
-        self.enter()
-        while not self.fresh and not self.is_connect:
-            pooled = self.endpoint.take()
-            if pooled is None:
-                break
-            # the pool is shared: this client's rules are asked about the address that was dialled
-            if check_target_address(self, &pooled.peer) != FAULT_NONE:
-                pooled.abort()
-                continue
-            if not is_repeatable(self) and (<Http1Origin>pooled).is_stale():
-                pooled.abort()
-                continue
-            self.use_origin(pooled, True)
-            return
-        self.dial_endpoint()
-
-    cdef void dial_endpoint(self) noexcept:
-        cdef Resolution answer
-        cdef Dial dial
-        self.dialled_at = self.worker.now
-        if self.endpoint.literal.family == 0:
-            answer = self.worker.ask_name(self.endpoint.host, self)
-            if answer is not None:
-                self.dial_resolved(answer)
-            return
-        try:
-            dial = new_dial(self.worker, self)
-        except MemoryError:
-            self.attempt_failed(FAULT_MEMORY, False)
-            return
-        dial.addresses[0] = self.endpoint.literal
-        dial.count = 1
-        dial.path = self.endpoint.path
-        self.start_dial(dial, FAULT_NONE)
+    cdef void dialled(self, int outcome) noexcept:
+        if outcome > 0:
+            self.attempt_failed(outcome, False)
+        elif outcome < 0:
+            self.refuse(-outcome)
 
     cdef void on_resolved(self, object resolution) noexcept:
         if self.finished or self.phase != PHASE_EGRESS or self.waiting or self.dial is not None:
             return
-        self.dial_resolved(<Resolution>resolution)
-
-    cdef void dial_resolved(self, Resolution answer) noexcept:
-        cdef Dial dial
-        cdef int i
-        if answer.fault:
-            self.attempt_failed(answer.fault, False)
-            return
-        try:
-            dial = new_dial(self.worker, self)
-        except MemoryError:
-            self.attempt_failed(FAULT_MEMORY, False)
-            return
-        for i in range(answer.count):
-            dial.addresses[i] = answer.addresses[i]
-            dial.addresses[i].port = <uint16_t>self.endpoint.port
-        dial.count = answer.count
-        self.start_dial(dial, FAULT_DNS)
-
-    cdef void start_dial(self, Dial dial, int empty) noexcept:
-        """Race the addresses that may be dialled; a target's are judged one by one, here and now."""
-        cdef int i
-        cdef int kept = 0
-        cdef int fault
-        cdef int refused = empty
-        if self.upstream is None:
-            for i in range(dial.count):
-                fault = check_target_address(self, &dial.addresses[i])
-                if fault == FAULT_NONE:
-                    dial.addresses[kept] = dial.addresses[i]
-                    kept += 1
-                else:
-                    refused = fault
-            dial.count = kept
-            if kept == 0:
-                self.refuse(refused)
-                return
-        self.dial = dial
-        dial.begin(self.upstream.dial_timeout if self.upstream is not None else self.service.dial_timeout)
+        self.dialled(dial_resolved(self, <Resolution>resolution))
 
     cdef void on_dial_fault(self, int fault) noexcept:
         self.dial = None
@@ -376,63 +298,29 @@ cdef class Exchange(ExchangeState):
         cdef Http1Origin origin
         self.dial = None
         self.dial_time += self.worker.now - self.dialled_at
-        try:
-            origin = new_origin(self.worker)
-        except MemoryError:
-            origin = None
-        if origin is None or origin.start(fd, self.endpoint) < 0:
+        origin = open_origin(self, fd, address)
+        if origin is None:
             self.attempt_failed(FAULT_MEMORY, False)
-            return
-        origin.peer = address[0]
-        if self.endpoint.proxy_protocol:
-            send_preface(
-                origin, &self.sender, <Connection>self.client, self.endpoint.proxy_protocol, self.host.name,
-                self.host.name_length if self.is_opaque else 0,
-            )
-        if self.upstream is not None and self.upstream.tls is not None:
-            # what was put before goes out as it is
-            self.worker.flush()
-            self.origin = origin
-            origin.begin_tls(self.upstream.tls, self, self.upstream.handshake_timeout, None, self.is_opaque)
-            return
-        if self.bridged is not None:
-            self.origin = origin
-            origin.begin_tls(self.bridged.bridge.client, self, self.bridged.bridge.handshake_timeout, self.bridged.name)
-            return
-        self.endpoint.dial_done()
-        self.use_origin(origin, False)
+        elif not secure_origin(self, origin):
+            self.endpoint.dial_done()
+            self.use_origin(origin)
 
     cdef void on_secured(self, Stream source) noexcept:
         if self.finished or source is not self.origin:
             return
         self.dial_time = self.worker.now - self.dialled_at
-        if self.bridged is not None and (<Http1Origin>source).tls.verdict != X509_V_OK:
-            # it was good when the client came; now it is not, or somebody else answers
-            (<Http1Origin>source).tell_refused((<Http1Origin>source).tls.reason())
+        if not is_promised(self, <Http1Origin>source):
             self.origin = None
             source.abort()
             self.attempt_failed(FAULT_TLS_CERTIFICATE, False)
             return
         self.endpoint.dial_done()
-        self.use_origin(source, False)
+        self.use_origin(source)
 
-    cdef void use_origin(self, Stream stream, bint reused) noexcept:
+    cdef void use_origin(self, Stream origin) noexcept:
         """An origin is there: forward the request (or join the tunnel)."""
-        cdef Http1Origin origin = <Http1Origin>stream
         cdef Worker worker = self.worker
-        self.origin = origin
-        origin.head_timeout = self.action.response_timeout
-        origin.stall_timeout = self.action.stall_timeout
-        if self.upstream is not None:
-            origin.idle_timeout = self.upstream.idle_timeout
-            origin.idle_most = self.upstream.idle_most
-        else:
-            origin.idle_timeout = <uint64_t>55000000000
-            origin.idle_most = 256
-        if self.endpoint.proxy_protocol:
-            # its header named this client: no other may come by this connection
-            origin.idle_most = 0
-        origin.engage(self, self.head.method)
+        engage_origin(self, <Http1Origin>origin)
         self.phase = PHASE_FORWARD
         self.forwarded_at = worker.now
         if self.is_connect:
@@ -484,7 +372,7 @@ cdef class Exchange(ExchangeState):
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
         cdef bint again = may_repeat(self, fault, reused)
-        self.leave()
+        leave_endpoint(self)
         self.origin_ready = False
         if not again:
             self.refuse(fault)
@@ -504,13 +392,16 @@ cdef class Exchange(ExchangeState):
     # content --------------------------------------------------------------------------------------------
 
     cdef void on_data(self, Stream source, const char* data, size_t size) noexcept:
+        cdef int fault
         if self.finished:
             return
         if source is self.client:
             self.take_request(data, size)
         elif source is self.origin:
             if self.phase == PHASE_RESPONSE_HOOK:
-                self.hold_response(data, size)
+                fault = hold_response(self, data, size)
+                if fault != FAULT_NONE:
+                    self.hook_failed(fault)
                 return
             self.sent += size
             self.client.send_data(data, size)
@@ -518,6 +409,7 @@ cdef class Exchange(ExchangeState):
                 source.pause()
 
     cdef void take_request(self, const char* data, size_t size) noexcept:
+        cdef int fault
         self.received += size
         if self.action is not None and self.action.body_most and self.received > self.action.body_most:
             self.refuse(FAULT_BODY_TOO_LARGE)
@@ -533,21 +425,10 @@ cdef class Exchange(ExchangeState):
             if self.origin.is_clogged():
                 self.client.pause()
             return
-        # nobody to send it to yet: hold it, and hold the client back soon
-        if self.keep is None:
-            try:
-                self.keep = new_keep(hold_most(self), max(self.action.keep_most, hold_most(self) + 2 * size))
-            except MemoryError:
-                self.refuse(FAULT_MEMORY)
-                return
-        if self.keep.append(data, size) < 0:
-            self.refuse(FAULT_BODY_TOO_LARGE if self.body_limit else FAULT_MEMORY)
-            return
-        if self.body_waiter is not None and self.keep.size > self.body_limit:
-            withhold_body(self)
-        if self.body_waiter is None and self.keep is not None and self.keep.size >= PARKED_CONTENT:
-            # (a hook that waits has to see the end, or one byte too much)
-            self.client.pause()
+        # nobody to send it to yet
+        fault = hold_content(self, data, size)
+        if fault != FAULT_NONE:
+            self.refuse(fault)
 
     cdef bint is_orphaned(self) noexcept:
         """Whether the origin has answered early and gone while a hook has its response: the rest of the
@@ -638,7 +519,7 @@ cdef class Exchange(ExchangeState):
     cdef void pass_interim(self, const Head* head, const Field* fields, const char* base) noexcept:
         if head.status == 101:
             if not self.is_upgrade:
-                self.drop_origin()
+                drop_origin(self)
                 self.refuse(FAULT_RESPONSE + FAULT_UPGRADE)
                 return
             self.status = 101
@@ -663,7 +544,7 @@ cdef class Exchange(ExchangeState):
         self.phase = PHASE_REPLY
         self.status = head.status
         if lay_response(self, head, fields, base) < 0:
-            self.drop_origin()
+            drop_origin(self)
             self.refuse(FAULT_INTERNAL)
             return
         self.response_begun = True
@@ -712,8 +593,8 @@ cdef class Exchange(ExchangeState):
             self.begin_tunnel()
         elif verdict == LOOKED_REDIAL:
             client.party = self
-            self.drop_origin()
-            self.leave()
+            drop_origin(self)
+            leave_endpoint(self)
             # only a connection of its own will do, and the answer was given
             self.fresh = True
             self.looking = False
@@ -780,16 +661,6 @@ cdef class Exchange(ExchangeState):
             return
         self.attempt_failed(fault, reused)
 
-    cdef void drop_origin(self) noexcept:
-        cdef Stream origin = self.origin
-        cdef Dial dial = self.dial
-        self.dial = None
-        if dial is not None:
-            dial.cancel()
-        self.origin = None
-        if origin is not None:
-            origin.abort()
-
     cdef void refuse(self, int fault) noexcept:
         """Answer with the fault; if an answer has begun, break off."""
         if self.finished:
@@ -799,7 +670,7 @@ cdef class Exchange(ExchangeState):
             return
         self.fault = fault
         self.worker.board.count_fault(fault)
-        self.drop_origin()
+        drop_origin(self)
         self.phase = PHASE_REPLY
         if fault_status(fault) == 0 or self.is_opaque:
             self.client.abort()
@@ -814,24 +685,12 @@ cdef class Exchange(ExchangeState):
             return
         self.fault = fault
         self.worker.board.count_fault(fault)
-        self.drop_origin()
+        drop_origin(self)
         if not self.response_begun and not self.is_opaque:
             self.status = 499 if fault == FAULT_CLIENT_CLOSED else <uint16_t>fault_status(fault)
         self.worker.flush()
         self.client.abort()
         self.finish()
-
-    cdef void enter(self) noexcept:
-        """Count this exchange as one that the endpoint works on."""
-        self.entered = True
-        self.endpoint.enter(0)
-
-    cdef void leave(self) noexcept:
-        if self.entered:
-            self.entered = False
-            self.endpoint.leave()
-            if self.upstream is not None and self.upstream.queue is not None and self.upstream.queue.count:
-                self.upstream.queue.stir()
 
     cdef void finish(self) noexcept:
         """Over, one way or the other: log, let both sides go."""
@@ -845,7 +704,7 @@ cdef class Exchange(ExchangeState):
         if self.waiting:
             self.waiting = False
             self.upstream.queue.drop(self)
-        self.leave()
+        leave_endpoint(self)
         if self.retrying:
             worker.retries -= 1
         log_exchange(self)
@@ -864,22 +723,6 @@ cdef class Exchange(ExchangeState):
 
     # hooks --------------------------------------------------------------------------------------------------------
 
-    cdef void hold_response(self, const char* data, size_t size) noexcept:
-        cdef uint64_t most = self.body_limit if self.body_limit else <uint64_t>PARKED_CONTENT
-        if self.response_keep is None:
-            try:
-                self.response_keep = new_keep(most + (1 << 20), most + (1 << 20))
-            except MemoryError:
-                self.refuse(FAULT_MEMORY)
-                return
-        if self.response_keep.append(data, size) < 0:
-            self.hook_failed(FAULT_HOOK)
-            return
-        if self.response_keep.size > most and self.body_waiter is not None:
-            withhold_body(self)
-        if self.body_waiter is None and self.response_keep.size >= most and self.origin is not None:
-            self.origin.pause()
-
     cdef void run_hooks(self, bint response) noexcept:
         self.phase = PHASE_RESPONSE_HOOK if response else PHASE_HOOK
         self.parked = True
@@ -894,73 +737,23 @@ cdef class Exchange(ExchangeState):
     cdef void hook_failed(self, int fault) noexcept:
         self.worker.board.worker_add(WORKER_HOOK_FAILURES, 1)
         self.parked = False
-        self.drop_origin()
+        drop_origin(self)
         self.refuse(fault)
-
-    cdef void want_body(self, uint64_t limit, object waiter) noexcept:
-        """A hook waits for the content of the message that it has, up to `limit` bytes."""
-        cdef Keep keep = self.keep if self.phase == PHASE_HOOK else self.response_keep
-        cdef bint whole = self.request_over if self.phase == PHASE_HOOK else self.response_over
-        cdef const Head* head = &self.head if self.phase == PHASE_HOOK else &self.response_head
-        cdef OutHead* out = &self.worker.out_head
-        self.body_waiter = waiter
-        self.body_limit = limit
-        if keep is not None and keep.fd < 0:
-            # a hook's content is handed over from memory: make room for it there
-            keep.memory_most = max(keep.memory_most, limit + INPUT_SIZE)
-            keep.most = max(keep.most, limit + INPUT_SIZE)
-        if self.fault or keep is not None and keep.size > limit or (
-            head.framing == FRAMING_LENGTH and head.length > limit
-        ):
-            withhold_body(self)
-        elif whole:
-            hand_body(self, keep)
-        elif self.phase == PHASE_HOOK:
-            if head.flags & HEAD_EXPECT_CONTINUE and not self.continued:
-                # the client holds its content back until somebody asks for it
-                self.continued = True
-                memset(out, 0, sizeof(OutHead))
-                out.status = 100
-                out.reason.data = b"Continue"
-                out.reason.length = 8
-                out.fields = self.worker.out
-                self.client.send_head(out)
-            self.client.resume()
-        elif self.origin is not None:
-            self.origin.resume()
 
     cdef void replace_content(self, const char* data, size_t size) noexcept:
         """A hook's content goes out instead of the message's own."""
-        cdef Keep keep
-        try:
-            keep = new_keep(size, size)
-        except MemoryError:
-            self.hook_failed(FAULT_MEMORY)
+        cdef int fault
+        if self.phase != PHASE_HOOK and self.phase != PHASE_RESPONSE_HOOK:
             return
-        if size and keep.append(data, size) < 0:
-            self.hook_failed(FAULT_MEMORY)
-            return
-        if self.phase == PHASE_HOOK:
-            self.keep = keep
-            self.replaced = True
-            self.head.framing = FRAMING_LENGTH
-            self.head.length = size
-            self.head.flags &= <uint8_t>~HEAD_EXPECT_CONTINUE
-        elif self.phase == PHASE_RESPONSE_HOOK:
-            self.response_keep = keep
-            # if the origin's content broke off, it is not missed any more
-            self.fault = FAULT_NONE
-            if not self.response_over:
-                self.response_over = True
-                self.drop_origin()
-            self.response_head.framing = FRAMING_LENGTH
-            self.response_head.length = size
+        fault = put_body(self, data, size)
+        if fault != FAULT_NONE:
+            self.hook_failed(fault)
+        elif self.phase == PHASE_RESPONSE_HOOK and not self.response_over:
+            self.response_over = True
+            drop_origin(self)
 
     cdef void hooks_done(self) noexcept:
         """Python is through with this phase: go on from where the exchange was parked."""
-        cdef const char* place = NULL
-        cdef ssize_t size
-        cdef uint64_t offset = 0
         cdef int fault
         if self.finished or not self.parked:
             return
@@ -979,16 +772,10 @@ cdef class Exchange(ExchangeState):
             self.reply_response(&self.response_head, self.response_fields, self.response_base)
             if self.finished:
                 return
-            while self.response_keep is not None and offset < self.response_keep.size:
-                size = self.response_keep.look(offset, NULL, 1 << 30, &place)
-                if size <= 0:
-                    self.break_off(FAULT_INTERNAL)
-                    return
-                self.sent += <uint64_t>size
-                self.client.send_data(place, <size_t>size)
-                offset += <uint64_t>size
-            self.worker.flush()
-            self.response_keep = None
+            fault = send_held(self)
+            if fault != FAULT_NONE:
+                self.break_off(fault)
+                return
             if self.response_over:
                 if self.fault:
                     self.break_off(self.fault)

@@ -9,10 +9,12 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free
 
 from limen.engine.addresses cimport format_ip, parse_authority
+from limen.engine.attempts cimport drop_origin
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head
 from limen.engine.exchange cimport Exchange
 from limen.engine.http1.parse cimport parse_request, parse_response
+from limen.engine.parked cimport want_body
 from limen.engine.replies cimport add_field, send_reply
 from limen.engine.routing cimport revise
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
@@ -158,7 +160,7 @@ cdef class ExchangeHandle:
     def collect(self, limit: int, waiter: object) -> None:
         """Have `waiter` called with the whole content, or None if it is longer than `limit` or breaks off."""
         cdef Exchange exchange = self.live()
-        exchange.want_body(<uint64_t>limit, waiter)
+        want_body(exchange, <uint64_t>limit, waiter)
         exchange.worker.flush()
 
     def replace_request(
@@ -296,7 +298,7 @@ cdef class ExchangeHandle:
                 <size_t>len(value_bytes),
             )
         exchange.parked = False
-        exchange.drop_origin()
+        drop_origin(exchange)
         exchange.phase = PHASE_REPLY
         exchange.worker.values_used = 0
         send_reply(exchange, status, <const char*>body, <size_t>len(body), count, False)

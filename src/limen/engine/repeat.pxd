@@ -15,7 +15,7 @@ cdef bint is_repeatable(ExchangeState exchange) noexcept
 cdef bint is_keeping(ExchangeState exchange) noexcept
 # Decide on another attempt after `fault`; if not, `retry_blocked` says why.
 cdef bint may_repeat(ExchangeState exchange, int fault, bint reused) noexcept
-# Bytes of content that are held in memory until there is somebody to send them to.
-cdef uint64_t hold_most(ExchangeState exchange) noexcept
 # Keep a copy of content that goes out; over the bound there is no other attempt any more.
 cdef void keep_more(ExchangeState exchange, const char* data, size_t size) noexcept
+# Hold content as long as there is nobody to send it to; the fault if it cannot be.
+cdef int hold_content(ExchangeState exchange, const char* data, size_t size) noexcept

@@ -16,6 +16,9 @@ from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT
 from limen.engine.state cimport ExchangeState
 from limen.engine.types cimport (
+    FAULT_BODY_TOO_LARGE,
+    FAULT_MEMORY,
+    FAULT_NONE,
     FAULT_ORIGIN_CLOSED,
     METHOD_DELETE,
     METHOD_GET,
@@ -24,6 +27,7 @@ from limen.engine.types cimport (
     METHOD_PUT,
     METHOD_TRACE,
 )
+from limen.engine.waiters cimport withhold_body
 
 
 cdef enum:
@@ -90,3 +94,21 @@ cdef void keep_more(ExchangeState exchange, const char* data, size_t size) noexc
     if exchange.keep.size + size > exchange.action.keep_most or exchange.keep.append(data, size) < 0:
         exchange.keep_lost = True
         exchange.keep = None
+
+
+cdef int hold_content(ExchangeState exchange, const char* data, size_t size) noexcept:
+    """Hold content, and hold the client back soon."""
+    cdef uint64_t most = hold_most(exchange)
+    if exchange.keep is None:
+        try:
+            exchange.keep = new_keep(most, max(exchange.action.keep_most, most + 2 * size))
+        except MemoryError:
+            return FAULT_MEMORY
+    if exchange.keep.append(data, size) < 0:
+        return FAULT_BODY_TOO_LARGE if exchange.body_limit else FAULT_MEMORY
+    if exchange.body_waiter is not None and exchange.keep.size > exchange.body_limit:
+        withhold_body(exchange)
+    if exchange.body_waiter is None and exchange.keep.size >= <uint64_t>PARKED_CONTENT:
+        # (a hook that waits has to see the end, or one byte too much)
+        exchange.client.pause()
+    return FAULT_NONE

@@ -1,0 +1,204 @@
+# From an endpoint to a stream: the pool first, then the dial. Nothing here moves the exchange to another phase.
+
+from libc.stdint cimport uint16_t, uint64_t
+
+from limen.engine.affinity cimport exchange_key
+from limen.engine.balance cimport POLICY_HASH
+from limen.engine.connection cimport Connection
+from limen.engine.dial cimport Dial, new_dial
+from limen.engine.http1.origin cimport Http1Origin, new_origin
+from limen.engine.preface cimport send_preface
+from limen.engine.repeat cimport is_repeatable
+from limen.engine.routing cimport check_target_address
+from limen.engine.state cimport ExchangeState
+from limen.engine.stream cimport Stream
+from limen.engine.tls.libssl cimport X509_V_OK
+from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, Address
+from limen.engine.upstream cimport Pooled, target_endpoint
+from limen.engine.worker cimport Resolution
+
+
+cdef enum:
+    TARGET_IDLE = 55          # s that a connection to a request's target is kept
+    TARGET_IDLE_MOST = 256    # of them per target
+
+
+# endpoints ------------------------------------------------------------------------------------------
+
+cdef bint claim_endpoint(ExchangeState exchange) noexcept:
+    cdef uint64_t key = 0
+    if exchange.upstream.balancer.policy == POLICY_HASH:
+        key = exchange_key(exchange)
+    exchange.endpoint = exchange.upstream.claim(exchange.worker.now, exchange.avoid, key)
+    exchange.entered = exchange.endpoint is not None
+    return exchange.entered
+
+
+cdef int enter_target(ExchangeState exchange) noexcept:
+    if exchange.endpoint is None:
+        if exchange.bridged is not None:
+            exchange.endpoint = exchange.bridged.endpoint
+        else:
+            exchange.endpoint = target_endpoint(exchange.worker, &exchange.host)
+        if exchange.endpoint is None:
+            return -1
+    exchange.entered = True
+    exchange.endpoint.enter(0)
+    return 0
+
+
+cdef void leave_endpoint(ExchangeState exchange) noexcept:
+    if exchange.entered:
+        exchange.entered = False
+        exchange.endpoint.leave()
+        if exchange.upstream is not None and exchange.upstream.queue is not None and exchange.upstream.queue.count:
+            exchange.upstream.queue.stir()
+
+
+cdef Pooled take_pooled(ExchangeState exchange):
+    cdef Pooled pooled
+    # a tunnel to an endpoint may begin where an exchange ended, one to a request's target does not
+    while not exchange.fresh and not exchange.is_opaque and not (exchange.is_connect and exchange.upstream is None):
+        pooled = exchange.endpoint.take()
+        if pooled is None:
+            return None
+        # the pool of a target is shared: this client's rules are asked about the address that was dialled
+        if exchange.upstream is None and check_target_address(exchange, &pooled.peer) != FAULT_NONE:
+            pooled.abort()
+        elif not is_repeatable(exchange) and (<Http1Origin>pooled).is_stale():
+            pooled.abort()
+        else:
+            return pooled
+    return None
+
+
+# dialling -------------------------------------------------------------------------------------------
+
+cdef int dial_endpoint(ExchangeState exchange) noexcept:
+    cdef Resolution answer
+    cdef Dial dial
+    exchange.dialled_at = exchange.worker.now
+    if exchange.endpoint.literal.family == 0:
+        answer = exchange.worker.ask_name(exchange.endpoint.host, exchange)
+        return dial_resolved(exchange, answer) if answer is not None else 0
+    try:
+        dial = new_dial(exchange.worker, exchange)
+    except MemoryError:
+        return FAULT_MEMORY
+    dial.addresses[0] = exchange.endpoint.literal
+    dial.count = 1
+    dial.path = exchange.endpoint.path
+    return start_dial(exchange, dial, FAULT_NONE)
+
+
+cdef int dial_resolved(ExchangeState exchange, Resolution answer) noexcept:
+    cdef Dial dial
+    cdef int i
+    if answer.fault:
+        return answer.fault
+    try:
+        dial = new_dial(exchange.worker, exchange)
+    except MemoryError:
+        return FAULT_MEMORY
+    for i in range(answer.count):
+        dial.addresses[i] = answer.addresses[i]
+        dial.addresses[i].port = <uint16_t>exchange.endpoint.port
+    dial.count = answer.count
+    return start_dial(exchange, dial, FAULT_DNS)
+
+
+cdef int start_dial(ExchangeState exchange, Dial dial, int empty) noexcept:
+    """Race the addresses that may be dialled; a target's are judged one by one, here and now."""
+    cdef int i
+    cdef int kept = 0
+    cdef int fault
+    cdef int refused = empty
+    if exchange.upstream is None:
+        for i in range(dial.count):
+            fault = check_target_address(exchange, &dial.addresses[i])
+            if fault == FAULT_NONE:
+                dial.addresses[kept] = dial.addresses[i]
+                kept += 1
+            else:
+                refused = fault
+        dial.count = kept
+        if kept == 0:
+            return -refused
+    exchange.dial = dial
+    if exchange.upstream is not None:
+        dial.begin(exchange.upstream.dial_timeout)
+    else:
+        dial.begin(exchange.service.dial_timeout)
+    return 0
+
+
+# connections ----------------------------------------------------------------------------------------
+
+cdef Http1Origin open_origin(ExchangeState exchange, int fd, const Address* address):
+    cdef Http1Origin origin
+    try:
+        origin = new_origin(exchange.worker)
+    except MemoryError:
+        origin = None
+    if origin is None or origin.start(fd, exchange.endpoint) < 0:
+        return None
+    origin.peer = address[0]
+    if exchange.endpoint.proxy_protocol:
+        send_preface(
+            origin, &exchange.sender, <Connection>exchange.client, exchange.endpoint.proxy_protocol,
+            exchange.host.name, exchange.host.name_length if exchange.is_opaque else 0,
+        )
+    return origin
+
+
+cdef bint secure_origin(ExchangeState exchange, Http1Origin origin) noexcept:
+    if exchange.upstream is not None and exchange.upstream.tls is not None:
+        # what was put before goes out as it is
+        exchange.worker.flush()
+        exchange.origin = origin
+        origin.begin_tls(
+            exchange.upstream.tls, exchange, exchange.upstream.handshake_timeout, None, exchange.is_opaque
+        )
+        return True
+    if exchange.bridged is not None:
+        exchange.origin = origin
+        origin.begin_tls(
+            exchange.bridged.bridge.client, exchange, exchange.bridged.bridge.handshake_timeout, exchange.bridged.name
+        )
+        return True
+    return False
+
+
+cdef bint is_promised(ExchangeState exchange, Http1Origin origin) noexcept:
+    if exchange.bridged is None or origin.tls.verdict == X509_V_OK:
+        return True
+    # it was good when the client came; now it is not, or somebody else answers
+    origin.tell_refused(origin.tls.reason())
+    return False
+
+
+cdef void engage_origin(ExchangeState exchange, Http1Origin origin) noexcept:
+    exchange.origin = origin
+    origin.head_timeout = exchange.action.response_timeout
+    origin.stall_timeout = exchange.action.stall_timeout
+    if exchange.upstream is not None:
+        origin.idle_timeout = exchange.upstream.idle_timeout
+        origin.idle_most = exchange.upstream.idle_most
+    else:
+        origin.idle_timeout = TARGET_IDLE * <uint64_t>1000000000
+        origin.idle_most = TARGET_IDLE_MOST
+    if exchange.endpoint.proxy_protocol:
+        # its header named this client: no other may come by this connection
+        origin.idle_most = 0
+    origin.engage(exchange, exchange.head.method)
+
+
+cdef void drop_origin(ExchangeState exchange) noexcept:
+    cdef Stream origin = exchange.origin
+    cdef Dial dial = exchange.dial
+    exchange.dial = None
+    if dial is not None:
+        dial.cancel()
+    exchange.origin = None
+    if origin is not None:
+        origin.abort()
