@@ -31,6 +31,8 @@ class _Answered:
 
     ttl: float = float("inf")
     doubts: list[str] = field(default_factory=list)
+    certain: bool = False
+    """Somebody answered."""
 
 
 class _Names:
@@ -43,13 +45,14 @@ class _Names:
         self._known: dict[tuple[str, int], tuple[str, ...]] = {}
 
     async def addresses(self, name: str, answered: _Answered) -> list[str]:
-        """In a stable order; empty if the name has none. Raises SourceFailed if that is not certain."""
+        """In a stable order; of a family that nobody answers for those of the last time."""
         answers = await asyncio.gather(
             *(self._resolver.ask(name, family, most=self._most + 1) for family in self._families)
         )
         found: list[str] = []
         for family, answer in zip(self._families, answers, strict=True):
             if answer.certain:
+                answered.certain = True
                 self._known[name, family] = answer.addresses
                 answered.ttl = min(answered.ttl, answer.ttl)
             else:
@@ -57,8 +60,6 @@ class _Names:
                 answered.doubts.append(f"no answer about {kind} of {name} ({_reason(answer.fault)})")
                 answered.ttl = 0
             found += self._known.get((name, family), ())
-        if not found and answered.doubts:
-            raise SourceFailed("; ".join(answered.doubts))
         return sorted(found, key=_order)
 
     def only(self, addresses: Iterable[str]) -> list[str]:
@@ -88,6 +89,8 @@ class AddressSource:
         """See Source."""
         answered = _Answered()
         addresses = await self._names.addresses(self._where.host, answered)
+        if answered.doubts and not (answered.certain and addresses):
+            raise SourceFailed("; ".join(answered.doubts))
         named = {"server_name": self._where.host} if self._tls else {}
         written: list[dict[str, object]] = [
             {"address": str(Address(one, self._where.port)), **named} for one in addresses
@@ -146,13 +149,7 @@ class ServiceSource:
 
         async def ask(target: str) -> None:
             async with slots:
-                own = _Answered()
-                try:
-                    found[target] = await self._names.addresses(target, own)
-                except SourceFailed:
-                    own.ttl = 0
-                answered.doubts += own.doubts
-                answered.ttl = min(answered.ttl, own.ttl)
+                found[target] = await self._names.addresses(target, answered)
 
         self._names.keep(targets)
         await asyncio.gather(*(ask(target) for target in sorted(targets) if not found[target]))
