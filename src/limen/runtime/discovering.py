@@ -32,7 +32,7 @@ _log = logging.getLogger("limen.supervisor")
 _GATHERED = 0.05
 _APART = 0.5
 # Seconds until a publication that failed is tried again.
-_RETRIED = 5.0
+_RETRIED = 1.0
 
 
 class Discovering(Protocol):
@@ -191,7 +191,8 @@ class Discovery:
             return not names or await self._instance.rediscover(names)
         except ReloadFailed as error:
             if str(error) != self._told:
-                _log.error("discovered endpoints are not in force, trying again: %s", error)
+                # a worker that ended on the way, most likely
+                _log.warning("discovered endpoints are not in force, trying again: %s", error)
                 self._told = str(error)
             return False
         except LimenError:

@@ -39,6 +39,11 @@ class Discovering(LimenProcess):
             found.add(response.text if response.status == 200 else str(response.status))
         return found
 
+    def endpoints(self) -> dict[str, set[str]]:
+        """The addresses in force, by upstream."""
+        status = json.loads(self.admin("/status").text)
+        return {one["name"]: {found["address"] for found in one["endpoints"]} for one in status["upstreams"]}
+
     def discovery(self, upstream: str = "web") -> dict[str, Any]:
         """What the status says of its source."""
         status = json.loads(self.admin("/status").text)

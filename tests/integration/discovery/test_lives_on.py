@@ -1,6 +1,7 @@
 """Start without an answer, lists that outlive restarts and handovers, and a storm of changes under load."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -163,7 +164,7 @@ def test_a_storm_of_reloads_and_changes_fails_no_request(start, tmp_path, ended)
             routes += [{"match": {"path": f"/r{round_}"}, "upstream": "file"}, {"upstream": "web"}]
             return fields_of(None, listeners=[{"bind": "127.0.0.1:@PORT@", "routes": routes}], upstreams=upstreams)
 
-        gateway = start(text=text(0), options={"allow": ["worker . died"]})
+        gateway = start(text=text(0), options={"allow": ["worker . died", "worker . did not"]})
         load = stack.enter_context(Load(gateway.port(), kept=3, fresh=2))
         other = stack.enter_context(Load(gateway.port(), kept=2, fresh=1, target="/file"))
         for round_ in range(1, 13):
@@ -171,16 +172,17 @@ def test_a_storm_of_reloads_and_changes_fails_no_request(start, tmp_path, ended)
             registry.put([{"address": one, "weight": 1 + round_ % 4} for one in chosen])
             listed.write_text("".join(f"- {one}\n" for one in chosen[::-1]))
             if round_ % 3 == 0:
-                assert "reloaded" in gateway.reload(text(round_))
+                # a worker that ends in the middle of it has it refused
+                line = gateway.reload(text(round_))
+                assert ended or "reloaded" in line
             if ended and round_ % 4 == 2:
                 # it finishes what it has; what waits is served by its successor
                 (oldest, *_) = gateway.worker_pids()
                 os.kill(oldest, signal.SIGTERM)
                 wait_until(lambda oldest=oldest: oldest not in gateway.worker_pids(), 40, what="its end")
-            load.wait(60)
-        wanted = {one.rpartition(":")[2] for one in chosen}
-        wait_until(lambda: gateway.discovery()["endpoints"] == len(wanted), what="the last list")
+            load.wait(40)
+            wait_until(lambda chosen=chosen: gateway.endpoints() == {"web": {*chosen}, "file": {*chosen}}, what="the lists")
         for one in (load, other):
             one.stop()
             assert one.failures == []
-        assert len(re.findall(r"are in force", gateway.log)) >= 5
+        assert json.loads(gateway.admin("/status").text)["revision"]["number"] > 12
