@@ -34,6 +34,10 @@ def text(upstreams, endpoints):
     return "\n".join(lines)
 
 
+def nothing(*_):
+    """What the engine would ask for."""
+
+
 class Times:
     """The best time of each step."""
 
@@ -53,6 +57,29 @@ def another(upstream, round_):
     return (*upstream.endpoints[1:-1], moved)
 
 
+def one_round(times, engine, estate, assembly, round_):
+    before = estate.revision
+    model = before.config.upstreams["u0"]
+    bare = model.model_copy(update={"endpoints": ()})
+
+    def merge():
+        full = filled(bare, another(model, round_))
+        config = before.config.model_copy(update={"upstreams": {**before.config.upstreams, "u0": full}})
+        assert not loops(config, "u0")
+        return config
+
+    config = times("merge", merge)
+    successor = times("number", lambda: changed(estate, config, ["u0"]))
+    change = times("pack", lambda: encode_change(before, successor.revision, ["u0"]))
+    revision, names = times("unpack", lambda: apply_change(change, assembly.revision))
+    adapted = times("build", lambda: at_once(adapt(engine, revision, assembly, names)))
+    times("put in force", adapted.settle)
+    whole = times("pack all", lambda: encode(successor.revision))
+    other = times("unpack all", lambda: at_once(unpack(whole, Parts(), Parts())))
+    times("build all", lambda: at_once(assemble(engine, other, assembly)))
+    return successor, adapted.assembly, change, whole
+
+
 async def measured(upstreams, endpoints):
     from limen.engine.board import Board
     from limen.engine.engine import Engine
@@ -62,35 +89,16 @@ async def measured(upstreams, endpoints):
     engine = Engine(
         number=0,
         board=Board(descriptor, 0),
-        resolve=lambda host: None,
-        run_hook=lambda *arguments: None,
-        report=lambda level, message: None,
+        resolve=nothing,
+        run_hook=nothing,
+        report=nothing,
     )
     times = Times()
     estate = establish(written, number=1, workers=1, base="")
     assembly = at_once(assemble(engine, estate.revision, None))
     change = whole = b""
     for round_ in range(10):
-        before = estate.revision
-        model = before.config.upstreams["u0"]
-        bare = model.model_copy(update={"endpoints": ()})
-
-        def merge(bare=bare, model=model, before=before, round_=round_):
-            full = filled(bare, another(model, round_))
-            config = before.config.model_copy(update={"upstreams": {**before.config.upstreams, "u0": full}})
-            assert not loops(config, "u0")
-            return config
-
-        config = times("merge", merge)
-        successor = times("number", lambda config=config: changed(estate, config, ["u0"]))
-        change = times("pack", lambda successor=successor: encode_change(before, successor.revision, ["u0"]))
-        revision, names = times("unpack", lambda: apply_change(change, assembly.revision))
-        adapted = times("build", lambda: at_once(adapt(engine, revision, assembly, names)))
-        times("put in force", adapted.settle)
-        whole = times("pack all", lambda successor=successor: encode(successor.revision))
-        other = times("unpack all", lambda: at_once(unpack(whole, Parts(), Parts())))
-        times("build all", lambda: at_once(assemble(engine, other, assembly)))
-        estate, assembly = successor, adapted.assembly
+        estate, assembly, change, whole = one_round(times, engine, estate, assembly, round_)
     for name, took in times.best.items():
         print(f"{name:14} {took * 1000:8.3f} ms")
     print(f"{len(change)} bytes of change, {len(whole)} of all")

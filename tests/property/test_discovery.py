@@ -99,7 +99,9 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12) | st.just("a:1"),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["address", "targets", "labels", "weight", "endpoints", "x"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["address", "targets", "labels", "weight", "endpoints", "x"]), inner, max_size=4
+        )
     ),
     max_leaves=12,
 )
@@ -113,8 +115,7 @@ def test_any_json_is_a_list_or_is_refused(tree):
         try:
             results.append(read())
         except ConfigErrors as errors:
-            assert str(errors)
-            results.append(None)
+            results.append(None if str(errors) else ())
     if results[0] is not None and results[1] is not None:
         assert results[0] == results[1]
     for found in results:

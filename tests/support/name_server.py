@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -130,8 +131,18 @@ class _Udp(asyncio.DatagramProtocol):
         if response is not None:
             kind = dns.rdatatype.to_text(query.question[0].rdtype)
             loop = asyncio.get_running_loop()
-            loop.call_later(self._server.delay.get(kind, 0), self._send, response.to_wire(), peer)
+            loop.call_later(self._server.delay.get(kind, 0), self._send, _fitting(query, response), peer)
 
     def _send(self, packet: bytes, peer: tuple[str | object, int]) -> None:
         if not self._transport.is_closing():
             self._transport.sendto(packet, peer)
+
+
+def _fitting(query: dns.message.Message, response: dns.message.Message) -> bytes:
+    """The answer, or that it has to be asked for over TCP."""
+    try:
+        return response.to_wire()
+    except dns.exception.TooBig:
+        cut = dns.message.make_response(query)
+        cut.flags |= dns.flags.TC
+        return cut.to_wire()

@@ -1,8 +1,10 @@
 """Endpoints from a real name server: addresses and services, their times to live, and silence."""
 
 import json
+import ssl
 
 from tests.support import wait_until
+from tests.support.certificates import Authority
 
 
 def test_each_address_is_an_endpoint_and_follows_the_name(start, names, resolver, loopback):
@@ -38,9 +40,7 @@ def test_a_time_to_live_is_kept(start, names, resolver, loopback):
         for name in ("long", "short")
     }
     routes = [{"match": {"path": "/long"}, "upstream": "long"}, {"upstream": "short"}]
-    start(
-        resolver=resolver, upstreams=upstreams, listeners=[{"bind": "127.0.0.1:@PORT@", "routes": routes}]
-    )
+    start(resolver=resolver, upstreams=upstreams, listeners=[{"bind": "127.0.0.1:@PORT@", "routes": routes}])
     wait_until(lambda: names.asked("short.test") > 4, what="questions")
     assert names.asked("long.test") == 1
     assert names.server.asked["short.test", "AAAA"] == 0
@@ -50,9 +50,7 @@ def test_services_with_ports_weights_and_priorities(start, names, resolver, star
     other = start_origin()
     names.server.add("a.test", "1 A 127.0.0.2")
     names.server.add("b.test", "1 A 127.0.0.3")
-    names.server.add(
-        "_http._tcp.web.test", f"1 SRV 1 3 {loopback.port} a.test.", f"1 SRV 1 0 {loopback.port} b.test."
-    )
+    names.server.add("_http._tcp.web.test", f"1 SRV 1 3 {loopback.port} a.test.", f"1 SRV 1 0 {loopback.port} b.test.")
     gateway = start({"srv": "_http._tcp.web.test"}, resolver=resolver)
     port = loopback.port
     assert gateway.answers() == {f"127.0.0.2:{port}", f"127.0.0.3:{port}"}
@@ -119,16 +117,16 @@ def test_an_empty_list_where_it_is_allowed(start, names, resolver, loopback):
 
 
 def test_the_name_stands_for_the_address_in_tls(start, names, resolver, start_origin, tmp_path):
-    import ssl
-
-    from tests.support.certificates import Authority
-
     authority = Authority(tmp_path)
     pair = authority.issue("a.test")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(pair.chain, pair.key)
     asked = []
-    tls.sni_callback = lambda connection, name, context: asked.append(name)
+
+    def note(_, name, __):
+        asked.append(name)
+
+    tls.sni_callback = note
     origin = start_origin(tls=tls)
     names.server.add("a.test", "1 A 127.0.0.1")
     names.server.add("b.test", "1 A 127.0.0.1")
@@ -139,9 +137,7 @@ def test_the_name_stands_for_the_address_in_tls(start, names, resolver, start_or
         "bad": {"discover": {"dns": f"b.test:{origin.port}"}, "tls": {"ca": str(authority.file)}},
     }
     routes = [{"match": {"path": f"/{name}"}, "upstream": name} for name in upstreams]
-    gateway = start(
-        resolver=resolver, upstreams=upstreams, listeners=[{"bind": "127.0.0.1:@PORT@", "routes": routes}]
-    )
+    gateway = start(resolver=resolver, upstreams=upstreams, listeners=[{"bind": "127.0.0.1:@PORT@", "routes": routes}])
     assert gateway.get("/web").status == 200
     assert gateway.get("/srv").status == 200
     assert gateway.get("/bad").status == 502

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import NginxOrigin, available, wait_until
 from tests.support.load import Load
+from tests.support.origins import Reply
 from tests.support.registry import Registry
 
 from .conftest import fields_of
@@ -126,8 +127,6 @@ def test_a_reload_to_a_silent_source_takes_nothing_away(start, loopback):
 
 
 def test_what_stays_keeps_its_connections(start, start_origin):
-    from tests.support.origins import Reply
-
     stays, leaves = start_origin(Reply(content=b"stays")), start_origin(Reply(content=b"leaves"))
     with Registry([stays.address, leaves.address]) as registry:
         gateway = start(polled(registry), workers=1)
@@ -181,7 +180,9 @@ def test_a_storm_of_reloads_and_changes_fails_no_request(start, tmp_path, ended)
                 os.kill(oldest, signal.SIGTERM)
                 wait_until(lambda oldest=oldest: oldest not in gateway.worker_pids(), 40, what="its end")
             load.wait(40)
-            wait_until(lambda chosen=chosen: gateway.endpoints() == {"web": {*chosen}, "file": {*chosen}}, what="the lists")
+            wait_until(
+                lambda chosen=chosen: gateway.endpoints() == {"web": {*chosen}, "file": {*chosen}}, what="the lists"
+            )
         for one in (load, other):
             one.stop()
             assert one.failures == []

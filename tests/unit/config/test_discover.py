@@ -32,7 +32,9 @@ def test_sources_have_a_short_form(keys, expected):
 
 
 def test_endpoints_may_stand_beside_it():
-    found = upstream("endpoints: ['a.test:80'], discover: {dns: 'web.test:80', initial: ['b.test:80', {address: 'c:1'}]}")
+    found = upstream(
+        "endpoints: ['a.test:80'], discover: {dns: 'web.test:80', initial: ['b.test:80', {address: 'c:1'}]}"
+    )
     assert [str(endpoint.address) for endpoint in found.endpoints] == ["a.test:80"]
     assert [str(endpoint.address) for endpoint in found.discover.initial] == ["b.test:80", "c:1"]
 
@@ -130,7 +132,10 @@ def test_what_stays_is_the_same_object():
     [
         ("- a:1\n- b\n", "l.yaml:2:3: [1]: 'b' has no port"),
         ("- {address: 'a:1', weight: 0}\n", "l.yaml:1:28: [0].weight: 0 is out of range; from 1 to 65535"),
-        ("- a:1\n- {address: 'b:1', wieght: 2}\n", "l.yaml:2:20: [1].wieght: unknown key 'wieght'; did you mean 'weight'?"),
+        (
+            "- a:1\n- {address: 'b:1', wieght: 2}\n",
+            "l.yaml:2:20: [1].wieght: unknown key 'wieght'; did you mean 'weight'?",
+        ),
         ("- {weight: 2}\n", "l.yaml:1:3: [0].address: is missing"),
         ("- 0.0.0.0:80\n", "0.0.0.0:80' cannot be dialled"),
         ("- 'unix:/run/x'\n", "an endpoint on a Unix socket is not available"),

@@ -68,7 +68,12 @@ def test_only_what_differs_is_heard():
 def test_failures_take_nothing_away_and_are_told_once(caplog):
     caplog.set_level(logging.INFO, "limen.supervisor")
     watcher, heard = run(
-        endpoints("a"), SourceFailed("no"), SourceFailed("no"), ValueError("a defect"), endpoints("a"), SourceFailed("no")
+        endpoints("a"),
+        SourceFailed("no"),
+        SourceFailed("no"),
+        ValueError("a defect"),
+        endpoints("a"),
+        SourceFailed("no"),
     )
     assert heard == [endpoints("a")]
     assert watcher.standing.endpoints == endpoints("a")

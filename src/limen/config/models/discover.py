@@ -108,7 +108,7 @@ class Sources(Section):
         default=None, description="A list behind a URL, polled."
     )
     defaults: EndpointDefaults = Field(
-        default_factory=EndpointDefaults, description="What endpoints get that their source says nothing about."
+        default_factory=EndpointDefaults, description="What its endpoints have unless the source says something else."
     )
     allow_empty: Flag = Field(
         default=False,
