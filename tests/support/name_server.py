@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.rcode
@@ -30,6 +31,7 @@ class NameServer:
     delay: dict[str, float] = field(default_factory=dict)  # type to seconds
     behaviour: Behaviour | None = None
     negative_ttl: int = 60
+    additional: bool = False  # the addresses of SRV targets come along
     asked: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_tcp: int = 0
     port: int = 0
@@ -42,6 +44,11 @@ class NameServer:
         for record in records:
             kind = record.split()[1]
             self.zone.setdefault((name, kind), []).append(record)
+
+    def put(self, name: str, *records: str) -> None:
+        """Instead of what the name had, of the types of these records."""
+        for kind in {record.split()[1] for record in records}:
+            self.zone[name, kind] = [record for record in records if record.split()[1] == kind]
 
     def answer(self, query: dns.message.Message) -> dns.message.Message | None:
         question = query.question[0]
@@ -63,14 +70,24 @@ class NameServer:
         records = [record.split() for record in self.zone.get((at, kind), [])]
         if records:
             response.answer.append(
-                dns.rrset.from_text(f"{at}.", int(records[0][0]), "IN", kind, *(r[2] for r in records))
+                dns.rrset.from_text(f"{at}.", int(records[0][0]), "IN", kind, *(" ".join(r[2:]) for r in records))
             )
+            if kind == "SRV" and self.additional:
+                self._add_targets(response, [r[-1].rstrip(".") for r in records])
         elif not any(known == at for known, _ in self.zone):
             response.set_rcode(dns.rcode.NXDOMAIN)
         if not records:
             soa = f"ns.test. root.test. 1 2 3 4 {self.negative_ttl}"
             response.authority.append(dns.rrset.from_text("test.", self.negative_ttl, "IN", "SOA", soa))
         return response
+
+    def _add_targets(self, response: dns.message.Message, targets: list[str]) -> None:
+        for target in dict.fromkeys(targets):
+            for kind in ("A", "AAAA"):
+                records = [record.split() for record in self.zone.get((target, kind), [])]
+                if records:
+                    found = dns.rrset.from_text(f"{target}.", int(records[0][0]), "IN", kind, *(r[2] for r in records))
+                    response.additional.append(found)
 
     async def __aenter__(self) -> Self:
         self._tcp = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -114,8 +131,18 @@ class _Udp(asyncio.DatagramProtocol):
         if response is not None:
             kind = dns.rdatatype.to_text(query.question[0].rdtype)
             loop = asyncio.get_running_loop()
-            loop.call_later(self._server.delay.get(kind, 0), self._send, response.to_wire(), peer)
+            loop.call_later(self._server.delay.get(kind, 0), self._send, _fitting(query, response), peer)
 
     def _send(self, packet: bytes, peer: tuple[str | object, int]) -> None:
         if not self._transport.is_closing():
             self._transport.sendto(packet, peer)
+
+
+def _fitting(query: dns.message.Message, response: dns.message.Message) -> bytes:
+    """The answer, or that it has to be asked for over TCP."""
+    try:
+        return response.to_wire()
+    except dns.exception.TooBig:
+        cut = dns.message.make_response(query)
+        cut.flags |= dns.flags.TC
+        return cut.to_wire()

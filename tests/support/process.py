@@ -121,6 +121,7 @@ class LimenProcess:
             "PYTHONUNBUFFERED": "1",
             "PYTHONFAULTHANDLER": "1",
             "XDG_RUNTIME_DIR": str(self.directory),
+            "XDG_STATE_HOME": str(self.directory / "state"),
             **self.env,
         }
         self._process = subprocess.Popen(

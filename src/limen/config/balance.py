@@ -16,7 +16,7 @@ def balancing(config: Config) -> Iterator[Finding]:
         ordinary = [endpoint for endpoint in upstream.endpoints if not endpoint.backup]
         bounded = [endpoint for endpoint in upstream.endpoints if endpoint.max_requests is not None]
         policy = upstream.balance.policy
-        if not ordinary:
+        if not ordinary and upstream.discover is None:
             message = f"all endpoints of the upstream {shown(name)} are backups"
             yield Finding((*at, "endpoints"), message, "leave `backup` out at those to be used")
         if upstream.queue is not None and len(bounded) < len(upstream.endpoints):

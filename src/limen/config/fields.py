@@ -163,6 +163,20 @@ def parse_regex(text: str) -> str:
     return text
 
 
+def parse_http_url(text: str) -> str:
+    """A URL that Limen itself asks: http or https, a host, no user and no fragment."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("http", "https"):
+        raise Refused(f"{shown(text)} is not a URL", "write https://host/path")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        raise Refused("the URL holds a user", "leave it out; a bearer token is `token`")
+    parse_address(authority, default_port=443)
+    if "#" in rest or re.search(r"[\x00-\x20\x7f]", rest):
+        raise Refused(f"{shown(text)} is not a URL", "without fragment, spaces and control characters")
+    return text
+
+
 def parse_redirect_target(text: str) -> str:
     """Where a redirect points: an http(s) URL or a path, with {host}, {hostname}, {path} and {query} filled in."""
     parse_field_value(text)

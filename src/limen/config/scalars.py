@@ -339,6 +339,13 @@ def _origin_address(value: object, loading: Loading) -> Address:
     return address
 
 
+def _named_address(value: object, loading: Loading) -> Address:
+    address = _address()(value, loading)
+    if address.path or address.ip is not None:
+        raise Refused(f"{shown(value)} has no name to look up", "write name:port, or use `endpoints`")
+    return address
+
+
 def _server_address(value: object, loading: Loading) -> Address:
     if isinstance(value, str):
         # A bare IPv6 address has no port to be mistaken for, so brackets are not asked for.
@@ -367,6 +374,11 @@ Flag = Annotated[bool, Scalar(_flag, {"type": "boolean"}, "`true` or `false`")]
 FilePath = Annotated[str, Scalar(file_path, {"type": "string", "minLength": 1}, "path")]
 Bind = Annotated[Address, Scalar(_address(any_port=True), _ADDRESS, "address", str)]
 OriginAddress = Annotated[Address, Scalar(_origin_address, _ORIGIN, "address, or `https://host[:port]`", str)]
+NamedAddress = Annotated[Address, Scalar(_named_address, _ADDRESS, "`name:port`", str)]
+HostName = Annotated[str, Scalar(_strings(addresses.parse_host, "a name"), _TEXT, "host name")]
+HttpUrl = Annotated[
+    str, Scalar(_strings(fields.parse_http_url, "a URL"), {"type": "string", "pattern": r"^https?://[^/?#@]+"}, "URL")
+]
 ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]
 Network = Annotated[
     str,

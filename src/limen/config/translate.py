@@ -16,27 +16,35 @@ from limen.config.vocabulary import LATER, OTHER_WORDS, WRITE
 from limen.errors import ConfigError
 
 
-def translate(failure: ValidationError, positions: Positions, file: str) -> list[ConfigError]:
-    """All findings of one validation, one ConfigError each."""
-    return [_one(finding, positions, file) for finding in failure.errors(include_url=False)]
+def translate(
+    failure: ValidationError,
+    positions: Positions,
+    file: str,
+    *,
+    root: type[BaseModel] = Config,
+    place: Path = (),
+) -> list[ConfigError]:
+    """All findings of one validation, one ConfigError each; `root` is what was validated, at `place` of the text."""
+    return [_one(finding, positions, file, root, place) for finding in failure.errors(include_url=False)]
 
 
-def _one(finding: Any, positions: Positions, file: str) -> ConfigError:
+def _one(finding: Any, positions: Positions, file: str, root: type[BaseModel], place: Path) -> ConfigError:
     location: Path = finding["loc"]
     kind = finding["type"]
     # Problems of a mapping's key carry this mark behind the key itself.
     is_key = bool(location) and location[-1] == "[key]"
     if is_key:
         location = location[:-1]
+    whole = (*place, *location)
     if kind == "missing":
-        return _missing(location, positions, file)
+        return _missing(whole, positions, file)
     if kind == "extra_forbidden":
-        return error_at(location, *_unknown(location), positions, file, key=True)
-    message, hint = _said(finding, location)
+        return error_at(whole, *_unknown(location, root), positions, file, key=True)
+    message, hint = _said(finding, location, root)
     refused = finding.get("ctx", {}).get("error")
     if isinstance(refused, Refused) and refused.at:
-        return error_at((*location, *refused.at), message, hint, positions, file)
-    return error_at(location, message, hint, positions, file, key=is_key)
+        return error_at((*whole, *refused.at), message, hint, positions, file)
+    return error_at(whole, message, hint, positions, file, key=is_key)
 
 
 def error_at(
@@ -57,9 +65,9 @@ def _missing(location: Path, positions: Positions, file: str) -> ConfigError:
     return ConfigError("is missing", file=file, line=place.line, column=place.column, path=path, hint=hint)
 
 
-def _unknown(location: Path) -> tuple[str, str]:
+def _unknown(location: Path, root: type[BaseModel]) -> tuple[str, str]:
     name = str(location[-1])
-    section = section_at(location[:-1])
+    section = section_at(location[:-1], root)
     if section is None:
         return f"unknown key {shown(name)}", ""
     if name in LATER.get(section.__name__, ()):
@@ -71,14 +79,14 @@ def _unknown(location: Path) -> tuple[str, str]:
     return f"unknown key {shown(name)}", near(name, known) or f"known here are {', '.join(known)}"
 
 
-def _said(finding: Any, location: Path) -> tuple[str, str]:
+def _said(finding: Any, location: Path, root: type[BaseModel]) -> tuple[str, str]:
     kind = finding["type"]
     value = finding["input"]
     refused = finding.get("ctx", {}).get("error")
     if isinstance(refused, Refused):
         return refused.message, refused.hint
     if kind in ("model_type", "model_attributes_type"):
-        section = section_at(location)
+        section = section_at(location, root)
         keys = keys_of(section) if section else ()
         return f"expected a mapping, found {shown(value)}", f"its keys are {', '.join(keys)}" if keys else ""
     if kind == "dict_type":
@@ -93,9 +101,9 @@ def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in section.model_fields.items())
 
 
-def section_at(location: Path) -> type[BaseModel] | None:
-    """The model that stands at a location of a configuration; None where there is none."""
-    current: Any = Config
+def section_at(location: Path, root: type[BaseModel] = Config) -> type[BaseModel] | None:
+    """The model that stands at a location of a configuration (or of `root`); None where there is none."""
+    current: Any = root
     for part in location:
         current = _inside(current, part)
         if current is None:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import limen
 from limen.config import read
 from limen.control.admin.server import Doors
+from limen.runtime.options import Options
 from limen.runtime.pacing import uncollected
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.supervisor import Options, Supervisor
+from limen.runtime.supervisor import Supervisor
 from limen.runtime.worker import DEFAULT_CORE
 
 if TYPE_CHECKING:

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 _RATE_ROWS = 20
 _ENDPOINT_KEYS = ("address", "weight", "active", "connections", "idle", "out", "requests")
 
+_SOURCE_KEYS = ("source", "endpoints", "origin", "succeeded", "failures", "error")
+
 
 def overview(status: Mapping[str, object]) -> list[str]:
-    """Instance, workers, listeners, upstreams."""
+    """Instance, workers, listeners, upstreams and their sources, certificates."""
     revision = _mapping(status.get("revision"))
     live = _mapping(status.get("live"))
     lines = [
@@ -37,6 +39,10 @@ def overview(status: Mapping[str, object]) -> list[str]:
             "",
             *_table(("UPSTREAM", "ENDPOINT", "WEIGHT", "ACTIVE", "CONNECTIONS", "IDLE", "OUT", "REQUESTS"), rows),
         ]
+    sources = [(upstream.get("name"), _mapping(upstream.get("discovery"))) for upstream in upstreams]
+    if any(source for _, source in sources):
+        rows = [(name, *(source.get(key) for key in _SOURCE_KEYS)) for name, source in sources if source]
+        lines += ["", *_table(("DISCOVERY", "SOURCE", "ENDPOINTS", "FROM", "SUCCEEDED", "FAILURES", "ERROR"), rows)]
     certificates = _mappings(status.get("certificates"))
     if certificates:
         rows = [

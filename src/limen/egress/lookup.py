@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import dns.asyncquery
@@ -44,6 +44,27 @@ class Answer:
     certain: bool  # False: nobody answered, so this says nothing about the name
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One SRV record (RFC 2782)."""
+
+    target: str  # absolute, without the last dot; empty: the service is not offered here
+    port: int
+    priority: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What SRV records a name has, and the addresses of their targets that came along."""
+
+    services: tuple[Service, ...]
+    additional: Mapping[str, tuple[str, ...]]  # by target, of any family
+    ttl: float
+    fault: int  # as of Answer
+    certain: bool
+
+
 class _Refusal(Exception):
     """A server that cannot or will not say."""
 
@@ -55,10 +76,11 @@ async def look_up(
     *,
     timeout: float,
     count: Callable[[], None],
+    most: int = MAX_ADDRESSES,
 ) -> Answer:
     """Ask for the addresses of `family` (4 or 6) of an absolute `name` within `timeout` seconds.
 
-    Never raises but for cancellation. `count` is called for every question sent.
+    Never raises but for cancellation. `count` is called for every question sent; `most` addresses are kept.
     """
     kind = _FAMILIES[family]
     deadline = time.monotonic() + timeout
@@ -71,7 +93,7 @@ async def look_up(
             ttl = min(ttl, chain.minimum_ttl)
             if chain.answer is not None:
                 addresses = tuple(dict.fromkeys(record.address for record in chain.answer))
-                return Answer(addresses[:MAX_ADDRESSES], ttl, FaultNumber.NONE, certain=True)
+                return Answer(addresses[:most], ttl, FaultNumber.NONE, certain=True)
             if chain.canonical_name == question or response.rcode() == dns.rcode.NXDOMAIN:
                 return Answer((), ttl, FaultNumber.DNS, certain=True)
             question = chain.canonical_name
@@ -80,6 +102,40 @@ async def look_up(
     except (dns.exception.DNSException, _Refusal):
         return Answer((), 0, FaultNumber.DNS, certain=False)
     return Answer((), ttl, FaultNumber.DNS, certain=True)  # a CNAME chain without an end
+
+
+async def look_up_services(
+    name: str, servers: Sequence[tuple[str, int]], *, timeout: float, count: Callable[[], None]
+) -> Services:
+    """Ask for the SRV records of an absolute `name` within `timeout` seconds; as `look_up` otherwise."""
+    deadline = time.monotonic() + timeout
+    try:
+        question = dns.name.from_text(name, origin=dns.name.root)
+        response = await _ask(question, dns.rdatatype.SRV, servers, deadline=deadline, count=count)
+        chain = response.resolve_chaining()
+    except TimeoutError:
+        return Services((), {}, 0, FaultNumber.DNS_TIMEOUT, certain=False)
+    except (dns.exception.DNSException, _Refusal):
+        return Services((), {}, 0, FaultNumber.DNS, certain=False)
+    if chain.answer is None:
+        return Services((), {}, chain.minimum_ttl, FaultNumber.DNS, certain=True)
+    services = tuple(
+        Service(_plain(record.target), record.port, record.priority, record.weight) for record in chain.answer
+    )
+    # what nobody asked for is believed of the targets alone
+    targets = {service.target for service in services}
+    additional: dict[str, tuple[str, ...]] = {}
+    ttl = chain.minimum_ttl
+    for records in response.additional:
+        target = _plain(records.name)
+        if records.rdtype in _FAMILIES.values() and target in targets:
+            additional[target] = (*additional.get(target, ()), *(record.address for record in records))
+            ttl = min(ttl, records.ttl)
+    return Services(services, additional, ttl, FaultNumber.NONE, certain=True)
+
+
+def _plain(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower() if name != dns.name.root else ""
 
 
 async def _ask(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 from limen.egress.hosts import Hosts, Servers, WatchedFile, parse_hosts, parse_resolv, parse_server
-from limen.egress.lookup import Answer, look_up
+from limen.egress.lookup import Answer, Services, look_up, look_up_services
 from limen.faults import FaultNumber
 
 #: Names kept, the least recently used go first.
@@ -111,6 +111,31 @@ class Resolver:
             return Resolution(("::1", "127.0.0.1"), self._max_ttl)
         return self._cached(name)
 
+    async def ask(self, host: str, family: int, *, most: int) -> Answer:
+        """The addresses of one family (4 or 6) of a name, all of them and from nobody's memory, for discovery.
+
+        Literals, the hosts file and localhost answer as for `resolve`. TTLs are as the servers say.
+        """
+        name = _canonical(host)
+        known = self.known(name) if name not in self._cache else None
+        if known is not None:
+            addresses = tuple(address for address in known.addresses if (":" in address) == (family == 6))
+            return Answer(addresses, known.ttl, known.fault or (0 if addresses else FaultNumber.DNS), certain=True)
+        return await look_up(name, family, self._asked(), timeout=self._timeout, count=self._count, most=most)
+
+    async def ask_services(self, name: str) -> Services:
+        """The SRV records of a name, likewise."""
+        return await look_up_services(_canonical(name), self._asked(), timeout=self._timeout, count=self._count)
+
+    def within(self, ttl: float) -> float:
+        """A TTL within the bounds, in seconds."""
+        return min(max(ttl, self._min_ttl), self._max_ttl)
+
+    @property
+    def negative_ttl(self) -> float:
+        """Longest time in seconds that a failure is kept."""
+        return self._negative_ttl
+
     def forget(self) -> None:
         """Empty the cache."""
         self._cache.clear()
@@ -152,8 +177,11 @@ class Resolver:
         finally:
             self._land(name, flight, Resolution((), min(self._min_ttl, self._negative_ttl), FaultNumber.DNS_TIMEOUT))
 
+    def _asked(self) -> Servers:
+        return self._servers or self._resolv.read() or _LOCAL_SERVER
+
     async def _look_up(self, name: str, flight: asyncio.Future[Resolution]) -> None:
-        servers = self._servers or self._resolv.read() or _LOCAL_SERVER
+        servers = self._asked()
         # A little earlier than the flight's own end, so that its answer is the one that is told.
         timeout = self._timeout * 0.98
         lookups = [

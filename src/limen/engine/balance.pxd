@@ -42,6 +42,8 @@ cdef class Balancer:
 
     # Index of an endpoint that has room; -1: none. Not `avoid` (an index; it has just failed) if another will do.
     cdef int choose(self, uint64_t now, int avoid, uint64_t key) noexcept
+    # Take the place of another one.
+    cdef void follow(self, Balancer before, const int* seats) noexcept
     cdef void survey(self, uint64_t now) noexcept
     cdef void survey_group(self, Group* group, uint64_t now) noexcept
     cdef void portion_out(self) noexcept

@@ -20,7 +20,7 @@ from limen.engine.policies cimport (
     settle_draws,
     settle_turns,
 )
-from limen.engine.seats cimport Group, Load, SCAN_MOST, SHARE_ONE, Seat, draw
+from limen.engine.seats cimport Group, Load, SCAN_MOST, SHARE_ONE, Seat, below, draw
 
 
 cdef enum:
@@ -180,6 +180,36 @@ cdef class Balancer:
             for place in range(group.table_size):
                 group.table[place] = <uint32_t>group.members[group.table[place]]
         return 0
+
+    cdef void follow(self, Balancer before, const int* seats) noexcept:
+        """Go on where `before` is; `seats` has the index there of each endpoint here, -1 for new ones.
+
+        What has no history to go on with begins anywhere: always with the first, often renewed lists would burden it.
+        """
+        cdef Group* group
+        cdef Group* old
+        cdef Seat* seat
+        cdef int number
+        cdef int i
+        if self.policy == POLICY_FIRST or self.policy != before.policy:
+            return
+        for i in range(self.count):
+            seat = &self.seats[i]
+            if seats[i] >= 0 and before.seats[seats[i]].priority == seat.priority:
+                seat.live = before.seats[seats[i]].live
+                seat.step = before.seats[seats[i]].step
+                seat.turn = before.seats[seats[i]].turn
+        for number in range(self.group_count):
+            group = &self.groups[number]
+            group.cursor = <int>below(draw(group), <uint32_t>group.count) - 1
+            for i in range(before.group_count):
+                old = &before.groups[i]
+                if (
+                    old.backup == group.backup
+                    and before.seats[old.members[0]].priority == self.seats[group.members[0]].priority
+                ):
+                    group.virtual = old.virtual
+                    group.even = old.even
 
     # surveys -----------------------------------------------------------------------------------------
 

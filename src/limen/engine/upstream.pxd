@@ -32,6 +32,8 @@ cdef class Endpoint:
     cdef readonly str key             # what makes it the same endpoint over reloads
     cdef readonly bytes label         # address for log and metrics
     cdef readonly bytes host          # name or literal
+    cdef readonly bytes server_name   # what stands for it in TLS: the host, or a name for the literal
+    cdef bytes session_key            # under which its TLS sessions are kept
     cdef readonly int port
     cdef Address literal              # family 0: host is a name to be resolved
     cdef bytes path                   # of a unix socket

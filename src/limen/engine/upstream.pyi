@@ -27,10 +27,11 @@ class Endpoint:
         proxy_protocol: int = 0,
         is_target: bool = False,
         warming: bool = False,
+        server_name: str = "",
     ) -> Self:
         """`key` makes it the same endpoint over reloads; `host` may be a name, an address or unix:/path (of at most
         107 bytes, else ValueError); `slot` is the board's; `proxy_protocol` the version to send, 0 for none;
-        `warming` has it start slowly where its upstream says so.
+        `warming` has it start slowly where its upstream says so; `server_name` stands for the host in TLS.
         """
 
     @property
@@ -41,6 +42,8 @@ class Endpoint:
 
     @property
     def host(self) -> bytes: ...
+    @property
+    def server_name(self) -> bytes: ...
     @property
     def port(self) -> int: ...
     @property
@@ -89,6 +92,12 @@ class Upstream:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
         ValueError if the balancer is for another number of endpoints.
+        """
+
+    def adopt(self, fresh: Upstream) -> None:
+        """Have the endpoints of `fresh`, and its way to choose among them, from now on; `fresh` is used up.
+
+        For exchanges in flight nothing changes: they have their endpoint. Those that wait may find a place.
         """
 
     @property

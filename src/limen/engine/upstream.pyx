@@ -2,6 +2,7 @@
 
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
 
 from limen.engine.addresses cimport HOST_IPV6, TargetHost, parse_ip
 from limen.engine.balance cimport Balancer, health_changed
@@ -63,7 +64,7 @@ cdef class Endpoint:
 
     def __init__(
         self, Worker worker not None, *, str key, str host, int port, unsigned int slot=0xffffffff,
-        int proxy_protocol=0, bint is_target=False, bint warming=False,
+        int proxy_protocol=0, bint is_target=False, bint warming=False, str server_name="",
     ):
         self.worker = worker
         self.load.total = worker.board.endpoint_total(slot)
@@ -79,7 +80,8 @@ cdef class Endpoint:
         if host.startswith("unix:"):
             self.path = host[5:].encode()
             self.host = b"localhost"
-            self.label = host.encode()
+            self.server_name = server_name.encode("ascii") or self.host
+            self.label = self.session_key = host.encode()
             self.literal.family = 1
             if len(self.path) > 107:
                 raise ValueError("a unix socket's path has at most 107 bytes")
@@ -89,7 +91,12 @@ cdef class Endpoint:
             self.literal.port = port
         else:
             self.literal.family = 0
+        self.server_name = server_name.encode("ascii") or self.host
         self.label = b"[%b]:%d" % (self.host, port) if b":" in self.host else b"%b:%d" % (self.host, port)
+        self.session_key = self.label
+        if self.server_name != self.host:
+            # a session was verified for one name: another may not take it up
+            self.session_key = b"%b %b" % (self.label, self.server_name)
 
     def __repr__(self) -> str:
         return (
@@ -148,6 +155,9 @@ cdef class Endpoint:
         self.retired = True
         while self.idle_tail != NULL:
             (<Pooled>self.idle_tail).abort()
+        if self.failures:
+            # its number on the board may be another's soon, or its own again
+            self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 0)
 
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
@@ -224,6 +234,28 @@ cdef class Upstream:
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"
+
+    def adopt(self, Upstream fresh not None) -> None:
+        """Have the endpoints of `fresh`, and its way to choose among them, from now on; `fresh` is used up.
+
+        For exchanges in flight nothing changes: they have their endpoint. Those that wait may find a place.
+        """
+        cdef int* seats
+        cdef int i
+        if fresh is self:
+            return
+        seats = <int*>malloc(max(fresh.count, 1) * sizeof(int))
+        if seats == NULL:
+            raise MemoryError
+        for i in range(fresh.count):
+            seats[i] = <int>self.places.get(fresh.members[i], -1)
+        fresh.balancer.follow(self.balancer, seats)
+        free(seats)
+        # a balancer borrows from the members: both change in one step
+        self.members, self.places, self.balancer = fresh.members, fresh.places, fresh.balancer
+        self.count = fresh.count
+        if self.queue is not None and self.queue.count:
+            self.queue.stir()
 
     cdef int choose(self, uint64_t now, Endpoint avoid, uint64_t key) noexcept:
         """Index of the endpoint for the next attempt, -1 if none has room; not `avoid` (which has just failed) if

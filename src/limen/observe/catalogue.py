@@ -123,6 +123,13 @@ EXPIRY = _gauge(
     "file",
 )
 
+DISCOVERY = (
+    _gauge("discovery_endpoints", "endpoints", "Endpoints that a source has given.", "upstream"),
+    _gauge("discovery_success_seconds", "seconds", "Unix time at which a source last answered; 0: never.", "upstream"),
+    _counter("discovery_failures", "failures", "Answers of a source that failed or were refused.", "upstream"),
+    _counter("discovery_changes", "changes", "Answers of a source that changed its list.", "upstream"),
+)
+
 #: All metrics, in the order of the exposition and of the documentation.
 CATALOGUE: tuple[Metric, ...] = (
     INFO,
@@ -136,4 +143,5 @@ CATALOGUE: tuple[Metric, ...] = (
     *ENDPOINT.values(),
     FAULTS,
     EXPIRY,
+    *DISCOVERY,
 )

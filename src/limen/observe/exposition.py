@@ -37,9 +37,18 @@ Expiries = Sequence[tuple[str, str, str, int]]
 """Certificates: listener, upstream (one of both is empty), file, Unix time of the end."""
 
 
-def render(reader: BoardReader, names: Names, expiries: Expiries = ()) -> bytes:
+Discoveries = Sequence[tuple[str, tuple[int, int, int, int]]]
+"""Upstreams with a source, and their values in the order of catalogue.DISCOVERY."""
+
+
+def render(reader: BoardReader, names: Names, expiries: Expiries = (), discoveries: Discoveries = ()) -> bytes:
     """The whole exposition, as CONTENT_TYPE says."""
-    return "".join((*_families(reader, names), _expiry(expiries))).encode()
+    return "".join((*_families(reader, names), _expiry(expiries), *_discovery(discoveries))).encode()
+
+
+def _discovery(discoveries: Discoveries) -> Iterator[str]:
+    for number, metric in enumerate(catalogue.DISCOVERY):
+        yield _family(metric, [((upstream,), values[number]) for upstream, values in discoveries])
 
 
 def _expiry(expiries: Expiries) -> str:

@@ -6,7 +6,8 @@ connections, the same upstreams, the same services. Names of the configuration b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from limen.engine.access import AccessTable
@@ -70,6 +71,20 @@ class Assembly:
     bridges: Bridges = field(default_factory=Bridges)
 
 
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """An assembly that differs from the one in force by the endpoints of some upstreams."""
+
+    assembly: Assembly
+    """Its upstreams are those in force, and have their former endpoints until `settle`."""
+    fresh: Mapping[str, Upstream]
+
+    def settle(self) -> None:
+        """Has the upstreams in force adopt their new endpoints."""
+        for name, upstream in self.fresh.items():
+            self.assembly.upstreams[name].adopt(upstream)
+
+
 class _Common(TypedDict):
     """Arguments of Service that listeners of every kind have."""
 
@@ -129,6 +144,21 @@ def assemble(
     return built.assembly
 
 
+def adapt(engine: Engine, revision: Revision, before: Assembly, changed: Iterable[str]) -> Steps[Adapted]:
+    """Build what `revision` has in the place of the endpoints of the `changed` upstreams; nothing else differs."""
+    built = _Builder(engine, revision, before, Surroundings())
+    assembly = replace(before, revision=revision, endpoints=dict(before.endpoints), upstreams=dict(before.upstreams))
+    built.change(assembly)
+    fresh = {}
+    for name in changed:
+        for endpoint in before.upstreams[name].members:
+            assembly.endpoints.pop(endpoint.key, None)
+        yield
+        fresh[name] = built.upstream(name, revision.config.upstreams[name])
+        yield
+    return Adapted(assembly, fresh)
+
+
 class _Builder:
     def __init__(
         self, engine: Engine, revision: Revision, previous: Assembly | None, surroundings: Surroundings
@@ -143,16 +173,24 @@ class _Builder:
             revision.material, previous.contexts if previous is not None else None, surroundings.key_log
         )
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        self._is_whole = True
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
+
+    def change(self, assembly: Assembly) -> None:
+        """Build only some upstreams, for an assembly that has all the rest already."""
+        self.assembly = assembly
+        self._contexts = assembly.contexts
+        self._bridges = assembly.bridges
+        self._is_whole = False
 
     def _slot(self, kind: str, name: str) -> int:
         return self._slots.get(kind, {}).get(name, _NO_SLOT)
 
     def upstreams(self) -> None:
         for name, model in self._config.upstreams.items():
-            self.assembly.upstreams[name] = self._upstream(name, model)
+            self.assembly.upstreams[name] = self.upstream(name, model)
 
-    def _upstream(self, name: str, model: UpstreamModel) -> Upstream:
+    def upstream(self, name: str, model: UpstreamModel) -> Upstream:
         encryption = self._contexts.identity(name, model.tls)
         endpoints = [self._endpoint(name, model, index, encryption) for index in range(len(model.endpoints))]
         if self._previous is not None and self._before is not None and self._before.upstreams.get(name) == model:
@@ -173,12 +211,17 @@ class _Builder:
     def _encryption(self, name: str, model: UpstreamModel) -> _Encryption:
         if model.tls is None:
             return {}
-        return {"tls": self._contexts.client(name, model.tls), "handshake_timeout": model.timeouts.handshake}
+        context = None if self._is_whole else self.assembly.upstreams[name].tls
+        return {
+            "tls": context or self._contexts.client(name, model.tls),
+            "handshake_timeout": model.timeouts.handshake,
+        }
 
     def _endpoint(self, upstream: str, model: UpstreamModel, index: int, encryption: str) -> Endpoint:
         address = model.endpoints[index].address
         name = names.endpoint_name(upstream, address)
-        key = f"{name} {model.proxy_protocol or ''} {encryption}"
+        server_name = model.endpoints[index].server_name or ""
+        key = f"{name} {model.proxy_protocol or ''} {encryption}{server_name and ' '}{server_name}"
         endpoint = self._previous.endpoints.get(key) if self._previous is not None else None
         if endpoint is None:
             endpoint = Endpoint(
@@ -189,6 +232,7 @@ class _Builder:
                 slot=self._slot(names.ENDPOINT, name),
                 proxy_protocol=_PROXY_PROTOCOL[model.proxy_protocol],
                 warming=self._before is not None,
+                server_name=server_name,
             )
         self.assembly.endpoints[key] = endpoint
         return endpoint

@@ -23,8 +23,9 @@ from limen.engine.engine import Engine
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
-from limen.runtime.assemble import Assembly, assemble
+from limen.runtime.assemble import Adapted, Assembly, adapt, assemble
 from limen.runtime.bridges import Surroundings
+from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
@@ -48,6 +49,8 @@ class _Prepared:
     assembly: Assembly
     parts: Parts
     journal: Journal | None
+    adapted: Adapted | None = None
+    """Of a change: the assembly differs from the one in force only so."""
 
 
 class Core:
@@ -92,6 +95,11 @@ class Core:
 
     async def prepare(self, payload: bytes, number: int) -> None:
         """Compile a revision, and open its access log; nothing in force changes, connections are served meanwhile."""
+        if is_change(payload) and self._force is not None:
+            revision, names = apply_change(payload, self._force.revision)
+            adapted = await paced(adapt(self._engine, revision, self._force, names))
+            self._prepared[number] = _Prepared(adapted.assembly, self._parts, self._journal, adapted)
+            return
         parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))
         surroundings = replace(self._surroundings, key_log=self._open_key_log(revision))
@@ -124,6 +132,10 @@ class Core:
         self._prepared.clear()
         assembly, self._parts = prepared.assembly, prepared.parts
         previous, self._force = self._force, assembly
+        if prepared.adapted is not None and previous is not None:
+            prepared.adapted.settle()
+            _retire(previous, assembly)
+            return
         revision = assembly.revision
         config = revision.config
         self._set_journal(prepared.journal, access_log_of(revision))
@@ -133,9 +145,7 @@ class Core:
         self._engine.set_own(own_addresses(revision.own_addresses))
         self._engine.publish(assembly.services)
         if previous is not None:
-            for key, endpoint in previous.endpoints.items():
-                if key not in assembly.endpoints:
-                    endpoint.retire()
+            _retire(previous, assembly)
         configure(config.log.level)
         self._restart_housekeeping()
 
@@ -277,6 +287,13 @@ class Core:
             soonest = min((change for change in changes if change is not None), default=now + _SCHEDULE_NAP)
             await asyncio.sleep(min(max(soonest - now, 0.01), _SCHEDULE_NAP))
             self._set_windows(assembly)
+
+
+def _retire(previous: Assembly, assembly: Assembly) -> None:
+    """Endpoints that left finish what they have."""
+    for key, endpoint in previous.endpoints.items():
+        if key not in assembly.endpoints:
+            endpoint.retire()
 
 
 def _windows(table: AccessTable) -> list[Window]:

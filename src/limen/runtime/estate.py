@@ -9,11 +9,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from limen.config.revision import digest_of
-from limen.runtime.names import CAPACITY, slot_names
+from limen.runtime.names import CAPACITY, ENDPOINT, endpoint_name, slot_names
 from limen.runtime.revision import ListenerPlace, Revision
 from limen.runtime.slots import SlotBook
 from limen.runtime.sockets import BindError, ListenerSockets, describe, listen_all, listen_one
@@ -137,9 +137,11 @@ def establish(
     previous: Estate | None = None,
     inheritance: Inheritance | None = None,
     material: Material = NO_MATERIAL,
+    written: Config | None = None,
 ) -> Estate:
     """Binds, numbers and composes the estate of a configuration; `material` is what its TLS needs, already read.
 
+    `written` is the configuration without what was discovered, whose digest tells revisions apart.
     Raises BindError or SlotsExhausted; then nothing new is open, and `previous` is as it was.
     """
     binding = _Binding(previous, inheritance or Inheritance(), workers)
@@ -151,11 +153,33 @@ def establish(
         slots = book.planned(slot_names(config), capacity=CAPACITY, now=time.monotonic())
         places = tuple(ListenerPlace(key, index, str(listeners[key].address)) for index, key in enumerate(keys))
         own = [place.address for place in places] + ([admin.address] if admin else [])
-        revision = Revision(number, config, places, slots.active, tuple(own), base, material, digest_of(config)[:12])
+        digest = digest_of(written or config)[:12]
+        revision = Revision(number, config, places, slots.active, tuple(own), base, material, digest)
     except BaseException:
         binding.undo()
         raise
     return Estate(revision, listeners, admin, slots, workers)
+
+
+def changed(previous: Estate, config: Config, names: Iterable[str]) -> Estate:
+    """The estate whose configuration has other endpoints in the named upstreams, and differs in nothing else.
+
+    Raises SlotsExhausted.
+    """
+    gone: list[str] = []
+    come: list[str] = []
+    for name in names:
+        before = _endpoint_names(name, previous.revision.config)
+        after = _endpoint_names(name, config)
+        gone += before - after
+        come += sorted(after - before)
+    slots = previous.slots.exchanged(ENDPOINT, gone=gone, come=come, capacity=CAPACITY[ENDPOINT], now=time.monotonic())
+    revision = replace(previous.revision, number=previous.revision.number + 1, config=config, slots=slots.active)
+    return replace(previous, revision=revision, slots=slots)
+
+
+def _endpoint_names(upstream: str, config: Config) -> set[str]:
+    return {endpoint_name(upstream, endpoint.address) for endpoint in config.upstreams[upstream].endpoints}
 
 
 def abandon(successor: Estate, *, previous: Estate) -> None:

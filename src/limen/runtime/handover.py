@@ -36,7 +36,7 @@ class HandoverFailed(LimenError):
 class Successor:
     """The old side: the process that is to take over."""
 
-    def __init__(self, estate: Estate, instance: Instance, *, tickets: bytes = b"") -> None:
+    def __init__(self, estate: Estate, instance: Instance, *, tickets: bytes = b"", discovered: bytes = b"") -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._sock = ours
@@ -57,9 +57,10 @@ class Successor:
             ],
             "admin": {"key": estate.admin.key, "fd": give(estate.admin.socket.fileno())} if estate.admin else None,
         }
-        memory = _memory(tickets)
+        memory, lists = _memory(tickets), _memory(discovered)
         described["tickets"] = give(memory)
-        with theirs, os.fdopen(memory):
+        described["discovered"] = give(lists)
+        with theirs, os.fdopen(memory), os.fdopen(lists):
             # The same command line: what is installed under its name now is what takes over.
             self._process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -108,8 +109,10 @@ class Successor:
 
 def _memory(content: bytes) -> int:
     """A descriptor of something that never lies on a disk: it holds keys."""
-    memory = os.memfd_create("limen-tickets", os.MFD_CLOEXEC)
-    os.write(memory, content)
+    memory = os.memfd_create("limen-handover", os.MFD_CLOEXEC)
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(memory, rest) :]
     return memory
 
 
@@ -124,6 +127,8 @@ class Predecessor:
     notify: socket.socket
     tickets: bytes = field(default=b"", repr=False)
     """Its ticket keys, as limen.tls.tickets.Rings.load takes them; empty if it had none."""
+    discovered: bytes = b""
+    """Its lists of endpoints, as limen.runtime.discovering.Discovery.load takes them; empty if it had none."""
     taken: bool = field(default=False)
 
     async def take_over(self, *, timeout: float = 30.0) -> None:
@@ -160,6 +165,7 @@ def predecessor() -> Predecessor | None:
         _adopt(described["notify"]),
         # a predecessor of an older version passes none
         _remembered(described["tickets"]) if "tickets" in described else b"",
+        _remembered(described["discovered"]) if "discovered" in described else b"",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from limen.observe import board
-from limen.observe.exposition import Names, render
+from limen.observe.exposition import Discoveries, Names, render
 from limen.runtime.names import ENDPOINT, LISTENER, ROUTE, endpoint_name
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ class SharedBoard:
             if kind == ENDPOINT:
                 os.pwrite(self.fd, bytes(board.CELL), (board.TOTALS + slot) * board.CELL)
 
-    def exposition(self, estate: Estate) -> bytes:
+    def exposition(self, estate: Estate, discoveries: Discoveries = ()) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, _names(estate), expiries(estate))
+        return render(self._reader, _names(estate), expiries(estate), discoveries)
 
     def endpoint(self, slot: int) -> dict[str, int]:
         """What the workers together count for an endpoint now."""

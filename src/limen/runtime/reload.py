@@ -80,19 +80,25 @@ async def distribute(crew: Crew, tickets: bytes, kind: str = "tickets") -> None:
 
 
 async def replace(
-    crew: Crew, previous: Estate, successor: Estate, *, commit: Callable[[], None], tickets: bytes = b""
+    crew: Crew,
+    previous: Estate,
+    successor: Estate,
+    *,
+    commit: Callable[[], None],
+    tickets: bytes = b"",
+    change: bytes = b"",
 ) -> ReloadReport:
     """Takes every worker from one estate to the next. Raises ReloadFailed; `successor` is abandoned then.
 
     `commit` is called when every worker has agreed: from then on a worker that starts gets the successor. `tickets`:
-    the keys of all listeners of both estates.
+    the keys of all listeners of both estates. `change`: what to send instead of the whole revision.
     """
     revision = successor.revision
     members = crew.ready
     removed = [key for key in previous.listeners if key not in successor.listeners]
     added = [key for key in successor.listeners if key not in previous.listeners]
     # whoever serves has the previous revision in force: its certificates need not be sent again
-    payload = encode(revision, known=previous.revision.material.pairs)
+    payload = change or encode(revision, known=previous.revision.material.pairs)
     if tickets:
         await distribute(crew, tickets)
     try:

@@ -25,9 +25,19 @@ _CERTIFICATES = 20
 
 
 async def report(
-    *, version: str, state: str, began: float, estate: Estate, crew: Crew, board: SharedBoard
+    *,
+    version: str,
+    state: str,
+    began: float,
+    estate: Estate,
+    crew: Crew,
+    board: SharedBoard,
+    discovery: Mapping[str, Mapping[str, object]],
 ) -> Mapping[str, object]:
-    """Asks the workers and puts everything together; a worker that is silent for a second is reported without."""
+    """Asks the workers and puts everything together; a worker that is silent for a second is reported without.
+
+    `discovery`: by upstream, where its endpoints are from.
+    """
     await crew.refresh(timeout=_STATUS_TIMEOUT)
     details = await asyncio.gather(*(_detail(member) for member in crew.members))
     revision = estate.revision
@@ -52,7 +62,7 @@ async def report(
             for member, detail in zip(crew.members, details, strict=True)
         ],
         "listeners": _listeners(estate),
-        "upstreams": _upstreams(estate, board),
+        "upstreams": _upstreams(estate, board, discovery),
         "certificates": _certificates(estate),
         "admin": estate.admin.address if estate.admin else None,
     }
@@ -110,12 +120,15 @@ def _listeners(estate: Estate) -> list[dict[str, object]]:
     return rows
 
 
-def _upstreams(estate: Estate, board: SharedBoard) -> list[dict[str, object]]:
+def _upstreams(
+    estate: Estate, board: SharedBoard, discovery: Mapping[str, Mapping[str, object]]
+) -> list[dict[str, object]]:
     slots = estate.slots.active.get(ENDPOINT, {})
     return [
         {
             "name": name,
             "balance": upstream.balance.policy,
+            "discovery": discovery.get(name),
             "endpoints": [
                 {
                     "address": str(endpoint.address),

@@ -48,6 +48,29 @@ class SlotBook:
             reused += [(kind, number) for number in plan.reused]
         return SlotBook(active, retired, tuple(reused))
 
+    def exchanged(
+        self,
+        kind: str,
+        *,
+        gone: Iterable[str],
+        come: Iterable[str],
+        capacity: int,
+        now: float,
+        retirement: float = RETIREMENT,
+    ) -> SlotBook:
+        """The book in which some names of one kind took the place of others. Raises SlotsExhausted."""
+        active = dict(self.active.get(kind, {}))
+        plan = _Plan(active, self.retired.get(kind, {}), capacity, now, retirement)
+        for name in gone:
+            plan.retired[name] = (active.pop(name), now)
+        for name in come:
+            active[name] = plan.number(kind, name)
+        return SlotBook(
+            {**self.active, kind: active},
+            {**self.retired, kind: plan.retired},
+            tuple((kind, number) for number in plan.reused),
+        )
+
 
 class _Plan:
     """One kind's numbers while a new book is made."""

@@ -19,29 +19,30 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limen.config.diff import diff
 from limen.errors import LimenError
 from limen.runtime import handover
+from limen.runtime.changes import encode_change
 from limen.runtime.crew import Crew
-from limen.runtime.estate import Estate, Inheritance, establish, retire
+from limen.runtime.differences import admin_key, changes_between, count_workers, not_applied, some
+from limen.runtime.discovering import Discovery
+from limen.runtime.estate import Estate, Inheritance, changed, establish, retire
 from limen.runtime.event_log import configure as configure_log
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
+from limen.runtime.options import Options
 from limen.runtime.pacing import uncollected
 from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, distribute, replace
+from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace
 from limen.runtime.report import report
 from limen.runtime.upkeep import Upkeep
-from limen.runtime.worker import DEFAULT_CORE
 from limen.tls.bridge_files import authorities_of
 
 if TYPE_CHECKING:
@@ -61,23 +62,6 @@ class Phase(enum.Enum):
     RUNNING = "running"
     DRAINING = "draining"
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How an instance is run, beside its configuration."""
-
-    load: Callable[[], Loaded] | None = None
-    """Reads the configuration again, for reloads; None when it did not come from a file."""
-    name: str = ""
-    """What the default control socket is derived from: the configuration's absolute path, or any other text."""
-    base: str = ""
-    """Directory of the configuration file."""
-    core: str = DEFAULT_CORE
-    announce: Callable[[str], None] = lambda line: print(line, flush=True)  # noqa: T201 the contract's stdout
-    ready: Callable[[], None] = lambda: None
-    """Called once after the last line was announced."""
-    version: str = ""
 
 
 class Supervisor:
@@ -102,6 +86,7 @@ class Supervisor:
         self._workers = count_workers(config)
         self._upkeep = Upkeep(self, provision)
         self._pins = Pins()
+        self._discovery = Discovery(self, options.name)
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
@@ -129,12 +114,14 @@ class Supervisor:
     # -- start
 
     async def _start(self) -> None:
-        config, options, workers = self._config, self._options, self._workers
-        configure_log(config.log.level)
+        options, workers = self._options, self._workers
+        configure_log(self._config.log.level)
         self._instance = instance = self._claim()
         inheritance = self._predecessor.inheritance if self._predecessor else Inheritance()
         if self._predecessor is not None and self._predecessor.tickets:
             self._provision.rings.load(self._predecessor.tickets)
+        self._discovery.load(self._predecessor.discovered if self._predecessor else b"")
+        config = await self._discovery.prepare(self._config)
         self._settle(self.loaded)
         self._held = estate = establish(
             config,
@@ -143,7 +130,9 @@ class Supervisor:
             base=options.base,
             inheritance=inheritance,
             material=self.loaded.material,
+            written=self._config,
         )
+        self._discovery.settle()
         self._pins.settle(estate)
         inheritance.close_rest()
         self._board = SharedBoard(workers)
@@ -165,6 +154,7 @@ class Supervisor:
             options.announce(f"listening on {place.address}")
         options.ready()
         self._begin(self._upkeep.run())
+        self._begin(self._discovery.run())
         _log.info("%d workers serve revision %d (%s)", workers, estate.revision.number, estate.revision.digest)
 
     def _claim(self) -> Instance:
@@ -261,17 +251,34 @@ class Supervisor:
 
     async def _succeed(self, loaded: Loaded) -> ReloadReport:
         """Puts this in force on all workers, or changes nothing: ReloadFailed."""
+        config = await self._discovery.prepare(loaded.config, self._estate.revision.config)
+        changes = changes_between(self.loaded.config, loaded.config)
+        try:
+            done = await self._put_in_force(loaded, config)
+        except ReloadFailed:
+            self._discovery.abandon()
+            raise
+        self._discovery.settle()
+        return dataclasses.replace(
+            done,
+            changes=changes,
+            warnings=[*not_applied(self._config, loaded.config, self._workers), *loaded.warnings],
+        )
+
+    async def _put_in_force(self, loaded: Loaded, config: Config) -> ReloadReport:
+        """`config` is what was loaded, with what was discovered."""
         assert self._crew is not None  # noqa: S101 running
         assert self._board is not None  # noqa: S101 running
         previous = self._estate
         try:
             successor = establish(
-                loaded.config,
+                config,
                 number=previous.revision.number + 1,
                 workers=self._workers,
                 base=self._options.base,
                 previous=previous,
                 material=loaded.material,
+                written=loaded.config,
             )
         except LimenError as error:
             raise ReloadFailed(str(error)) from error
@@ -292,13 +299,35 @@ class Supervisor:
         self._settle(loaded)
         self._pins.settle(self._estate)
         configure_log(loaded.config.log.level)
-        if _admin_key(previous) != _admin_key(successor):
+        if admin_key(previous) != admin_key(successor):
             await self._admin.open_admin(successor.admin.socket if successor.admin else None)
-        return dataclasses.replace(
-            done,
-            changes=_changes(previous.revision.config, loaded.config),
-            warnings=[*_not_applied(self._config, loaded.config, self._workers), *loaded.warnings],
-        )
+        return done
+
+    async def rediscover(self, upstreams: Collection[str]) -> bool:
+        """Puts the endpoints in force that discovery has for these upstreams; False if this is not the time.
+
+        Raises ReloadFailed, or SlotsExhausted for too many.
+        """
+        async with self._change:
+            if self._phase is not Phase.RUNNING or self._successor is not None:
+                return False
+            assert self._crew is not None  # noqa: S101 running
+            assert self._board is not None  # noqa: S101 running
+            previous = self._estate
+            config, lists = self._discovery.changes(self.loaded.config, previous.revision.config, upstreams)
+            if not lists:
+                return True
+            successor = changed(previous, config, lists)
+            self._board.clear(successor.slots.reused)
+
+            def commit() -> None:
+                self._held = successor
+
+            change = encode_change(previous.revision, successor.revision, lists)
+            await replace(self._crew, previous, successor, commit=commit, change=change)
+            self._discovery.published(lists)
+        _log.info("discovered endpoints of %s are in force", some(lists))
+        return True
 
     # -- upkeep of TLS
 
@@ -357,7 +386,10 @@ class Supervisor:
         try:
             async with self._change:
                 self._successor = successor = handover.Successor(
-                    self._estate, self._instance, tickets=self._provision.rings.dump()
+                    self._estate,
+                    self._instance,
+                    tickets=self._provision.rings.dump(),
+                    discovered=self._discovery.dump(),
                 )
             _log.info("handover: process %d takes over when its workers accept", successor.pid)
             await successor.ready()
@@ -407,6 +439,7 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._discovery.close()
         if self._crew is not None:
             if self._predecessor is not None and not self._predecessor.taken:
                 # A handover that came to nothing: what our first workers accepted of the shared sockets is answered.
@@ -436,11 +469,12 @@ class Supervisor:
             estate=self._estate,
             crew=self._crew,
             board=self._board,
+            discovery=self._discovery.report(),
         )
 
     def metrics(self) -> bytes:
         """The Prometheus exposition of the board."""
-        return b"" if self._board is None else self._board.exposition(self._estate)
+        return b"" if self._board is None else self._board.exposition(self._estate, self._discovery.samples())
 
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """Those that the revision in force bridges with."""
@@ -451,28 +485,3 @@ class Supervisor:
         if self._held is None:
             raise LimenError("the instance has not started yet")
         return self._held
-
-
-def count_workers(config: Config) -> int:
-    """`workers: auto` is one per core that this process may use."""
-    return len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
-
-
-def _admin_key(estate: Estate) -> str | None:
-    return estate.admin.key if estate.admin else None
-
-
-def _changes(old: Config, new: Config) -> list[str]:
-    found = diff(old, new)
-    lines = [f"{change.kind} {change.name} {change.what}" for change in found[:CHANGES_SHOWN]]
-    return lines if len(found) <= CHANGES_SHOWN else [*lines, f"and {len(found) - CHANGES_SHOWN} more"]
-
-
-def _not_applied(first: Config, config: Config, workers: int) -> list[str]:
-    """What of a new configuration a reload cannot put in force."""
-    found = []
-    if count_workers(config) != workers:
-        found.append(f"workers: {workers} run; another number needs a handover (SIGUSR2) or a restart")
-    if config.control.socket != first.control.socket:
-        found.append("control.socket: another path needs a handover (SIGUSR2) or a restart")
-    return found

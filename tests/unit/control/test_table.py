@@ -1,6 +1,18 @@
 from limen.control.samples import parse
 from limen.control.table import overview, rates
 
+FOUND = {
+    "name": "found",
+    "endpoints": [],
+    "discovery": {
+        "source": "dns a.test:80",
+        "endpoints": 3,
+        "origin": "source",
+        "succeeded": "2026-12-01T10:00:00+00:00",
+        "failures": 2,
+        "error": "too late",
+    },
+}
 STATUS = {
     "version": "1.2",
     "pid": 7,
@@ -19,7 +31,7 @@ STATUS = {
         {"number": 1, "pid": None, "state": "waiting", "restarts": 4, "live": {}},
     ],
     "listeners": [{"name": "front", "address": "127.0.0.1:80", "kind": "routes", "routes": 2}],
-    "upstreams": [{"name": "web", "endpoints": [{"address": "127.0.0.1:9001", "weight": 1}]}],
+    "upstreams": [{"name": "web", "endpoints": [{"address": "127.0.0.1:9001", "weight": 1}]}, FOUND],
     "certificates": [{"listener": "front", "upstream": None, "file": "/a.pem", "expires": "2026-12-01", "days": 5}],
 }
 
@@ -33,6 +45,13 @@ def test_an_overview_has_every_worker_listener_and_endpoint():
     assert ["/a.pem", "front", "2026-12-01", "5"] in [line.split() for line in text.splitlines()]
     assert "front     127.0.0.1:80  2 routes" in text
     assert ["web", "127.0.0.1:9001", "1", "-", "-", "-", "-", "-"] in [line.split() for line in text.splitlines()]
+
+
+def test_an_overview_has_every_source():
+    lines = [line.split("  ") for line in overview(STATUS)]
+    (row,) = [[cell.strip() for cell in line if cell.strip()] for line in lines if "found" in line[0]]
+    assert row == ["found", "dns a.test:80", "3", "source", "2026-12-01T10:00:00+00:00", "2", "too late"]
+    assert not any("DISCOVERY" in line for line in overview({**STATUS, "upstreams": STATUS["upstreams"][:1]}))
 
 
 def test_nothing_known_is_no_failure():

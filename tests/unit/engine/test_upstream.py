@@ -240,3 +240,85 @@ def test_labels(engine, host, label):
 def test_long_unix_paths_are_refused(engine):
     with pytest.raises(ValueError, match="107"):
         Endpoint(engine, key="", host="unix:/" + "x" * 107, port=0)
+
+
+def adopted(upstream, members, **options):
+    balancer = Balancer([member.label for member in members], **options)
+    upstream.adopt(Upstream("web", members, balancer=balancer))
+
+
+def test_adopted_endpoints_take_over_in_one_step(engine):
+    members = endpoints_of(engine, 4)
+    upstream = upstream_of(members[:2])
+    picks(upstream, 3)
+    adopted(upstream, members[1:])
+    assert upstream.members == members[1:]
+    assert upstream.count == 3
+    assert set(picks(upstream, 6)) == set(members[1:])
+    # an endpoint that has left is no longer one to be avoided
+    assert set(picks(upstream, 6, avoid=members[0])) == set(members[1:])
+    assert members[2] not in picks(upstream, 6, avoid=members[2])
+    adopted(upstream, [])
+    assert picks(upstream, 2) == [None, None]
+    adopted(upstream, members[:1])
+    assert picks(upstream, 2) == members[:1] * 2
+    upstream.adopt(upstream)
+    assert picks(upstream, 1) == members[:1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.integers(2, 40), st.data())
+def test_turns_go_on_over_adoptions(weights, rounds, data):
+    """However often the same list is put in force again, shares stay exact: nobody begins anew."""
+    members = endpoints_of(Engine(), len(weights))
+    upstream = upstream_of(members, weights)
+    found = Counter()
+    for _ in range(rounds):
+        times = data.draw(st.integers(1, 2 * sum(weights)))
+        found.update(picks(upstream, times))
+        adopted(upstream, list(members), weights=weights)
+    total = sum(found.values())
+    if len(set(weights)) > 1:
+        for member, weight in zip(members, weights, strict=True):
+            assert abs(found[member] - total * weight / sum(weights)) <= len(weights)
+
+
+def test_turns_of_equals_begin_anywhere_after_an_adoption(engine):
+    members = endpoints_of(engine, 4)
+    upstream = upstream_of(members)
+    found = Counter()
+    for _ in range(400):
+        adopted(upstream, list(members))
+        found.update(picks(upstream, 1))
+    assert min(found[member] for member in members) > 40
+
+
+def test_a_newcomer_gets_its_share_and_no_more(engine):
+    members = endpoints_of(engine, 3)
+    upstream = upstream_of(members[:2], [3, 1])
+    picks(upstream, 4001)
+    adopted(upstream, members, weights=[3, 1, 2])
+    found = Counter(picks(upstream, 600))
+    for member, weight in zip(members, (3, 1, 2), strict=True):
+        assert abs(found[member] - 100 * weight) <= 3
+
+
+@pytest.mark.parametrize("policy", range(7))
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_every_policy_goes_on_over_adoptions(engine, policy, count):
+    members = endpoints_of(engine, count + 1)
+    upstream = upstream_of(members[:count], policy=policy)
+    for round_ in range(6):
+        picks(upstream, 10)
+        chosen = members[round_ % 2 : count + round_ % 2]
+        weights = [1 + (i + round_) % 3 for i in range(count)]
+        priorities = [(i + round_) % 2 for i in range(count)]
+        adopted(upstream, chosen, policy=policy, weights=weights, priorities=priorities)
+        assert set(picks(upstream, 50)) <= set(chosen)
+
+
+def test_a_name_may_stand_for_the_host_in_tls(engine):
+    plain = Endpoint(engine, key="a", host="10.0.0.1", port=443)
+    named = Endpoint(engine, key="b", host="10.0.0.1", port=443, server_name="a.test")
+    assert (plain.server_name, named.server_name) == (b"10.0.0.1", b"a.test")
+    assert named.label == b"10.0.0.1:443"

@@ -99,7 +99,9 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
     probe.endpoint_add(board, 0, EndpointCell.REQUESTS, 1)
     names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")})
     expiries = [("entry", "", "/a.pem", 1_800_000_000), ("entry", "", "/a.pem", 1_800_000_000)]
-    text = render(BoardReader(descriptor), names, expiries).decode()
+    text = render(BoardReader(descriptor), names, expiries, [("web", (3, 1_800_000_000, 2, 1))]).decode()
+    assert 'limen_discovery_endpoints{upstream="web"} 3\n' in text
+    assert 'limen_discovery_failures_total{upstream="web"} 2\n' in text
     assert 'limen_certificate_expiry_seconds{listener="entry",upstream="",file="/a.pem"} 1800000000\n' in text
     families = list(text_string_to_metric_families(text))
     # The parser takes _total off the names of counters.

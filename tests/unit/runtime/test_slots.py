@@ -72,3 +72,20 @@ def test_no_two_names_ever_share_a_number(revisions):
         for name in names & set(book.active.get("route", {})):
             assert new.active["route"][name] == book.active["route"][name]
         book = new
+
+
+def test_some_names_take_the_place_of_others():
+    book = SlotBook().planned({"endpoint": ["a", "b"], "route": ["r"]}, capacity={"endpoint": 3, "route": 3}, now=0.0)
+    after = book.exchanged("endpoint", gone=["a"], come=["c"], capacity=3, now=1.0)
+    assert after.active == {"endpoint": {"b": 1, "c": 2}, "route": {"r": 0}}
+    # one that comes back has its own number again
+    assert after.exchanged("endpoint", gone=["c"], come=["a"], capacity=3, now=2.0).active["endpoint"] == {
+        "b": 1,
+        "a": 0,
+    }
+    with pytest.raises(SlotsExhausted):
+        after.exchanged("endpoint", gone=[], come=["d"], capacity=3, now=2.0)
+    late = after.exchanged("endpoint", gone=[], come=["d"], capacity=3, now=9999.0)
+    assert late.active["endpoint"]["d"] == 0
+    assert late.reused == (("endpoint", 0),)
+    assert book.active["endpoint"] == {"a": 0, "b": 1}

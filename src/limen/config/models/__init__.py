@@ -17,6 +17,7 @@ from limen.config.models.bridge_rules import (
     HelloRule,
 )
 from limen.config.models.certificates import CertificateMatch
+from limen.config.models.discover import DnsSource, EndpointDefaults, FileSource, HttpSource, SrvSource
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
@@ -57,7 +58,7 @@ from limen.config.models.tls import (
     Tickets,
     UpstreamTls,
 )
-from limen.config.models.upstreams import Endpoint, Pool, Upstream, UpstreamTimeouts
+from limen.config.models.upstreams import Discover, Endpoint, Pool, Upstream, UpstreamTimeouts
 
 __all__ = [
     "AccessLog",
@@ -78,9 +79,13 @@ __all__ = [
     "ConnectCondition",
     "ConnectRule",
     "Control",
+    "Discover",
+    "DnsSource",
     "Drain",
     "Endpoint",
+    "EndpointDefaults",
     "FieldEdits",
+    "FileSource",
     "Forward",
     "ForwardBody",
     "ForwardTimeouts",
@@ -90,6 +95,7 @@ __all__ = [
     "HelloCondition",
     "HelloMatch",
     "HelloRule",
+    "HttpSource",
     "HttpsRedirect",
     "Learn",
     "Leaves",
@@ -118,6 +124,7 @@ __all__ = [
     "RouteTimeouts",
     "Rule",
     "Section",
+    "SrvSource",
     "Stream",
     "StreamTimeouts",
     "StrictTransport",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.balance import Balance, Queue
+from limen.config.models.discover import Sources
 from limen.config.models.section import Section, Several, Shorthand
 from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
-from limen.config.scalars import Flag, Name, OriginAddress, choice, duration, ratio, whole
+from limen.config.scalars import Flag, Name, OriginAddress, ServerName, choice, duration, ratio, whole
 from limen.config.tls import is_https, plain_address
 from limen.config.units import parse_duration
 
@@ -33,6 +34,19 @@ class Endpoint(Section):
         default=None, description="Exchanges at a time, all workers together; tunnels count. Without it: any number."
     )
     region: Name | None = Field(default=None, description="Where it is; shown in logs and metrics.")
+    server_name: ServerName | None = Field(
+        default=None,
+        description="The name that stands for its address in TLS, if `tls.server_name` of the upstream gives none. "
+        "Discovery by DNS sets it.",
+    )
+
+
+class Discover(Sources):
+    """Where the endpoints come from: one of `dns`, `srv`, `file` and `http`."""
+
+    initial: Annotated[tuple[Annotated[Endpoint, Shorthand("address")], ...], Several(empty=True)] = Field(
+        default=(), description="Endpoints to begin with as long as the source has never answered."
+    )
 
 
 class UpstreamTimeouts(Section):
@@ -60,10 +74,16 @@ class Pool(Section):
 
 
 class Upstream(Section):
-    """A named group of endpoints that serve the same."""
+    """A named group of endpoints that serve the same: written down, discovered, or both."""
 
-    endpoints: Annotated[tuple[Annotated[Endpoint, Shorthand("address")], ...], Several(needed=True)] = Field(
-        description="The addresses, each as `host:port` or as a section with a weight."
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["endpoints"]}, {"required": ["discover"]}]})
+
+    endpoints: Annotated[tuple[Annotated[Endpoint, Shorthand("address")], ...], Several(empty=True)] = Field(
+        default=(), description="The addresses, each as `host:port` or as a section with a weight."
+    )
+    discover: Discover | None = Field(
+        default=None,
+        description="Where further endpoints come from; changes are put in force in place, without a reload.",
     )
     balance: Annotated[Balance, Shorthand("policy")] = Field(
         default_factory=Balance,
@@ -111,6 +131,14 @@ class Upstream(Section):
             return written
         plain = [_without_scheme(endpoint, number) for number, endpoint in enumerate(endpoints)]
         return {**written, "endpoints": plain, "tls": written["tls"] if written.get("tls") is not None else {}}
+
+    @model_validator(mode="after")
+    def _has_endpoints(self) -> Upstream:
+        if not self.endpoints and self.discover is None:
+            if "endpoints" in self.model_fields_set:
+                raise Refused("the list is empty", "name at least one", at="endpoints")
+            raise Refused("has neither `endpoints` nor `discover`", "write it like `endpoints: [127.0.0.1:9001]`")
+        return self
 
     @model_validator(mode="after")
     def _no_twins(self) -> Upstream:

@@ -122,7 +122,9 @@ cdef class Http1Origin(Pooled):
         self.party = party
         self.shaking = True
         if name is None:
-            self.tls = context.connect(self.worker, self.fd, self.endpoint.host, self.endpoint.label, opaque)
+            self.tls = context.connect(
+                self.worker, self.fd, self.endpoint.server_name, self.endpoint.session_key, opaque
+            )
         else:
             self.tls = context.connect(self.worker, self.fd, name, self.endpoint.place, opaque)
         if self.tls is None:
