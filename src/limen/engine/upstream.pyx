@@ -27,6 +27,10 @@ cdef enum:
     CLAIMS = 16                   # tries to take a place that other workers are taking, too
 
 
+# What is said of endpoints without a place on the board: nothing.
+cdef uint64_t[2] UNTOLD = [0, 0]
+
+
 @cython.no_gc
 cdef class Pooled(Connection):
     pass
@@ -69,6 +73,12 @@ cdef class Endpoint:
         self.load.total = worker.board.endpoint_total(slot)
         if self.load.total == NULL:
             self.load.total = &self.load.own
+        self.load.health = worker.board.endpoint_health(slot)
+        if self.load.health == NULL:
+            self.load.health = UNTOLD
+        self.run = worker.board.endpoint_run(slot)
+        if self.run == NULL:
+            self.run = &self.own_run
         if warming:
             self.load.since = monotonic()
         self.key = key
@@ -198,9 +208,10 @@ cdef class Upstream:
     def __init__(
         self, str name, list members, *, Balancer balancer=None, Queue queue=None, double dial_timeout=5.0,
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
-        int key_by=0, str key_name="",
+        int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
     ):
         cdef int i
+        cdef Endpoint member
         self.name = name.encode()
         self.members = members
         self.count = len(members)
@@ -216,11 +227,15 @@ cdef class Upstream:
         self.idle_most = idle
         self.tls = tls
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
+        self.run_most = run_most
+        self.failing = bytes([1 if status in failing else 0 for status in range(600)])
         self.places = {}
         for i in range(self.count):
             # borrowed: this object keeps both
-            self.balancer.seats[i].load = &(<Endpoint?>members[i]).load
-            self.places[members[i]] = i
+            member = <Endpoint?>members[i]
+            self.balancer.seats[i].load = &member.load
+            self.balancer.word_epoch = member.worker.board.epoch
+            self.places[member] = i
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"

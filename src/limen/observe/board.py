@@ -19,11 +19,15 @@ if sys.byteorder != "little":  # pragma: no cover - Limen's platforms are x86-64
     raise ImportError("limen: the board is laid out for little-endian machines")
 
 MAGIC = 0x4C494D454E424F41  # "LIMENBOA"
-VERSION = 2
+VERSION = 3
 CELL = 8
 
-HEADER = 73728
+HEADER = 270336
+EPOCH = 8
+ALARM = 16
 TOTALS = 8192
+RUNS = 73728
+HEALTH = 139264
 ROUTES = 65536
 ENDPOINTS = 65536
 LISTENERS = 256
@@ -59,10 +63,35 @@ class EndpointCell(enum.IntEnum):
     IDLE = 2
     OUT = 3  # workers that have taken it out
     REQUESTS = 4
-    DIALS = 5
-    DIAL_FAILURES = 6
-    RESPONSE_FAULTS = 7
-    RETRIES = 8
+    RESPONSES = 5
+    NANOSECONDS = 6
+    FAILURES = 7
+    DIALS = 8
+    DIAL_FAILURES = 9
+    RESPONSE_FAULTS = 10
+    RETRIES = 11
+
+
+class HealthCell(enum.IntEnum):
+    """Cells of an endpoint's health, written by the supervisor."""
+
+    WORD = 0  # HealthFlag, and from bit WEIGHT_SHIFT on the weight in force if it is not the configured one
+    SINCE = 1  # monotonic nanoseconds at which it came (back) into rotation; 0: from the beginning
+
+
+HEALTH_CELLS = 2
+WEIGHT_SHIFT = 32
+
+
+class HealthFlag(enum.IntFlag):
+    """What the supervisor says of an endpoint."""
+
+    DOWN = 1
+    EJECTED = 2
+    DRAINING = 4
+    DISABLED = 8
+    PANIC = 16
+    CALLED = 32
 
 
 class ListenerCell(enum.IntEnum):

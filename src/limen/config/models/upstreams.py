@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from limen.config.models.balance import Balance, Queue
-from limen.config.models.section import Section, Several, Shorthand
+from limen.config.models.health import Outlier, Probe
+from limen.config.models.section import Section, Several, Shorthand, WrittenAs
 from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
 from limen.config.scalars import Flag, Name, OriginAddress, choice, duration, ratio, whole
@@ -84,6 +85,18 @@ class Upstream(Section):
         default=None,
         description="Let exchanges wait while all endpoints are full (`max_requests`); without it they are shed at "
         "once. In order of arrival per worker, retries first.",
+    )
+    probe: Annotated[Probe, Shorthand("path")] | None = Field(
+        default=None, description="Ask the endpoints at intervals whether they are well: a path, or a section."
+    )
+    outlier: Annotated[Outlier | None, WrittenAs((True, {}), (False, None))] = Field(
+        default=None, description="Take endpoints out by what exchanges see of them; `true` for the defaults."
+    )
+    panic_below: Annotated[float, ratio(0, 1)] = Field(
+        default=0.5,
+        description="With less than this part of a priority's weight neither down by its probe nor ejected, and no other "
+        "priority to take over, all of its endpoints are used: better doubtful ones than too few. 0 switches it off: "
+        "then they get nothing, and when none is left the answer is 503.",
     )
     tls: UpstreamTls | None = Field(
         default=None,
