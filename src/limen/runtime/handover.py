@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from limen.errors import LimenError
@@ -36,7 +37,14 @@ class HandoverFailed(LimenError):
 class Successor:
     """The old side: the process that is to take over."""
 
-    def __init__(self, estate: Estate, instance: Instance, *, tickets: bytes = b"") -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        instance: Instance,
+        *,
+        tickets: bytes = b"",
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._sock = ours
@@ -59,7 +67,9 @@ class Successor:
         }
         memory = _memory(tickets)
         described["tickets"] = give(memory)
-        with theirs, os.fdopen(memory):
+        set_at_run_time = _memory(json.dumps(settings or {}).encode())
+        described["settings"] = give(set_at_run_time)
+        with theirs, os.fdopen(memory), os.fdopen(set_at_run_time):
             # The same command line: what is installed under its name now is what takes over.
             self._process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -108,7 +118,7 @@ class Successor:
 
 def _memory(content: bytes) -> int:
     """A descriptor of something that never lies on a disk: it holds keys."""
-    memory = os.memfd_create("limen-tickets", os.MFD_CLOEXEC)
+    memory = os.memfd_create("limen-handover", os.MFD_CLOEXEC)
     os.write(memory, content)
     return memory
 
@@ -124,6 +134,8 @@ class Predecessor:
     notify: socket.socket
     tickets: bytes = field(default=b"", repr=False)
     """Its ticket keys, as limen.tls.tickets.Rings.load takes them; empty if it had none."""
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """What was set at run time, as limen.runtime.health.Health.adopt takes it."""
     taken: bool = field(default=False)
 
     async def take_over(self, *, timeout: float = 30.0) -> None:
@@ -160,6 +172,7 @@ def predecessor() -> Predecessor | None:
         _adopt(described["notify"]),
         # a predecessor of an older version passes none
         _remembered(described["tickets"]) if "tickets" in described else b"",
+        json.loads(_remembered(described["settings"])) if "settings" in described else {},
     )
 
 

@@ -22,7 +22,7 @@ from limen.config.scalars import (
     ratio,
     whole,
 )
-from limen.config.statuses import RequestTarget, StatusRange, Statuses
+from limen.config.statuses import RequestTarget, Statuses, StatusRange
 from limen.config.units import parse_duration
 
 
@@ -152,7 +152,8 @@ class Ejection(Section):
 
 class Outlier(Section):
     """Takes endpoints out by what exchanges see of them. What counts as a failure: a dial that fails, a connection
-    that ends or is silent before a whole response head, a head that is malformed, and the statuses of `failures`."""
+    that ends or is silent before a whole response head, a head that is malformed, and the statuses of `failures`.
+    """
 
     consecutive: Annotated[int, whole(0, 10_000)] = Field(
         default=5, description="Failures in a row, all workers together, that eject; 0 is any number."

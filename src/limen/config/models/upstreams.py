@@ -94,9 +94,9 @@ class Upstream(Section):
     )
     panic_below: Annotated[float, ratio(0, 1)] = Field(
         default=0.5,
-        description="With less than this part of a priority's weight neither down by its probe nor ejected, and no other "
-        "priority to take over, all of its endpoints are used: better doubtful ones than too few. 0 switches it off: "
-        "then they get nothing, and when none is left the answer is 503.",
+        description="With less than this part of a priority's weight neither down by its probe nor ejected, and no "
+        "other priority to take over, all of its endpoints are used: better doubtful ones than too few. 0 switches it "
+        "off: then they get nothing, and when none is left the answer is 503.",
     )
     tls: UpstreamTls | None = Field(
         default=None,
