@@ -20,6 +20,7 @@ from limen.config.models.certificates import CertificateMatch
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
+from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
@@ -79,7 +80,9 @@ __all__ = [
     "ConnectRule",
     "Control",
     "Drain",
+    "Ejection",
     "Endpoint",
+    "ErrorRate",
     "FieldEdits",
     "Forward",
     "ForwardBody",
@@ -101,10 +104,13 @@ __all__ = [
     "Match",
     "MinRate",
     "OpaqueRoute",
+    "Outlier",
     "PathMatch",
     "Pinned",
     "Pool",
     "Ports",
+    "Probe",
+    "ProbeBody",
     "ProxyProtocolIn",
     "Queue",
     "Redirect",
@@ -118,6 +124,7 @@ __all__ = [
     "RouteTimeouts",
     "Rule",
     "Section",
+    "Slow",
     "Stream",
     "StreamTimeouts",
     "StrictTransport",
