@@ -246,6 +246,9 @@ cdef class Balancer:
             seat.weight = weight
             self.laid_anew = self.policy == POLICY_HASH
         group.weights += weight
+        if seat.load.out_until and word_now(&seat.load.health[HEALTH_SINCE]) > seat.load.out_from:
+            # it was found well after this worker's dial had failed
+            seat.load.out_until = 0
         seat.keeps = not word & HEALTH_DISABLED and not doubtful and seat.load.out_until <= now
         seat.barred = doubtful or word & (HEALTH_DRAINING | HEALTH_DISABLED) != 0
         if seat.barred:

@@ -48,7 +48,7 @@ cdef enum:  # EndpointCell
     ENDPOINT_ACTIVE = 0           # exchanges it is working on
     ENDPOINT_CONNECTIONS = 1
     ENDPOINT_IDLE = 2             # of them in the pool
-    ENDPOINT_OUT = 3              # 1 while this worker has taken it out, else 0
+    ENDPOINT_OUT = 3              # monotonic ns until which this worker leaves it out, else 0
     ENDPOINT_GAUGES = 4
     ENDPOINT_REQUESTS = 4
     ENDPOINT_RESPONSES = 5        # response heads

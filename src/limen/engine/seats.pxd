@@ -15,6 +15,7 @@ cdef struct Load:
     int64_t own               # without a place on the board
     const uint64_t* health    # the supervisor's word (HEALTH_CELLS): on the board, or UNTOLD
     uint64_t out_until        # monotonic ns: not chosen before, unless nothing else is there
+    uint64_t out_from         # and when that was decided
     uint64_t since            # in rotation since, for slow start; 0 = from the beginning
     double peak               # ns to a response head, decayed; 0 = nothing measured
     uint64_t measured         # monotonic ns of `peak`

@@ -162,10 +162,11 @@ cdef class Endpoint:
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
         self.failures += 1
+        self.load.out_from = self.worker.now
         self.load.out_until = self.worker.now + min(pause, <uint64_t>30000000000)
         health_changed()
         self.worker.board.endpoint_add(self.slot, ENDPOINT_DIAL_FAILURES, 1)
-        self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 1)
+        self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, <int64_t>self.load.out_until)
 
     cdef void dial_done(self) noexcept:
         if self.failures:

@@ -11,7 +11,8 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -61,7 +62,7 @@ class EndpointCell(enum.IntEnum):
     ACTIVE = 0
     CONNECTIONS = 1
     IDLE = 2
-    OUT = 3  # workers that have taken it out
+    OUT = 3  # of one worker: monotonic ns until which it leaves it out; added up: workers that do so now
     REQUESTS = 4
     RESPONSES = 5
     NANOSECONDS = 6
@@ -201,7 +202,7 @@ class BoardReader:
 
     def endpoint(self, slot: int) -> tuple[int, ...]:
         """The cells of an endpoint (index: EndpointCell)."""
-        return self._one(ENDPOINT_AREA, ENDPOINT_CELLS, ENDPOINTS, slot)
+        return next((cells for _, cells in self.endpoints([slot])), (0,) * ENDPOINT_CELLS)
 
     def route(self, slot: int) -> RouteCounts:
         """The counters of a route."""
@@ -213,14 +214,16 @@ class BoardReader:
 
     def endpoints(self, slots: Iterable[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Those of the endpoints that were ever touched, likewise."""
-        return self._touched(ENDPOINT_AREA, ENDPOINT_CELLS, ENDPOINTS, slots)
+        return self._touched(ENDPOINT_AREA, ENDPOINT_CELLS, ENDPOINTS, slots, _counting_out(time.monotonic_ns()))
 
     def routes(self, slots: Iterable[int]) -> Iterator[tuple[int, RouteCounts]]:
         """Those of the routes that were ever touched, likewise."""
         for slot, cells in self._touched(ROUTE_AREA, ROUTE_CELLS, ROUTES, slots):
             yield slot, RouteCounts.of(cells)
 
-    def _touched(self, area: int, size: int, bound: int, slots: Iterable[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    def _touched(
+        self, area: int, size: int, bound: int, slots: Iterable[int], add: _Add | None = None
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
         # A block of slots per system call: slots are handed out densely, and there may be thousands.
         for first, group in groupby(sorted(slots), lambda slot: slot // _BLOCK * _BLOCK):
             count = min(_BLOCK, bound - first)
@@ -230,7 +233,7 @@ class BoardReader:
                 start = (slot - first) * size * CELL
                 rows = [row for row in (block[start : start + size * CELL] for block in blocks) if any(row)]
                 if rows:
-                    yield slot, _added(rows)
+                    yield slot, (add or _added)(rows)
 
     def _one(self, area: int, size: int, bound: int, slot: int) -> tuple[int, ...]:
         _bounded(slot, bound)
@@ -243,6 +246,7 @@ class BoardReader:
         return os.pread(self._descriptor, count * CELL, (HEADER + worker * REGION + start) * CELL)
 
 
+_Add = Callable[[list[bytes]], tuple[int, ...]]
 #: Slots read at once.
 _BLOCK = 256
 
@@ -254,6 +258,18 @@ def _cells(row: bytes) -> tuple[int, ...]:
 
 def _added(rows: list[bytes]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*map(_cells, rows), strict=True)))
+
+
+def _counting_out(now: int) -> _Add:
+    """Adds rows of endpoints: deadlines cannot be added, those that are to come can be counted."""
+
+    def added(rows: list[bytes]) -> tuple[int, ...]:
+        cells = list(map(_cells, rows))
+        total = [sum(column) for column in zip(*cells, strict=True)]
+        total[EndpointCell.OUT] = sum(row[EndpointCell.OUT] > now for row in cells)
+        return tuple(total)
+
+    return added
 
 
 def _bounded(slot: int, bound: int) -> None:

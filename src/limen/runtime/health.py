@@ -357,10 +357,11 @@ class Health:
     def _tell_soon(self, upstream: str) -> None:
         self._untold.add(upstream)
         if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(_BREATH, self._tell_now)
+            self._telling = asyncio.get_running_loop().call_later(_BREATH, self.tell_now)
 
-    def _tell_now(self) -> None:
-        self._telling = None
+    def tell_now(self) -> None:
+        """Has what was found be in force, if it is not yet: before it is shown."""
+        self._tell_no_more()
         untold, self._untold = self._untold, set()
         self._tell(name for name in untold if name in self.groups)
 
@@ -396,7 +397,10 @@ class Health:
         was_used = not was & (HealthFlag.DRAINING | HealthFlag.DISABLED) and (
             not was & (HealthFlag.DOWN | HealthFlag.EJECTED) or bool(was & HealthFlag.PANIC)
         )
-        if is_used and not was_used:
+        was_well = not was & (HealthFlag.DOWN | HealthFlag.EJECTED)
+        if is_used and (not was_used or (standing.well and not was_well)):
+            # workers forget that they could not dial it
+            self.board.end_out(seat.slot)
             standing.returned = time.monotonic_ns()
             standing.returned_at = time.time()
         return int(flags), standing.weight or 0, standing.returned

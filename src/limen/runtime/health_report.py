@@ -22,6 +22,7 @@ def upstream_rows(health: Health) -> list[dict[str, object]]:
 
 def upstream_row(health: Health, group: Group) -> dict[str, object]:
     """One upstream."""
+    health.tell_now()
     cells = _cells(health, group)
     return {
         "name": group.name,

@@ -93,6 +93,12 @@ class SharedBoard:
         """Has the failures of an endpoint be counted from none."""
         self._front[board.RUNS + slot] = 0
 
+    def end_out(self, slot: int) -> None:
+        """Has no worker be counted that leaves the endpoint out."""
+        for worker in range(self._workers):
+            place = board.HEADER + worker * board.REGION + board.ENDPOINT_AREA + slot * board.ENDPOINT_CELLS
+            os.pwrite(self.fd, bytes(board.CELL), (place + board.EndpointCell.OUT) * board.CELL)
+
     def close(self) -> None:
         """Releases the memory, as far as this process holds it."""
         self._front.release()

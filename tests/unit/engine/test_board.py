@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,9 +167,8 @@ def test_a_replacement_clears_gauges_and_keeps_counters(descriptor: int) -> None
     reader = BoardReader(descriptor)
     for slot in slots:
         cells = reader.endpoint(slot)
-        assert [cells[cell] for cell in EndpointCell] == [
-            2 if cell < EndpointCell.REQUESTS else 4 for cell in EndpointCell
-        ]
+        gauges = [0 if cell is EndpointCell.OUT else 2 for cell in EndpointCell if cell < EndpointCell.REQUESTS]
+        assert [*cells[: len(EndpointCell)]] == [*gauges, *[4] * (len(EndpointCell) - len(gauges))]
         assert probe.endpoint_get(replacement, slot, EndpointCell.ACTIVE) == 0
     assert reader.listener(255)[:3] == (3, 6, 6)
     totals = reader.workers_sum()
@@ -181,8 +181,17 @@ def test_gauges_go_down(descriptor: int) -> None:
     probe.endpoint_add(board, 5, EndpointCell.IDLE, 3)
     probe.endpoint_add(board, 5, EndpointCell.IDLE, -3)
     probe.endpoint_add(board, 5, EndpointCell.ACTIVE, -1)
-    probe.endpoint_set(board, 5, EndpointCell.OUT, 1)
-    assert BoardReader(descriptor).endpoint(5)[:4] == (-1, 0, 0, 1)
+    assert BoardReader(descriptor).endpoint(5)[:4] == (-1, 0, 0, 0)
+
+
+def test_workers_that_leave_an_endpoint_out_are_counted_as_long_as_they_do(descriptor: int) -> None:
+    now = time.monotonic_ns()
+    for worker, until in ((0, now + 10**12), (1, now - 1), (2, now + 10**12)):
+        probe.endpoint_set(Board(descriptor, worker), 5, EndpointCell.OUT, until)
+    assert BoardReader(descriptor).endpoint(5)[EndpointCell.OUT] == 2
+    assert [cells[EndpointCell.OUT] for _, cells in BoardReader(descriptor).endpoints([5])] == [2]
+    probe.endpoint_set(Board(descriptor, 2), 5, EndpointCell.OUT, 0)
+    assert BoardReader(descriptor).endpoint(5)[EndpointCell.OUT] == 1
 
 
 def test_private_board_counts_for_nobody() -> None:

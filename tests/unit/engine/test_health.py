@@ -260,3 +260,16 @@ def test_a_cleared_slot_begins_with_nothing(pair):
     both.board.raise_epoch()
     assert both.board.runs([1]) == {1: 0}
     assert both.shares().keys() == {0, 1}
+
+
+def test_who_is_found_well_is_no_longer_left_out_by_workers_that_could_not_dial_it(pair):
+    both = pair(2)
+    for upstream in both.upstreams:
+        for _ in range(6):
+            probe.dial_failed(upstream.members[0], NOW)
+    assert both.shares(now=NOW + SECOND).keys() == {1}
+    both.tell(e0=(0, 0, NOW + SECOND))
+    assert both.shares(now=NOW + 2 * SECOND).keys() == {0, 1}
+    for upstream in both.upstreams:
+        probe.dial_failed(upstream.members[0], NOW + 3 * SECOND)
+    assert both.shares(now=NOW + 4 * SECOND).keys() == {1}

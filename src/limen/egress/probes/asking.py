@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -51,7 +52,8 @@ async def ask(question: Question, resolve: Resolve) -> Finding:
     except ssl.SSLError as error:
         reason = _tls_reason(error)
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
+        # asyncio has its own words for a failed connection
+        reason = (os.strerror(error.errno) if error.errno else type(error).__name__).lower()
     return Finding(passed, reason, time.monotonic() - began, time.time())
 
 
