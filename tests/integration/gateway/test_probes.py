@@ -52,7 +52,9 @@ def test_who_does_not_answer_gets_nothing_and_comes_back(start_gateway, start_or
     sick.status = 204
     rows = wait_for_states(gateway, "warming", "up")
     assert rows[0]["reason"].startswith("slow start, at ")
-    wait_until(lambda: gateway.get("/").status == 200 and len(exchanges(origins[0])) > before, what="its first exchange")
+    wait_until(
+        lambda: gateway.get("/").status == 200 and len(exchanges(origins[0])) > before, what="its first exchange"
+    )
     gateway.wait_for_log(r"endpoint web/127\.0\.0\.1:\d+ is down: status 503")
     gateway.wait_for_log(r"endpoint web/127\.0\.0\.1:\d+ is up: status 204")
     assert gateway.total("limen_probes_failed_total", endpoint=origins[0].address) >= 1
@@ -75,7 +77,7 @@ def test_nginx_is_stopped_killed_and_comes_back(start_gateway):
         finally:
             os.kill(first.pid, signal.SIGCONT)
         wait_for_states(gateway, "up", "up")
-        os.kill(second.pid, signal.SIGKILL)
+        second.kill()
         rows = wait_for_states(gateway, "up", "down")
         assert rows[1]["reason"] == "probe: connection refused"
         for _ in range(20):

@@ -61,7 +61,12 @@ def test_drained_by_command(start_gateway, start_origin):
     assert command(gateway, "drain", "web", address) == f"web/{address}: draining (set at run time)"
     assert gained(origins, lambda: get_many(gateway)) == [0, 20]
     row = endpoints(gateway)[0]
-    assert (row["state"], row["setting"], row["reason"], row["active"]) == ("draining", "draining", "set at run time", 1)
+    assert (row["state"], row["setting"], row["reason"], row["active"]) == (
+        "draining",
+        "draining",
+        "set at run time",
+        1,
+    )
     gate.opened.set()
     for client in clients:
         assert client.read_response().status == 200

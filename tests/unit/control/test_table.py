@@ -50,7 +50,9 @@ def test_an_overview_has_every_worker_listener_and_endpoint():
         assert words in [line.split() for line in text.splitlines()]
     assert ["/a.pem", "front", "2026-12-01", "5"] in [line.split() for line in text.splitlines()]
     assert "front     127.0.0.1:80  2 routes" in text
-    assert ["web", "127.0.0.1:9001", "1", *"------", "up", "-", "-", "-"] in [line.split() for line in text.splitlines()]
+    assert ["web", "127.0.0.1:9001", "1", *"------", "up", "-", "-", "-"] in [
+        line.split() for line in text.splitlines()
+    ]
     (line,) = (line for line in text.splitlines() if "127.0.0.1:9002" in line)
     assert line.startswith("web (panic)  127.0.0.1:9002  7 (run time)  3 ")
     assert line.endswith("failed  probe: status 503 is not 200-399")

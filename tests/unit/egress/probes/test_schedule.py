@@ -41,7 +41,7 @@ class Watch:
 
     async def until(self, done):
         async with asyncio.timeout(20):
-            while not done():
+            while not done():  # noqa: ASYNC110 what is waited for is not ours
                 await asyncio.sleep(0.005)
 
 

@@ -7,9 +7,7 @@ from limen.egress.probes.verdict import Verdict
 
 
 def told(verdict, marks):
-    return "".join(
-        ("U" if verdict.up else "D") if verdict.take(passed=mark == "+") else "." for mark in marks
-    )
+    return "".join(("U" if verdict.up else "D") if verdict.take(passed=mark == "+") else "." for mark in marks)
 
 
 def test_the_first_finding_decides_at_once():
