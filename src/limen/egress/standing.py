@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from limen.egress.probes.verdict import Verdict
 
 
+LOAD_STEP = 0.05
+"""Of loads: smaller changes are not told."""
+
+
 class Setting(enum.StrEnum):
     """What the operator has set at run time."""
 
@@ -45,6 +49,8 @@ class Standing:
     set_at: float = 0.0
     weight: int | None = None
     """Set at run time."""
+    load: float | None = None
+    """How busy it last said it is, 0 to 1, in steps of LOAD_STEP."""
     initially_down: bool = False
     verdict: Verdict | None = None
     verdict_at: float = 0.0
@@ -81,6 +87,11 @@ class Standing:
     def well(self) -> bool:
         """Whether nothing speaks against it."""
         return not self.down and not self.ejected
+
+    def weight_in_force(self, configured: int, *, scale: int) -> int:
+        """`scale` times its weight, less the part that it is busy; at least one twentieth of that."""
+        free = max(1.0 - (self.load or 0.0), LOAD_STEP)
+        return max(1, round((self.weight or configured) * scale * free))
 
     @property
     def barred(self) -> bool:

@@ -66,6 +66,8 @@ cdef class Upstream:
     cdef readonly list members        # Endpoints
     cdef readonly int count
     cdef readonly Balancer balancer
+    cdef readonly Endpoint whole      # counts the exchanges at all members together; None: nobody asks
+    cdef readonly int64_t most        # so many may be there, all workers together
     cdef readonly Queue queue         # None: who finds all endpoints full is shed
     cdef readonly int run_most        # so many failures in a row raise the alarm (outlier.pyx); 0: runs are not counted
     cdef bytes failing                # by status, 600 of them: 1 where it speaks against the endpoint

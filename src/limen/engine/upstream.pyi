@@ -88,11 +88,13 @@ class Upstream:
         key_name: str = "",
         run_most: int = 0,
         failing: Container[int] = (502, 503, 504),
+        whole: Endpoint | None = None,
+        most: int = 0,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
         `run_most`: failures in a row that raise the alarm of the board, 0 for none; `failing`: statuses that count as
-        failures. ValueError if the balancer is for another number of endpoints.
+        failures. `whole`: no endpoint, but what counts the exchanges at all of them; `most` of them at a time. ValueError if the balancer is for another number of endpoints.
         """
 
     @property
@@ -105,6 +107,10 @@ class Upstream:
     def balancer(self) -> Balancer: ...
     @property
     def queue(self) -> Queue | None: ...
+    @property
+    def whole(self) -> Endpoint | None: ...
+    @property
+    def most(self) -> int: ...
     @property
     def run_most(self) -> int: ...
     @property

@@ -210,6 +210,7 @@ cdef class Upstream:
         self, str name, list members, *, Balancer balancer=None, Queue queue=None, double dial_timeout=5.0,
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
         int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
+        Endpoint whole=None, int64_t most=0,
     ):
         cdef int i
         cdef Endpoint member
@@ -228,6 +229,8 @@ cdef class Upstream:
         self.idle_most = idle
         self.tls = tls
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
+        self.whole = whole
+        self.most = most
         self.run_most = run_most
         self.failing = bytes([1 if status in failing else 0 for status in range(600)])
         self.places = {}
@@ -251,14 +254,18 @@ cdef class Upstream:
         cdef Endpoint endpoint
         cdef int _i
         cdef int found
+        if self.whole is not None and not self.whole.enter(self.most):
+            return None
         for _i in range(CLAIMS):
             found = self.choose(now, avoid, key)
             if found < 0:
-                return None
+                break
             endpoint = <Endpoint>self.members[found]
             if endpoint.enter(self.balancer.seats[found].most):
                 return endpoint
             # another worker was faster
+        if self.whole is not None:
+            self.whole.leave()
         return None
 
 

@@ -23,7 +23,7 @@ from limen.egress.outliers import Counts, Outliers
 from limen.egress.probes.question import question_of
 from limen.egress.probes.schedule import Schedule
 from limen.egress.probes.verdict import Verdict
-from limen.egress.standing import Setting, Standing
+from limen.egress.standing import LOAD_STEP, Setting, Standing
 from limen.errors import LimenError
 from limen.observe.board import EndpointCell, HealthFlag
 from limen.runtime.names import ENDPOINT, endpoint_name
@@ -43,6 +43,8 @@ _log = logging.getLogger("limen.health")
 TICK = 0.05
 # Seconds that findings are gathered before words are told: an upstream may have ten thousand endpoints.
 _BREATH = 0.02
+# By how much weights are told larger in an upstream whose endpoints report their load.
+_LOAD_SCALE = 20
 _SILENCE = (0, 0, 0)
 
 
@@ -147,6 +149,8 @@ class Health:
             encryption = self._encryption(estate, name) if probe is not None else None
             for seat in group.seats.values():
                 standing = seat.standing
+                if probe is None or probe.load is None:
+                    standing.load = None
                 if probe is None:
                     standing.verdict = standing.finding = None
                     continue
@@ -201,6 +205,11 @@ class Health:
         standing.finding = finding
         standing.probes += 1
         standing.probes_failed += not finding.passed
+        if finding.load is not None:
+            load = round(finding.load / LOAD_STEP) * LOAD_STEP
+            if load != standing.load:
+                standing.load = load
+                self._tell_soon(seat.upstream)
         was_down = standing.down
         if not verdict.take(passed=finding.passed):
             return
@@ -403,6 +412,10 @@ class Health:
             self.board.end_out(seat.slot)
             standing.returned = time.monotonic_ns()
             standing.returned_at = time.time()
+        probe = self.groups[seat.upstream].model.probe
+        if probe is not None and probe.load is not None:
+            # all of the upstream in the same measure, so that parts of a weight of 1 can be told
+            return int(flags), standing.weight_in_force(seat.endpoint.weight, scale=_LOAD_SCALE), standing.returned
         return int(flags), standing.weight or 0, standing.returned
 
     def _relieve(self, group: Group) -> None:

@@ -28,6 +28,7 @@ def upstream_row(health: Health, group: Group) -> dict[str, object]:
         "name": group.name,
         "balance": group.model.balance.policy,
         "panic": group.relief.panics,
+        "max_requests": group.model.max_requests,
         "endpoints": [endpoint_row(health, group, seat, cells[seat.slot]) for seat in group.seats.values()],
     }
 
@@ -41,6 +42,7 @@ def endpoint_row(health: Health, group: Group, seat: Seat, cells: tuple[int, ...
         "region": endpoint.region,
         "weight": endpoint.weight,
         "runtime_weight": standing.weight,
+        "load": round(standing.load, 2) if standing.load is not None else None,
         "priority": endpoint.priority,
         "backup": endpoint.backup,
         "max_requests": endpoint.max_requests,

@@ -19,9 +19,12 @@ class Patient:
 
     def __init__(self, status=200):
         self.status = status
+        self.fields = []
 
     def __call__(self, request, _):
-        return Reply(self.status if request.target.startswith("/healthz") else 200)
+        if request.target.startswith("/healthz"):
+            return Reply(self.status, fields=self.fields)
+        return Reply()
 
 
 def exchanges(origin):
@@ -183,3 +186,20 @@ def test_streams_are_probed_by_connecting(start_limen, start_origin):
     for _ in range(6):
         assert limen.get("/").status == 200
     assert endpoints(limen, "db")[0]["requests"] == 0
+
+
+def test_load_that_endpoints_report_weighs_in(start_gateway, start_origin):
+    busy = Patient()
+    busy.fields = [("X-Load", "0.8")]
+    origins = [start_origin(busy), start_origin(Patient())]
+    gateway = start_gateway(*origins, upstream={"probe": {**FAST, "load": "X-Load"}})
+    wait_until(lambda: endpoints(gateway)[0]["load"] == 0.8, what="a load")
+    before = [len(exchanges(origin)) for origin in origins]
+    get_many(gateway, 60)
+    after = [len(exchanges(origin)) for origin in origins]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [10, 50]
+    busy.fields = [("X-Load", "0")]
+    wait_until(lambda: endpoints(gateway)[0]["load"] == 0, what="no load")
+    before = len(exchanges(origins[0]))
+    get_many(gateway, 60)
+    assert len(exchanges(origins[0])) == before + 30

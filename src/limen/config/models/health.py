@@ -89,6 +89,12 @@ class Probe(Section):
         default_factory=dict,
         description="Fields that the response must have: a text is the exact value, `true` any, `false` absent.",
     )
+    load: FieldName | None = Field(
+        default=None,
+        description="Field of the response that says how busy the endpoint is: a number from 0 to 1, a percentage, or a "
+        "load report in ORCA's text or JSON form (`endpoint-load-metrics`). Its weight shrinks by that part, down to a "
+        "twentieth. A response without it changes nothing.",
+    )
     body: Annotated[ProbeBody, Shorthand("contains")] | None = Field(
         default=None, description="What its content must hold: a text, or a section."
     )
@@ -96,7 +102,7 @@ class Probe(Section):
     @model_validator(mode="after")
     def _fitting(self) -> Probe:
         if self.type != "http":
-            only_http = ("path", "method", "host", "send", "status", "fields", "body")
+            only_http = ("path", "method", "host", "send", "status", "fields", "load", "body")
             for key in changed(self, *only_http):
                 raise Refused(f"a `{self.type}` probe has no `{key}`", "leave it or the `type` out", at=key)
         if self.type == "tls" and self.plain:

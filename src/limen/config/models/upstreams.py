@@ -81,9 +81,15 @@ class Upstream(Section):
         description="An endpoint that came back or is new begins with 10 % of its weight, which grows to the full in "
         "this time. `hash` and `first` do not use it.",
     )
+    max_requests: Annotated[int, whole(1, 10_000_000)] | None = Field(
+        default=None,
+        description="Exchanges at all of its endpoints together at a time, all workers together; tunnels count. Over it "
+        "exchanges wait in the `queue`, or are shed: so an upstream in trouble cannot take everything with it. Without "
+        "it: any number.",
+    )
     queue: Queue | None = Field(
         default=None,
-        description="Let exchanges wait while all endpoints are full (`max_requests`); without it they are shed at "
+        description="Let exchanges wait while all endpoints, or the upstream, are full (`max_requests`); without it they are shed at "
         "once. In order of arrival per worker, retries first.",
     )
     probe: Annotated[Probe, Shorthand("path")] | None = Field(

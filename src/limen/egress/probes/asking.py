@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from limen.egress.probes.load import parse_load
 from limen.egress.probes.question import Encryption, Question
 from limen.egress.probes.response import HEAD_MOST, NoResponse, Response, read_response
 
@@ -30,6 +31,8 @@ class Finding:
     seconds: float
     at: float
     """Unix time of its end."""
+    load: float | None = None
+    """How busy the endpoint said it is, 0 to 1."""
 
 
 class Failed(Exception):
@@ -40,10 +43,10 @@ async def ask(question: Question, resolve: Resolve) -> Finding:
     """Probes once, within the probe's timeout."""
     timeout = question.probe.timeout
     began = time.monotonic()
-    passed = False
+    passed, load = False, None
     try:
         async with asyncio.timeout(timeout):
-            reason = await _asked(question, resolve)
+            reason, load = await _asked(question, resolve)
         passed = True
     except TimeoutError:
         reason = f"no answer within {timeout:g} s"
@@ -54,20 +57,20 @@ async def ask(question: Question, resolve: Resolve) -> Finding:
     except OSError as error:
         # asyncio has its own words for a failed connection
         reason = (os.strerror(error.errno) if error.errno else type(error).__name__).lower()
-    return Finding(passed, reason, time.monotonic() - began, time.time())
+    return Finding(passed, reason, time.monotonic() - began, time.time(), load)
 
 
-async def _asked(question: Question, resolve: Resolve) -> str:
+async def _asked(question: Question, resolve: Resolve) -> tuple[str, float | None]:
     reader, writer = await _connected(question, resolve)
     try:
         if question.encryption is not None and question.encryption.pins:
             _check_pin(writer, question.encryption)
         if question.probe.type != "http":
-            return "connected" if question.probe.type == "tcp" else "handshake done"
+            return "connected" if question.probe.type == "tcp" else "handshake done", None
         writer.write(question.request)
         wants_content = question.probe.body is not None
         response = await read_response(reader, method=question.probe.method, content=wants_content)
-        return judge(question, response)
+        return judge(question, response), _load(question, response)
     finally:
         # the answer was all that was wanted of this connection, and its peer may be anything
         if question.encryption is not None:
@@ -150,6 +153,12 @@ def _missing_fields(question: Question, response: Response) -> Iterator[str]:
             yield f"the field {name} is missing"
         elif isinstance(wanted, str) and wanted not in found:
             yield f"the field {name} is not {wanted}" if found else f"the field {name} is missing"
+
+
+def _load(question: Question, response: Response) -> float | None:
+    name = question.probe.load
+    values = response.all_of(name) if name is not None else []
+    return parse_load(values[0]) if values else None
 
 
 def _tls_reason(error: ssl.SSLError) -> str:

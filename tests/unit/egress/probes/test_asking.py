@@ -101,6 +101,15 @@ def test_passes(script, probe):
     assert not isinstance(passes(script, probe), str)
 
 
+def test_a_load_is_read():
+    script = Reply(fields=[("Endpoint-Load-Metrics", "TEXT cpu_utilization=0.25"), ("X-Load", "busy")])
+    with ScriptedOrigin(script) as origin:
+        assert found(origin, {"load": "endpoint-load-metrics"}).load == 0.25
+        for probe in ({"load": "X-Load"}, {"load": "X-None"}, {}):
+            finding = found(origin, probe)
+            assert (finding.passed, finding.load) == (True, None)
+
+
 def test_a_connection_is_enough_for_tcp():
     with RawOrigin(lambda connection: connection.read_to_end()) as origin:
         finding = found(origin, {"type": "tcp"})
