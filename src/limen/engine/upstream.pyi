@@ -94,7 +94,8 @@ class Upstream:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
         `run_most`: failures in a row that raise the alarm of the board, 0 for none; `failing`: statuses that count as
-        failures. `whole`: no endpoint, but what counts the exchanges at all of them; `most` of them at a time. ValueError if the balancer is for another number of endpoints.
+        failures. `whole`: no endpoint, but what counts the exchanges at all of them, `most` at a time.
+        ValueError if the balancer is for another number of endpoints.
         """
 
     @property
