@@ -92,8 +92,8 @@ class Probe(Section):
     load: FieldName | None = Field(
         default=None,
         description="Field of the response that says how busy the endpoint is: a number from 0 to 1, a percentage, or "
-        "a load report in ORCA's text or JSON form (`endpoint-load-metrics`). Its weight shrinks by that part, down to a "
-        "twentieth. A response without it changes nothing.",
+        "a load report in ORCA's text or JSON form (`endpoint-load-metrics`). Its weight shrinks by that part, down "
+        "to a twentieth. A response without it changes nothing.",
     )
     body: Annotated[ProbeBody, Shorthand("contains")] | None = Field(
         default=None, description="What its content must hold: a text, or a section."

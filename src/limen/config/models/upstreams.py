@@ -84,13 +84,13 @@ class Upstream(Section):
     max_requests: Annotated[int, whole(1, 10_000_000)] | None = Field(
         default=None,
         description="Exchanges at all of its endpoints together at a time, all workers together; tunnels count. Over "
-        "it exchanges wait in the `queue`, or are shed: so an upstream in trouble cannot take everything with it. Without "
-        "it: any number.",
+        "it exchanges wait in the `queue`, or are shed: so an upstream in trouble cannot take everything with it. "
+        "Without it: any number.",
     )
     queue: Queue | None = Field(
         default=None,
-        description="Let exchanges wait while all endpoints, or the upstream, are full (`max_requests`); without it they "
-        "are shed at once. In order of arrival per worker, retries first.",
+        description="Let exchanges wait while all endpoints, or the upstream, are full (`max_requests`); without it "
+        "they are shed at once. In order of arrival per worker, retries first.",
     )
     probe: Annotated[Probe, Shorthand("path")] | None = Field(
         default=None, description="Ask the endpoints at intervals whether they are well: a path, or a section."
