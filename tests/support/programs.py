@@ -118,6 +118,13 @@ class _Program:
         message = f"{type(self).__name__} did not start:\n{text}"
         raise RuntimeError(message)
 
+    def kill(self) -> None:
+        """Ends the program as a crash would; `start` starts it again on the same port."""
+        process, self._process = self._process, None
+        if process is not None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
     def stop(self) -> None:
         """Ends the program and removes its directory."""
         process, self._process = self._process, None

@@ -19,14 +19,20 @@ def balancing(config: Config) -> Iterator[Finding]:
         if not ordinary and upstream.discover is None:
             message = f"all endpoints of the upstream {shown(name)} are backups"
             yield Finding((*at, "endpoints"), message, "leave `backup` out at those to be used")
-        if upstream.queue is not None and len(bounded) < len(upstream.endpoints):
+        is_bounded = upstream.max_requests is not None or len(bounded) == len(upstream.endpoints)
+        if upstream.queue is not None and not is_bounded:
             message = "the queue is never used: an endpoint without `max_requests` is never full"
-            yield Finding((*at, "queue"), message, "give every endpoint `max_requests`", warning=True, key=True)
+            yield Finding(
+                (*at, "queue"), message, "give every endpoint, or the upstream, `max_requests`", warning=True, key=True
+            )
         unbounded = [number for number, endpoint in enumerate(upstream.endpoints) if endpoint.max_requests is None]
         if policy == "first" and unbounded and unbounded[0] < len(upstream.endpoints) - 1:
             message = f"endpoint {unbounded[0] + 1} has no `max_requests`: with `first` those behind it are never used"
             hint = "give it `max_requests`, or make those behind it `backup`"
             yield Finding((*at, "endpoints", unbounded[0]), message, hint, warning=True)
+        if upstream.probe is not None and upstream.probe.load is not None and policy in ("hash", "first"):
+            message = f"the policy {policy} cannot go by the `load` of endpoints"
+            yield Finding((*at, "probe", "load"), message, "leave it out, or choose another `balance`", key=True)
         if upstream.slow_start is not None and policy in ("hash", "first"):
             message = f"`slow_start` has no effect: the policy {policy} does not share by weight in force"
             yield Finding((*at, "slow_start"), message, "leave it out", warning=True, key=True)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 
 import limen
 from limen.control.client import NotRunning, Refused
-from limen.control.commands import ca, check, demo, drain, forward, reload, reverse, run, schema, status, top
+from limen.control.commands import ca, check, demo, drain, endpoint, forward, reload, reverse, run, schema, status, top
 from limen.errors import ConfigError, ConfigErrors, LimenError
 from limen.runtime.crew import StartFailed
 
-_COMMANDS = (run, check, reverse, forward, schema, reload, drain, status, top, ca, demo)
+_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, ca, demo)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -54,23 +54,23 @@ class Client:
         """The instance's report."""
         return _mapping(self.get("/status"))
 
-    def post(self, target: str) -> Mapping[str, object]:
-        """Does something; returns the answer. Raises NotRunning or Refused."""
-        return _mapping(self._request("POST", target))
+    def post(self, target: str, content: Mapping[str, object] | None = None) -> Mapping[str, object]:
+        """Does something, with JSON as content if any; returns the answer. Raises NotRunning or Refused."""
+        return _mapping(self._request("POST", target, json.dumps(content).encode() if content is not None else None))
 
-    def _request(self, method: str, target: str) -> bytes:
+    def _request(self, method: str, target: str, content: bytes | None = None) -> bytes:
         connection = _Connection(self.path)
         try:
-            connection.request(method, target, headers={"X-Limen-Control": "1"})
+            connection.request(method, target, body=content, headers={"X-Limen-Control": "1"})
             response = connection.getresponse()
-            content = response.read()
+            answer = response.read()
         except (OSError, http.client.HTTPException) as error:
             raise NotRunning(f"no instance answers on {self.path}: {error}") from error
         finally:
             connection.close()
         if response.status >= 300:
-            raise Refused(_error_text(content), status=response.status)
-        return content
+            raise Refused(_error_text(answer), status=response.status)
+        return answer
 
 
 def find(file: str | None, control: str | None) -> Client:

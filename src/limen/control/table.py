@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 # Rows of rates that fit a terminal beside the overview.
 _RATE_ROWS = 20
-_ENDPOINT_KEYS = ("address", "weight", "active", "connections", "idle", "out", "requests")
+_ENDPOINT_KEYS = ("active", "connections", "idle", "requests", "failures", "ejections")
 
 _SOURCE_KEYS = ("source", "endpoints", "origin", "succeeded", "failures", "error")
 
@@ -30,15 +32,14 @@ def overview(status: Mapping[str, object]) -> list[str]:
     lines += ["", *_table(("LISTENER", "ADDRESS", "SERVES"), map(_listener, _mappings(status.get("listeners"))))]
     upstreams = _mappings(status.get("upstreams"))
     if upstreams:
+        now = time.time()
         rows = [
-            (upstream.get("name"), *(endpoint.get(key) for key in _ENDPOINT_KEYS))
+            _endpoint(upstream, endpoint, now)
             for upstream in upstreams
             for endpoint in _mappings(upstream.get("endpoints"))
         ]
-        lines += [
-            "",
-            *_table(("UPSTREAM", "ENDPOINT", "WEIGHT", "ACTIVE", "CONNECTIONS", "IDLE", "OUT", "REQUESTS"), rows),
-        ]
+        counts = (key.upper() for key in _ENDPOINT_KEYS)
+        lines += ["", *_table(("UPSTREAM", "ENDPOINT", "WEIGHT", *counts, "STATE", "SINCE", "PROBE", "REASON"), rows)]
     sources = [(upstream.get("name"), _mapping(upstream.get("discovery"))) for upstream in upstreams]
     if any(source for _, source in sources):
         rows = [(name, *(source.get(key) for key in _SOURCE_KEYS)) for name, source in sources if source]
@@ -81,6 +82,27 @@ def _listener(listener: Mapping[str, object]) -> tuple[object, ...]:
         listener.get("address"),
         f"{listener.get('routes')} routes" if kind == "routes" else kind,
     )
+
+
+def _endpoint(upstream: Mapping[str, object], endpoint: Mapping[str, object], now: float) -> tuple[object, ...]:
+    """The reason stands last: it is the only one that may be long."""
+    weight = endpoint.get("runtime_weight")
+    name = upstream.get("name")
+    return (
+        f"{name} (panic)" if upstream.get("panic") else name,
+        endpoint.get("address"),
+        f"{weight} (run time)" if weight is not None else endpoint.get("weight"),
+        *(endpoint.get(key) for key in _ENDPOINT_KEYS),
+        endpoint.get("state"),
+        _ago(endpoint.get("since"), now),
+        endpoint.get("probe"),
+        endpoint.get("reason"),
+    )
+
+
+def _ago(moment: object, now: float) -> str:
+    """How long an ISO 8601 time is past."""
+    return _duration(now - datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else "-"
 
 
 def _table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:

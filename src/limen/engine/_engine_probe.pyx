@@ -11,6 +11,7 @@ from limen.engine.connection cimport Connection
 from limen.engine.http1.write cimport write_chunk_line, write_request, write_response, write_trailers
 from limen.engine.keep cimport Keep, new_keep
 from limen.engine.maglev cimport mixed
+from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.preface cimport parse_preface, send_preface
 from limen.engine.relay cimport relay
 from limen.engine.stream cimport OutField, OutHead
@@ -179,6 +180,27 @@ def dial_failed(Endpoint endpoint, uint64_t now):
 
 def dial_done(Endpoint endpoint):
     endpoint.dial_done()
+
+
+def may_keep(Upstream upstream, uint64_t now, int index):
+    return upstream.balancer.may_keep(now, index)
+
+
+def answered(Upstream upstream, Endpoint endpoint, int status, uint64_t time=0):
+    judge_response(upstream, endpoint, status, monotonic(), 0, time)
+
+
+def failed(Upstream upstream, Endpoint endpoint, int fault):
+    judge_fault(upstream, endpoint, fault)
+
+
+def reached(Upstream upstream, Endpoint endpoint):
+    judge_reached(upstream, endpoint)
+
+
+def run(Endpoint endpoint):
+    """Failures in a row."""
+    return total_now(endpoint.run)
 
 
 # Kept bodies.

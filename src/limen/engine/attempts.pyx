@@ -51,6 +51,8 @@ cdef void leave_endpoint(ExchangeState exchange) noexcept:
     if exchange.entered:
         exchange.entered = False
         exchange.endpoint.leave()
+        if exchange.upstream is not None and exchange.upstream.whole is not None:
+            exchange.upstream.whole.leave()
         if exchange.upstream is not None and exchange.upstream.queue is not None and exchange.upstream.queue.count:
             exchange.upstream.queue.stir()
 

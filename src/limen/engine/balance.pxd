@@ -32,6 +32,11 @@ cdef class Balancer:
     cdef Group* groups        # owned, by priority; backups last
     cdef int group_count
     cdef int live             # usable endpoints
+    cdef int open             # those that may be used, should nothing else be there
+    cdef const uint64_t* word_epoch   # borrowed: the board's, for the supervisor's word on endpoints
+    cdef uint64_t told        # its value at the last survey
+    cdef list names           # of hash: what its tables are laid by
+    cdef bint laid_anew       # weights changed: tables are to be laid again
     cdef bint measures        # peaks are asked for
     cdef int cursor
     cdef double decay
@@ -44,10 +49,16 @@ cdef class Balancer:
     cdef int choose(self, uint64_t now, int avoid, uint64_t key) noexcept
     # Take the place of another one.
     cdef void follow(self, Balancer before, const int* seats) noexcept
+    # Whether an exchange that belongs to this endpoint (its client has it by a cookie) may go there, if it has room:
+    # a draining endpoint keeps its own.
+    cdef bint may_keep(self, uint64_t now, int index) noexcept
     cdef void survey(self, uint64_t now) noexcept
     cdef void survey_group(self, Group* group, uint64_t now) noexcept
+    cdef bint survey_seat(self, Group* group, Seat* seat, uint64_t now) noexcept
     cdef void portion_out(self) noexcept
     cdef int choose_group(self, uint64_t now, int avoid, uint64_t key) noexcept
     cdef int choose_out(self, int avoid) noexcept
     cdef int lay_groups(self) except -1
-    cdef int lay_tables(self, list names) except -1
+    cdef int lay_tables(self) except -1
+    cdef int fill_table(self, Group* group) except -1
+    cdef void lay_again(self) noexcept

@@ -1,5 +1,5 @@
 # A balancer keeps what choices need laid out, and lays it out anew only when something happened: an endpoint went out
-# or came back, or is warming up. So a choice touches the usable endpoints alone.
+# or came back, is warming up, or the supervisor has said something of one. So a choice touches the usable ones alone.
 
 import os
 
@@ -7,7 +7,18 @@ from libc.math cimport exp
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from limen.engine.board cimport total_now
+from limen.engine.board cimport (
+    HEALTH_CALLED,
+    HEALTH_DISABLED,
+    HEALTH_DOWN,
+    HEALTH_DRAINING,
+    HEALTH_EJECTED,
+    HEALTH_PANIC,
+    HEALTH_SINCE,
+    HEALTH_WORD,
+    total_now,
+    word_now,
+)
 from limen.engine.maglev cimport maglev_fill, maglev_size, mixed
 from limen.engine.policies cimport (
     pick_ewma,
@@ -30,6 +41,7 @@ cdef enum:
 cdef uint64_t NEVER = 0xffffffffffffffffULL
 cdef double WARM_LEAST = 0.1  # of its weight: what an endpoint begins with
 cdef uint64_t health_epoch = 1
+cdef uint64_t NO_EPOCH = 0    # of balancers without a board
 
 
 cdef void health_changed() noexcept nogil:
@@ -82,6 +94,7 @@ cdef class Balancer:
             raise ValueError("a balancer is made once")
         self.policy = policy
         self.count = len(names)
+        self.word_epoch = &NO_EPOCH
         self.decay = decay * 1e9
         self.spill = spill
         self.slow_start = <uint64_t>(slow_start * 1e9)
@@ -93,7 +106,7 @@ cdef class Balancer:
         if self.seats == NULL or self.places == NULL or self.draws == NULL:
             raise MemoryError
         for i in range(self.count):
-            self.seats[i].weight = weights[i] if weights else 1
+            self.seats[i].configured = self.seats[i].weight = weights[i] if weights else 1
             self.seats[i].priority = priorities[i] if priorities else 0
             self.seats[i].backup = backups[i] if backups else False
             self.seats[i].most = most[i] if most else 0
@@ -104,7 +117,8 @@ cdef class Balancer:
             self.groups[i].bound = bound
             self.groups[i].decay = self.decay
         if policy == POLICY_HASH:
-            self.lay_tables(names)
+            self.names = names
+            self.lay_tables()
 
     def __dealloc__(self):
         cdef int i
@@ -148,37 +162,18 @@ cdef class Balancer:
             for i in members[level]:
                 self.places[at] = i
                 at += 1
-                group.weights += self.seats[i].weight
         return 0
 
-    cdef int lay_tables(self, list names) except -1:
+    cdef int lay_tables(self) except -1:
         cdef Group* group
-        cdef uint64_t* hashes = NULL
-        cdef double* weights = NULL
         cdef int number
-        cdef int i
-        cdef int result
-        cdef uint32_t place
-        cdef bytes name
         for number in range(self.group_count):
             group = &self.groups[number]
             group.table_size = maglev_size(group.count)
             group.table = <uint32_t*>malloc(group.table_size * sizeof(uint32_t))
-            hashes = <uint64_t*>malloc(group.count * sizeof(uint64_t))
-            weights = <double*>malloc(group.count * sizeof(double))
-            result = -1
-            if group.table != NULL and hashes != NULL and weights != NULL:
-                for i in range(group.count):
-                    name = names[group.members[i]]
-                    hashes[i] = mixed(name, <size_t>len(name), 0)
-                    weights[i] = <double>self.seats[group.members[i]].weight
-                result = maglev_fill(group.table, group.table_size, group.count, hashes, weights)
-            free(hashes)
-            free(weights)
-            if result < 0:
+            if group.table == NULL:
                 raise MemoryError
-            for place in range(group.table_size):
-                group.table[place] = <uint32_t>group.members[group.table[place]]
+            self.fill_table(group)
         return 0
 
     cdef void follow(self, Balancer before, const int* seats) noexcept:
@@ -210,6 +205,46 @@ cdef class Balancer:
                 ):
                     group.virtual = old.virtual
                     group.even = old.even
+    cdef int fill_table(self, Group* group) except -1:
+        cdef uint64_t* hashes = <uint64_t*>malloc(group.count * sizeof(uint64_t))
+        cdef double* weights = <double*>malloc(group.count * sizeof(double))
+        cdef int result = -1
+        cdef int i
+        cdef uint32_t place
+        cdef bytes name
+        if hashes != NULL and weights != NULL:
+            for i in range(group.count):
+                name = self.names[group.members[i]]
+                hashes[i] = mixed(name, <size_t>len(name), 0)
+                weights[i] = <double>self.seats[group.members[i]].weight
+            result = maglev_fill(group.table, group.table_size, group.count, hashes, weights)
+        free(hashes)
+        free(weights)
+        if result < 0:
+            raise MemoryError
+        for place in range(group.table_size):
+            group.table[place] = <uint32_t>group.members[group.table[place]]
+        return 0
+
+    cdef void lay_again(self) noexcept:
+        """Weights were changed at run time. Without memory the old tables stay."""
+        cdef int number
+        cdef Group* group
+        cdef uint32_t* before
+        self.laid_anew = False
+        for number in range(self.group_count):
+            group = &self.groups[number]
+            before = group.table
+            group.table = <uint32_t*>malloc(group.table_size * sizeof(uint32_t))
+            try:
+                if group.table == NULL:
+                    raise MemoryError
+                self.fill_table(group)
+            except MemoryError:
+                free(group.table)
+                group.table = before
+            else:
+                free(before)
 
     # surveys -----------------------------------------------------------------------------------------
 
@@ -217,12 +252,43 @@ cdef class Balancer:
         """Who is usable, with what share; then everything that follows from it."""
         cdef int number
         self.epoch = health_epoch
+        # before the words are read: what comes later is another change
+        self.told = word_now(self.word_epoch)
         self.survey_at = NEVER
         self.live = 0
+        self.open = 0
         for number in range(self.group_count):
             self.survey_group(&self.groups[number], now)
             self.live += self.groups[number].live
+        if self.laid_anew:
+            self.lay_again()
         self.portion_out()
+
+    cdef bint survey_seat(self, Group* group, Seat* seat, uint64_t now) noexcept:
+        """By the supervisor's word and what this worker saw: may it be chosen, with what weight?"""
+        cdef uint64_t word = word_now(&seat.load.health[HEALTH_WORD])
+        cdef int64_t weight = <int64_t>(word >> 32)
+        cdef bint doubtful = word & (HEALTH_DOWN | HEALTH_EJECTED) != 0 and not word & HEALTH_PANIC
+        if weight == 0:
+            weight = seat.configured
+        if weight != seat.weight:
+            seat.weight = weight
+            self.laid_anew = self.policy == POLICY_HASH
+        group.weights += weight
+        if seat.load.out_until and word_now(&seat.load.health[HEALTH_SINCE]) > seat.load.out_from:
+            # it was found well after this worker's dial had failed
+            seat.load.out_until = 0
+        seat.keeps = not word & HEALTH_DISABLED and not doubtful and seat.load.out_until <= now
+        seat.barred = doubtful or word & (HEALTH_DRAINING | HEALTH_DISABLED) != 0
+        if seat.barred:
+            return False
+        self.open += 1
+        if word & HEALTH_CALLED:
+            group.called = True
+        if seat.load.out_until > now:
+            self.survey_at = min(self.survey_at, seat.load.out_until)
+            return False
+        return True
 
     cdef void survey_group(self, Group* group, uint64_t now) noexcept:
         cdef bint was_even = group.even
@@ -235,19 +301,20 @@ cdef class Balancer:
         group.even = True
         group.shares = 0
         group.weights_live = 0
+        group.weights = 0
+        group.called = False
         group.totalled = 0
         group.hinted = 0
         for at in range(group.count):
             i = group.members[at]
             seat = &self.seats[i]
             returned = not seat.live
-            seat.live = seat.load.out_until <= now
+            seat.live = self.survey_seat(group, seat, now)
             if not seat.live:
-                self.survey_at = min(self.survey_at, seat.load.out_until)
                 continue
             seat.share = seat.weight * SHARE_ONE
             if self.slow_start:
-                begun = max(seat.load.since, seat.load.out_until)
+                begun = max(seat.load.since, seat.load.out_until, word_now(&seat.load.health[HEALTH_SINCE]))
                 if begun and now < begun + self.slow_start:
                     seat.share = <int64_t>(
                         seat.share * max(WARM_LEAST, <double>(now - min(begun, now)) / <double>self.slow_start)
@@ -287,21 +354,23 @@ cdef class Balancer:
         cdef double able
         cdef double total = 0.0
         cdef double part
+        cdef bint is_reserve
         cdef int number
         for number in range(self.group_count):
             group = &self.groups[number]
-            if not group.backup and group.live:
+            if (group.called or not group.backup) and group.live:
                 able = <double>group.weights_live / <double>group.weights
                 total += min(1.0, able / self.spill) if self.spill > 0 else 1.0
         total = min(total, 1.0)
         for number in range(self.group_count):
             group = &self.groups[number]
             group.portion = 0
-            if group.live == 0 or (group.backup and total > 0):
+            is_reserve = group.backup and not group.called
+            if group.live == 0 or (is_reserve and total > 0):
                 continue
             able = <double>group.weights_live / <double>group.weights
             part = min(1.0, able / self.spill) if self.spill > 0 else 1.0
-            if group.backup:
+            if is_reserve:
                 part = 1.0
             elif total > 0:
                 # none is well: they share everything
@@ -318,8 +387,10 @@ cdef class Balancer:
         cdef int found = -1
         if self.count == 0:
             return -1
-        if self.epoch != health_epoch or now >= self.survey_at:
+        if self.epoch != health_epoch or now >= self.survey_at or self.told != word_now(self.word_epoch):
             self.survey(now)
+        if self.open == 0:
+            return -1
         if self.count == 1:
             # whatever happened to it
             if self.seats[0].most and total_now(self.seats[0].load.total) >= self.seats[0].most:
@@ -333,6 +404,11 @@ cdef class Balancer:
             # better a doubtful one than none
             found = self.choose_out(avoid)
         return found
+
+    cdef bint may_keep(self, uint64_t now, int index) noexcept:
+        if self.epoch != health_epoch or now >= self.survey_at or self.told != word_now(self.word_epoch):
+            self.survey(now)
+        return self.seats[index].keeps
 
     cdef int choose_group(self, uint64_t now, int avoid, uint64_t key) noexcept:
         """By portions; where the chosen group has no room, the others in their order."""
@@ -365,6 +441,6 @@ cdef class Balancer:
             if self.cursor >= self.count:
                 self.cursor = 0
             seat = &self.seats[self.cursor]
-            if self.cursor != avoid and (seat.most == 0 or total_now(seat.load.total) < seat.most):
+            if self.cursor != avoid and not seat.barred and (seat.most == 0 or total_now(seat.load.total) < seat.most):
                 return self.cursor
         return -1

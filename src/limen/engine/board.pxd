@@ -11,9 +11,13 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     # Layout, in cells (8 bytes). Areas and regions begin on 64 KiB, the largest page in use.
-    BOARD_VERSION = 2
-    BOARD_HEADER = 73728          # cells before the first worker's region
+    BOARD_VERSION = 3
+    BOARD_HEADER = 270336         # cells before the first worker's region
+    BOARD_EPOCH = 8               # the supervisor raises it after each change of the health area
+    BOARD_ALARM = 16              # workers raise it when a run of failures is long enough
     BOARD_TOTALS = 8192           # where in them the endpoints' totals begin
+    BOARD_RUNS = 73728            # failures in a row, by endpoint
+    BOARD_HEALTH = 139264         # the supervisor's word, two cells per endpoint (HealthCell)
     BOARD_ROUTES = 65536
     BOARD_ENDPOINTS = 65536
     BOARD_LISTENERS = 256
@@ -39,17 +43,36 @@ cdef enum:  # RouteCell
 
 
 cdef enum:  # EndpointCell
-    # Gauges first: reset_gauges() clears what is below ENDPOINT_GAUGES.
+    # Gauges first: reset_gauges() clears what is below ENDPOINT_GAUGES. What every exchange counts is
+    # in the first eight, one line of the cache.
     ENDPOINT_ACTIVE = 0           # exchanges it is working on
     ENDPOINT_CONNECTIONS = 1
     ENDPOINT_IDLE = 2             # of them in the pool
-    ENDPOINT_OUT = 3              # 1 while this worker has taken it out, else 0
+    ENDPOINT_OUT = 3              # monotonic ns until which this worker leaves it out, else 0
     ENDPOINT_GAUGES = 4
     ENDPOINT_REQUESTS = 4
-    ENDPOINT_DIALS = 5
-    ENDPOINT_DIAL_FAILURES = 6
-    ENDPOINT_RESPONSE_FAULTS = 7
-    ENDPOINT_RETRIES = 8          # requests sent to it that an earlier endpoint had failed
+    ENDPOINT_RESPONSES = 5        # response heads
+    ENDPOINT_NANOSECONDS = 6      # sum of the times from sent requests to them
+    ENDPOINT_FAILURES = 7         # attempts that speak against it: outlier.pyx
+    ENDPOINT_DIALS = 8
+    ENDPOINT_DIAL_FAILURES = 9
+    ENDPOINT_RESPONSE_FAULTS = 10
+    ENDPOINT_RETRIES = 11         # requests sent to it that an earlier endpoint had failed
+
+
+cdef enum:  # HealthCell
+    HEALTH_WORD = 0               # flags (HealthFlag) and, from bit 32 on, the weight in force if not the configured one
+    HEALTH_SINCE = 1              # monotonic ns at which it came (back) into rotation; 0 = from the beginning
+    HEALTH_CELLS = 2
+
+
+cdef enum:  # HealthFlag
+    HEALTH_DOWN = 1               # by its probe
+    HEALTH_EJECTED = 2            # as an outlier
+    HEALTH_DRAINING = 4           # no new exchanges but those that belong to it
+    HEALTH_DISABLED = 8           # nothing at all
+    HEALTH_PANIC = 16             # to be used although it is down or ejected: too few are not
+    HEALTH_CALLED = 32            # a backup that shares the load of a priority that has lost too much
 
 
 cdef enum:  # ListenerCell
@@ -103,6 +126,15 @@ cdef extern from * nogil:
     static inline int64_t limen_total(const int64_t *total) {
         return __atomic_load_n(total, __ATOMIC_RELAXED);
     }
+    static inline void limen_total_set(int64_t *total, int64_t value) {
+        __atomic_store_n(total, value, __ATOMIC_RELAXED);
+    }
+    static inline uint64_t limen_word(const uint64_t *cell) {
+        return __atomic_load_n(cell, __ATOMIC_ACQUIRE);
+    }
+    static inline int64_t limen_total_next(int64_t *total) {
+        return __atomic_add_fetch(total, 1, __ATOMIC_RELAXED);
+    }
     /* One more, unless `most` are there: 1 or 0. */
     static inline int limen_total_claim(int64_t *total, int64_t most) {
         int64_t found = __atomic_load_n(total, __ATOMIC_RELAXED);
@@ -114,13 +146,18 @@ cdef extern from * nogil:
     """
     void total_add "limen_total_add"(int64_t* total, int64_t delta) noexcept
     int64_t total_now "limen_total"(const int64_t* total) noexcept
+    void total_set "limen_total_set"(int64_t* total, int64_t value) noexcept
+    int64_t total_next "limen_total_next"(int64_t* total) noexcept
+    uint64_t word_now "limen_word"(const uint64_t* cell) noexcept
     bint total_claim "limen_total_claim"(int64_t* total, int64_t most) noexcept
 
 
 @cython.final
 cdef class Board:
     cdef uint64_t* cells          # this worker's region; owned mapping, until __dealloc__
-    cdef int64_t* totals          # of all workers, by endpoint slot; owned mapping, until __dealloc__
+    cdef uint64_t* front          # the areas before the regions; owned mapping, until __dealloc__
+    cdef int64_t* totals          # borrowed: in `front`, by endpoint slot
+    cdef uint64_t* epoch          # borrowed: in `front`
     cdef readonly int worker
     cdef readonly bint shared     # False: private memory that nobody reads
     cdef int descriptor           # borrowed from the caller until __dealloc__; -1 if private
@@ -164,6 +201,17 @@ cdef class Board:
     cdef inline int64_t* endpoint_total(self, unsigned int slot) noexcept nogil:
         # NULL for a slot out of range.
         return self.totals + slot if slot < BOARD_ENDPOINTS else NULL
+
+    cdef inline const uint64_t* endpoint_health(self, unsigned int slot) noexcept nogil:
+        # HEALTH_CELLS cells; NULL for a slot out of range.
+        return self.front + BOARD_HEALTH + slot * HEALTH_CELLS if slot < BOARD_ENDPOINTS else NULL
+
+    cdef inline int64_t* endpoint_run(self, unsigned int slot) noexcept nogil:
+        # NULL for a slot out of range.
+        return <int64_t*>self.front + BOARD_RUNS + slot if slot < BOARD_ENDPOINTS else NULL
+
+    cdef inline void raise_alarm(self) noexcept nogil:
+        total_add(<int64_t*>self.front + BOARD_ALARM, 1)
 
     cdef inline void listener_add(self, unsigned int slot, int cell, int64_t delta) noexcept nogil:
         if slot < BOARD_LISTENERS:

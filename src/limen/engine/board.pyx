@@ -28,7 +28,7 @@ cdef class Board:
         cdef int flags = MAP_PRIVATE | MAP_ANONYMOUS
         self.descriptor = -1
         self.cells = NULL
-        self.totals = NULL
+        self.front = NULL
         if descriptor is not None:
             self._check(descriptor, worker)
             self.descriptor = descriptor
@@ -38,21 +38,20 @@ cdef class Board:
         if mapping == MAP_FAILED:
             raise OSError("the board's memory cannot be mapped")
         self.cells = <uint64_t*> mapping
-        mapping = mmap(
-            NULL, BOARD_ENDPOINTS * CELL, PROT_READ | PROT_WRITE, flags, self.descriptor,
-            BOARD_TOTALS * CELL if descriptor is not None else 0,
-        )
+        mapping = mmap(NULL, BOARD_HEADER * CELL, PROT_READ | PROT_WRITE, flags, self.descriptor, 0)
         if mapping == MAP_FAILED:
             raise OSError("the board's memory cannot be mapped")
-        self.totals = <int64_t*> mapping
+        self.front = <uint64_t*> mapping
+        self.totals = <int64_t*> self.front + BOARD_TOTALS
+        self.epoch = self.front + BOARD_EPOCH
         self.worker = worker
         self.shared = descriptor is not None
 
     def __dealloc__(self):
         if self.cells != NULL:
             munmap(self.cells, BOARD_REGION * CELL)
-        if self.totals != NULL:
-            munmap(self.totals, BOARD_ENDPOINTS * CELL)
+        if self.front != NULL:
+            munmap(self.front, BOARD_HEADER * CELL)
 
     @staticmethod
     def _check(descriptor, worker):

@@ -27,7 +27,6 @@ from limen.engine.attempts cimport (
     secure_origin,
     take_pooled,
 )
-from limen.engine.balance cimport load_measured
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
@@ -37,6 +36,7 @@ from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
 from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED
 from limen.engine.keep cimport SPOOL_PIECE
 from limen.engine.look cimport Look
+from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.parked cimport hold_response, put_body, send_held
 from limen.engine.repeat cimport hold_content, is_keeping, keep_more, may_repeat
 from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
@@ -253,7 +253,7 @@ cdef class Exchange(ExchangeState):
 
     cdef void wait_for_place(self) noexcept:
         """All endpoints are full: queue for one, if there is a queue with room."""
-        if self.upstream.count == 0:
+        if self.upstream.balancer.open == 0:
             self.refuse(FAULT_NO_ENDPOINT)
         elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
             self.refuse(FAULT_SHED)
@@ -372,6 +372,8 @@ cdef class Exchange(ExchangeState):
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
         cdef bint again = may_repeat(self, fault, reused)
+        if self.upstream is not None and not reused:
+            judge_fault(self.upstream, self.endpoint, fault)
         leave_endpoint(self)
         self.origin_ready = False
         if not again:
@@ -504,9 +506,9 @@ cdef class Exchange(ExchangeState):
             self.pass_interim(head, fields, base)
             return
         self.response_time = self.worker.now - self.forwarded_at
-        if self.upstream is not None and self.upstream.balancer.measures:
-            load_measured(
-                &self.endpoint.load, self.worker.now, self.dial_time + self.response_time, self.upstream.balancer.decay
+        if self.upstream is not None:
+            judge_response(
+                self.upstream, self.endpoint, head.status, self.worker.now, self.dial_time, self.response_time
             )
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
@@ -555,6 +557,8 @@ cdef class Exchange(ExchangeState):
     cdef void begin_connect(self) noexcept:
         cdef OutHead* out = &self.worker.out_head
         (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
+        if self.upstream is not None:
+            judge_reached(self.upstream, self.endpoint)
         if not self.is_opaque and not self.response_begun:
             memset(out, 0, sizeof(OutHead))
             self.worker.values_used = 0

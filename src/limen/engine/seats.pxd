@@ -13,7 +13,9 @@ cdef struct Load:
     # Of one endpoint, as this worker knows it; lives in its Endpoint and so over reloads.
     int64_t* total            # exchanges in flight of all workers: on the board, or `own`
     int64_t own               # without a place on the board
+    const uint64_t* health    # the supervisor's word (HEALTH_CELLS): on the board, or UNTOLD
     uint64_t out_until        # monotonic ns: not chosen before, unless nothing else is there
+    uint64_t out_from         # and when that was decided
     uint64_t since            # in rotation since, for slow start; 0 = from the beginning
     double peak               # ns to a response head, decayed; 0 = nothing measured
     uint64_t measured         # monotonic ns of `peak`
@@ -21,14 +23,17 @@ cdef struct Load:
 
 cdef struct Seat:
     Load* load                # borrowed from the Endpoint
-    int64_t weight            # as configured
-    int64_t share             # weight in force times SHARE_ONE
+    int64_t configured        # weight as configured
+    int64_t weight            # weight in force: as configured, or as set at run time
+    int64_t share             # the same times SHARE_ONE, less while it warms up
     int64_t most              # exchanges at a time, all workers together; 0 = any number
     uint64_t step             # virtual time between two of its turns
     uint64_t turn             # virtual time of its next turn
     int priority              # the lower the earlier
     bint backup
     bint live                 # was usable at the last survey
+    bint barred               # by the supervisor's word: not even when nothing else is there
+    bint keeps                # exchanges that belong to it may come, draining or not
 
 
 cdef struct Group:
@@ -44,6 +49,7 @@ cdef struct Group:
     int count
     int live
     bint backup
+    bint called               # backups that share the load although others are left
     bint even                 # the live ones have equal shares
     int cursor
     uint64_t virtual          # virtual time of the last turn
@@ -51,8 +57,8 @@ cdef struct Group:
     double decay              # ns in which a peak falls to 1/e
     double bound              # of hash: times the mean load an endpoint may have; 0 = any
     int64_t shares            # sum over the live
-    int64_t weights_live      # sums of configured weights
-    int64_t weights
+    int64_t weights_live      # sums of the weights in force
+    int64_t weights           # of all members
     int64_t total             # in flight at all live ones, as of `totalled`
     uint64_t totalled
     uint64_t hinted           # of first: when `cursor` was last put to 0

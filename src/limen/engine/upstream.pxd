@@ -48,6 +48,8 @@ cdef class Endpoint:
     cdef void* idle_head              # borrowed; the connection used last comes first
     cdef void* idle_tail
     cdef Load load                    # what balancers know of it
+    cdef int64_t* run                 # failures in a row, of all workers: on the board, or `own_run`
+    cdef int64_t own_run
     cdef readonly int failures        # dial failures in a row
     cdef Worker worker
 
@@ -66,7 +68,11 @@ cdef class Upstream:
     cdef readonly list members        # Endpoints
     cdef readonly int count
     cdef readonly Balancer balancer
+    cdef readonly Endpoint whole      # counts the exchanges at all members together; None: nobody asks
+    cdef readonly int64_t most        # so many may be there, all workers together
     cdef readonly Queue queue         # None: who finds all endpoints full is shed
+    cdef readonly int run_most        # so many failures in a row raise the alarm (outlier.pyx); 0: runs are not counted
+    cdef bytes failing                # by status, 600 of them: 1 where it speaks against the endpoint
     cdef int key_by                   # what hash goes by (affinity.KeyBy)
     cdef bytes key_name               # of the field or cookie, in lower case for fields
     cdef dict places                  # Endpoint -> index

@@ -1,5 +1,6 @@
 """Where exchanges go: endpoints with their idle connections, upstreams with their balancer."""
 
+from collections.abc import Container
 from typing import Self
 
 from limen.engine.balance import Balancer
@@ -88,9 +89,15 @@ class Upstream:
         handshake_timeout: float = 10.0,
         key_by: int = 0,
         key_name: str = "",
+        run_most: int = 0,
+        failing: Container[int] = (502, 503, 504),
+        whole: Endpoint | None = None,
+        most: int = 0,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
+        `run_most`: failures in a row that raise the alarm of the board, 0 for none; `failing`: statuses that count as
+        failures. `whole`: no endpoint, but what counts the exchanges at all of them, `most` at a time.
         ValueError if the balancer is for another number of endpoints.
         """
 
@@ -110,6 +117,12 @@ class Upstream:
     def balancer(self) -> Balancer: ...
     @property
     def queue(self) -> Queue | None: ...
+    @property
+    def whole(self) -> Endpoint | None: ...
+    @property
+    def most(self) -> int: ...
+    @property
+    def run_most(self) -> int: ...
     @property
     def idle_most(self) -> int: ...
     @property

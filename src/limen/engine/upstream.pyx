@@ -28,6 +28,10 @@ cdef enum:
     CLAIMS = 16                   # tries to take a place that other workers are taking, too
 
 
+# What is said of endpoints without a place on the board: nothing.
+cdef uint64_t[2] UNTOLD = [0, 0]
+
+
 @cython.no_gc
 cdef class Pooled(Connection):
     pass
@@ -70,6 +74,12 @@ cdef class Endpoint:
         self.load.total = worker.board.endpoint_total(slot)
         if self.load.total == NULL:
             self.load.total = &self.load.own
+        self.load.health = worker.board.endpoint_health(slot)
+        if self.load.health == NULL:
+            self.load.health = UNTOLD
+        self.run = worker.board.endpoint_run(slot)
+        if self.run == NULL:
+            self.run = &self.own_run
         if warming:
             self.load.since = monotonic()
         self.key = key
@@ -162,10 +172,11 @@ cdef class Endpoint:
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
         self.failures += 1
+        self.load.out_from = self.worker.now
         self.load.out_until = self.worker.now + min(pause, <uint64_t>30000000000)
         health_changed()
         self.worker.board.endpoint_add(self.slot, ENDPOINT_DIAL_FAILURES, 1)
-        self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 1)
+        self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, <int64_t>self.load.out_until)
 
     cdef void dial_done(self) noexcept:
         if self.failures:
@@ -208,9 +219,11 @@ cdef class Upstream:
     def __init__(
         self, str name, list members, *, Balancer balancer=None, Queue queue=None, double dial_timeout=5.0,
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
-        int key_by=0, str key_name="",
+        int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
+        Endpoint whole=None, int64_t most=0,
     ):
         cdef int i
+        cdef Endpoint member
         self.name = name.encode()
         self.members = members
         self.count = len(members)
@@ -226,11 +239,17 @@ cdef class Upstream:
         self.idle_most = idle
         self.tls = tls
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
+        self.whole = whole
+        self.most = most
+        self.run_most = run_most
+        self.failing = bytes([1 if status in failing else 0 for status in range(600)])
         self.places = {}
         for i in range(self.count):
             # borrowed: this object keeps both
-            self.balancer.seats[i].load = &(<Endpoint?>members[i]).load
-            self.places[members[i]] = i
+            member = <Endpoint?>members[i]
+            self.balancer.seats[i].load = &member.load
+            self.balancer.word_epoch = member.worker.board.epoch
+            self.places[member] = i
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"
@@ -267,14 +286,18 @@ cdef class Upstream:
         cdef Endpoint endpoint
         cdef int _i
         cdef int found
+        if self.whole is not None and not self.whole.enter(self.most):
+            return None
         for _i in range(CLAIMS):
             found = self.choose(now, avoid, key)
             if found < 0:
-                return None
+                break
             endpoint = <Endpoint>self.members[found]
             if endpoint.enter(self.balancer.seats[found].most):
                 return endpoint
             # another worker was faster
+        if self.whole is not None:
+            self.whole.leave()
         return None
 
 

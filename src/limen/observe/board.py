@@ -11,7 +11,8 @@ import mmap
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -19,11 +20,15 @@ if sys.byteorder != "little":  # pragma: no cover - Limen's platforms are x86-64
     raise ImportError("limen: the board is laid out for little-endian machines")
 
 MAGIC = 0x4C494D454E424F41  # "LIMENBOA"
-VERSION = 2
+VERSION = 3
 CELL = 8
 
-HEADER = 73728
+HEADER = 270336
+EPOCH = 8
+ALARM = 16
 TOTALS = 8192
+RUNS = 73728
+HEALTH = 139264
 ROUTES = 65536
 ENDPOINTS = 65536
 LISTENERS = 256
@@ -57,12 +62,37 @@ class EndpointCell(enum.IntEnum):
     ACTIVE = 0
     CONNECTIONS = 1
     IDLE = 2
-    OUT = 3  # workers that have taken it out
+    OUT = 3  # of one worker: monotonic ns until which it leaves it out; added up: workers that do so now
     REQUESTS = 4
-    DIALS = 5
-    DIAL_FAILURES = 6
-    RESPONSE_FAULTS = 7
-    RETRIES = 8
+    RESPONSES = 5
+    NANOSECONDS = 6
+    FAILURES = 7
+    DIALS = 8
+    DIAL_FAILURES = 9
+    RESPONSE_FAULTS = 10
+    RETRIES = 11
+
+
+class HealthCell(enum.IntEnum):
+    """Cells of an endpoint's health, written by the supervisor."""
+
+    WORD = 0  # HealthFlag, and from bit WEIGHT_SHIFT on the weight in force if it is not the configured one
+    SINCE = 1  # monotonic nanoseconds at which it came (back) into rotation; 0: from the beginning
+
+
+HEALTH_CELLS = 2
+WEIGHT_SHIFT = 32
+
+
+class HealthFlag(enum.IntFlag):
+    """What the supervisor says of an endpoint."""
+
+    DOWN = 1
+    EJECTED = 2
+    DRAINING = 4
+    DISABLED = 8
+    PANIC = 16
+    CALLED = 32
 
 
 class ListenerCell(enum.IntEnum):
@@ -172,7 +202,7 @@ class BoardReader:
 
     def endpoint(self, slot: int) -> tuple[int, ...]:
         """The cells of an endpoint (index: EndpointCell)."""
-        return self._one(ENDPOINT_AREA, ENDPOINT_CELLS, ENDPOINTS, slot)
+        return next((cells for _, cells in self.endpoints([slot])), (0,) * ENDPOINT_CELLS)
 
     def route(self, slot: int) -> RouteCounts:
         """The counters of a route."""
@@ -184,14 +214,16 @@ class BoardReader:
 
     def endpoints(self, slots: Iterable[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Those of the endpoints that were ever touched, likewise."""
-        return self._touched(ENDPOINT_AREA, ENDPOINT_CELLS, ENDPOINTS, slots)
+        return self._touched(ENDPOINT_AREA, ENDPOINT_CELLS, ENDPOINTS, slots, _counting_out(time.monotonic_ns()))
 
     def routes(self, slots: Iterable[int]) -> Iterator[tuple[int, RouteCounts]]:
         """Those of the routes that were ever touched, likewise."""
         for slot, cells in self._touched(ROUTE_AREA, ROUTE_CELLS, ROUTES, slots):
             yield slot, RouteCounts.of(cells)
 
-    def _touched(self, area: int, size: int, bound: int, slots: Iterable[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    def _touched(
+        self, area: int, size: int, bound: int, slots: Iterable[int], add: _Add | None = None
+    ) -> Iterator[tuple[int, tuple[int, ...]]]:
         # A block of slots per system call: slots are handed out densely, and there may be thousands.
         for first, group in groupby(sorted(slots), lambda slot: slot // _BLOCK * _BLOCK):
             count = min(_BLOCK, bound - first)
@@ -201,7 +233,7 @@ class BoardReader:
                 start = (slot - first) * size * CELL
                 rows = [row for row in (block[start : start + size * CELL] for block in blocks) if any(row)]
                 if rows:
-                    yield slot, _added(rows)
+                    yield slot, (add or _added)(rows)
 
     def _one(self, area: int, size: int, bound: int, slot: int) -> tuple[int, ...]:
         _bounded(slot, bound)
@@ -214,6 +246,7 @@ class BoardReader:
         return os.pread(self._descriptor, count * CELL, (HEADER + worker * REGION + start) * CELL)
 
 
+_Add = Callable[[list[bytes]], tuple[int, ...]]
 #: Slots read at once.
 _BLOCK = 256
 
@@ -225,6 +258,18 @@ def _cells(row: bytes) -> tuple[int, ...]:
 
 def _added(rows: list[bytes]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*map(_cells, rows), strict=True)))
+
+
+def _counting_out(now: int) -> _Add:
+    """Adds rows of endpoints: deadlines cannot be added, those that are to come can be counted."""
+
+    def added(rows: list[bytes]) -> tuple[int, ...]:
+        cells = list(map(_cells, rows))
+        total = [sum(column) for column in zip(*cells, strict=True)]
+        total[EndpointCell.OUT] = sum(row[EndpointCell.OUT] > now for row in cells)
+        return tuple(total)
+
+    return added
 
 
 def _bounded(slot: int, bound: int) -> None:

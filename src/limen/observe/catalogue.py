@@ -92,6 +92,21 @@ ENDPOINT: dict[EndpointCell, Metric] = {
         (EndpointCell.IDLE, _gauge, "idle_connections", "connections", "Of them, those waiting in the pool."),
         (EndpointCell.OUT, _gauge, "out", "workers", "Workers that have taken the endpoint out; 0: usable for all."),
         (EndpointCell.REQUESTS, _counter, "requests", "requests", "Requests sent to the endpoint."),
+        (EndpointCell.RESPONSES, _counter, "responses", "responses", "Response heads that came from the endpoint."),
+        (
+            EndpointCell.NANOSECONDS,
+            _counter,
+            "response_seconds",
+            "seconds",
+            "Sum of the times from sent requests to response heads.",
+        ),
+        (
+            EndpointCell.FAILURES,
+            _counter,
+            "failures",
+            "requests",
+            "Attempts that speak against the endpoint: see docs/health.md.",
+        ),
         (EndpointCell.DIALS, _counter, "dials", "connections", "Connections begun."),
         (EndpointCell.DIAL_FAILURES, _counter, "dial_failures", "connections", "Dials refused, unreachable or late."),
         (
@@ -110,6 +125,21 @@ ENDPOINT: dict[EndpointCell, Metric] = {
         ),
     )
 }
+
+STATE = _gauge(
+    "endpoint_state",
+    "",
+    "Always 1; the label `state` tells it: up, warming, out, ejected, down, draining or disabled.",
+    "upstream",
+    "endpoint",
+    "state",
+)
+PROBES = _counter("probes", "probes", "Probes that ended.", "upstream", "endpoint")
+PROBES_FAILED = _counter("probes_failed", "probes", "Of these, those that failed.", "upstream", "endpoint")
+EJECTIONS = _counter("ejections", "ejections", "Times the endpoint was ejected as an outlier.", "upstream", "endpoint")
+PANIC = _gauge(
+    "upstream_panic", "", "1 while doubtful endpoints are used because too few others are well, else 0.", "upstream"
+)
 
 FAULTS = _counter("faults", "faults", "Faults by label and side; docs/faults.md explains each.", "fault", "side")
 
@@ -141,6 +171,11 @@ CATALOGUE: tuple[Metric, ...] = (
     SENT,
     DURATION,
     *ENDPOINT.values(),
+    STATE,
+    PROBES,
+    PROBES_FAILED,
+    EJECTIONS,
+    PANIC,
     FAULTS,
     EXPIRY,
     *DISCOVERY,

@@ -21,7 +21,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _CODES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 _BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
-Sample = tuple[tuple[str, ...], int | str]  # label values, value
+Sample = tuple[tuple[str, ...], int | float | str]  # label values, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,56 @@ Discoveries = Sequence[tuple[str, tuple[int, int, int, int]]]
 """Upstreams with a source, and their values in the order of catalogue.DISCOVERY."""
 
 
-def render(reader: BoardReader, names: Names, expiries: Expiries = (), discoveries: Discoveries = ()) -> bytes:
-    """The whole exposition, as CONTENT_TYPE says."""
-    return "".join((*_families(reader, names), _expiry(expiries), *_discovery(discoveries))).encode()
-
-
 def _discovery(discoveries: Discoveries) -> Iterator[str]:
     for number, metric in enumerate(catalogue.DISCOVERY):
         yield _family(metric, [((upstream,), values[number]) for upstream, values in discoveries])
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the supervisor knows of an endpoint that is not on the board."""
+
+    upstream: str
+    endpoint: str
+    state: str
+    probes: int = 0
+    probes_failed: int = 0
+    ejections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """Of all endpoints, and which upstreams panic."""
+
+    endpoints: Sequence[Condition] = ()
+    panics: Mapping[str, bool] = field(default_factory=dict)
+
+
+NO_CONDITIONS = Conditions()
+
+
+def render(
+    reader: BoardReader,
+    names: Names,
+    expiries: Expiries = (),
+    discoveries: Discoveries = (),
+    conditions: Conditions = NO_CONDITIONS,
+) -> bytes:
+    """The whole exposition, as CONTENT_TYPE says."""
+    families = (*_families(reader, names, conditions), _expiry(expiries), *_discovery(discoveries))
+    return "".join(families).encode()
+
+
+def _conditions(conditions: Conditions) -> Iterator[str]:
+    found = conditions.endpoints
+    yield _family(catalogue.STATE, [((one.upstream, one.endpoint, one.state), 1) for one in found])
+    yield _family(catalogue.PROBES, [((one.upstream, one.endpoint), one.probes) for one in found if one.probes])
+    failed = [((one.upstream, one.endpoint), one.probes_failed) for one in found if one.probes]
+    yield _family(catalogue.PROBES_FAILED, failed)
+    yield _family(
+        catalogue.EJECTIONS, [((one.upstream, one.endpoint), one.ejections) for one in found if one.ejections]
+    )
+    yield _family(catalogue.PANIC, [((name,), int(panics)) for name, panics in conditions.panics.items()])
 
 
 def _expiry(expiries: Expiries) -> str:
@@ -57,7 +99,7 @@ def _expiry(expiries: Expiries) -> str:
     return _family(catalogue.EXPIRY, list(ends.items()))
 
 
-def _families(reader: BoardReader, names: Names) -> Iterator[str]:
+def _families(reader: BoardReader, names: Names, conditions: Conditions) -> Iterator[str]:
     yield _family(catalogue.INFO, [((__version__,), 1)])
     yield _family(catalogue.WORKERS, [((), reader.workers)])
     totals = reader.workers_sum()
@@ -69,7 +111,15 @@ def _families(reader: BoardReader, names: Names) -> Iterator[str]:
     yield from _routes([(names.routes[slot], counts) for slot, counts in reader.routes(names.routes)])
     endpoints = [(names.endpoints[slot], cells) for slot, cells in reader.endpoints(names.endpoints)]
     for endpoint_cell, metric in catalogue.ENDPOINT.items():
-        yield _family(metric, [(labels, cells[endpoint_cell]) for labels, cells in endpoints])
+        unit = 1e9 if metric.unit == "seconds" else 1
+        yield _family(
+            metric,
+            [
+                (labels, cells[endpoint_cell] / unit if unit > 1 else cells[endpoint_cell])
+                for labels, cells in endpoints
+            ],
+        )
+    yield from _conditions(conditions)
     yield _family(catalogue.FAULTS, list(_faults(reader)))
 
 

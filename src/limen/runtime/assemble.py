@@ -205,8 +205,17 @@ class _Builder:
             dial_timeout=model.timeouts.dial,
             idle_timeout=model.timeouts.idle,
             idle=model.pool.idle,
+            whole=self._whole(name, model),
+            most=model.max_requests or 0,
             **self._encryption(name, model),
         )
+
+    def _whole(self, name: str, model: UpstreamModel) -> Endpoint | None:
+        """What counts the exchanges of a bounded upstream; it has no address."""
+        if model.max_requests is None:
+            return None
+        slot = self._slot(names.ENDPOINT, names.whole_name(name))
+        return Endpoint(self._engine, key="", host="0.0.0.0", port=0, slot=slot)
 
     def _encryption(self, name: str, model: UpstreamModel) -> _Encryption:
         if model.tls is None:

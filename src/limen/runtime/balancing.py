@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, TypedDict
 
 from limen.config.models.balance import POLICIES
+from limen.config.models.health import Outlier
 from limen.engine.balance import Balancer
 from limen.engine.queue import Queue
 
@@ -22,6 +24,8 @@ class Balancing(TypedDict):
     queue: Queue | None
     key_by: int
     key_name: str
+    run_most: int
+    failing: Container[int]
 
 
 def balancing(engine: Engine, model: UpstreamModel, labels: list[bytes]) -> Balancing:
@@ -45,4 +49,11 @@ def balancing(engine: Engine, model: UpstreamModel, labels: list[bytes]) -> Bala
         "queue": Queue(engine, model.queue.size, model.queue.timeout) if model.queue is not None else None,
         "key_by": _KEYS.index(by),
         "key_name": name.lower() if by == "field" else name,
+        "run_most": model.outlier.consecutive if model.outlier is not None else 0,
+        "failing": _failing(model.outlier or Outlier()),
     }
+
+
+def _failing(outlier: Outlier) -> frozenset[int]:
+    """Statuses that speak against an endpoint."""
+    return frozenset(status for statuses in outlier.failures for status in range(statuses.first, statuses.last + 1))

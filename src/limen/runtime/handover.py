@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from limen.errors import LimenError
@@ -36,7 +37,15 @@ class HandoverFailed(LimenError):
 class Successor:
     """The old side: the process that is to take over."""
 
-    def __init__(self, estate: Estate, instance: Instance, *, tickets: bytes = b"", discovered: bytes = b"") -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        instance: Instance,
+        *,
+        tickets: bytes = b"",
+        discovered: bytes = b"",
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._sock = ours
@@ -60,7 +69,9 @@ class Successor:
         memory, lists = _memory(tickets), _memory(discovered)
         described["tickets"] = give(memory)
         described["discovered"] = give(lists)
-        with theirs, os.fdopen(memory), os.fdopen(lists):
+        set_at_run_time = _memory(json.dumps(settings or {}).encode())
+        described["settings"] = give(set_at_run_time)
+        with theirs, os.fdopen(memory), os.fdopen(lists), os.fdopen(set_at_run_time):
             # The same command line: what is installed under its name now is what takes over.
             self._process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -129,6 +140,8 @@ class Predecessor:
     """Its ticket keys, as limen.tls.tickets.Rings.load takes them; empty if it had none."""
     discovered: bytes = b""
     """Its lists of endpoints, as limen.runtime.discovering.Discovery.load takes them; empty if it had none."""
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """What was set at run time, as limen.runtime.health.Health.adopt takes it."""
     taken: bool = field(default=False)
 
     async def take_over(self, *, timeout: float = 30.0) -> None:
@@ -166,6 +179,7 @@ def predecessor() -> Predecessor | None:
         # a predecessor of an older version passes none
         _remembered(described["tickets"]) if "tickets" in described else b"",
         _remembered(described["discovered"]) if "discovered" in described else b"",
+        json.loads(_remembered(described["settings"])) if "settings" in described else {},
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from limen.observe import board
-from limen.observe.exposition import Discoveries, Names, render
+from limen.observe.exposition import NO_CONDITIONS, Conditions, Discoveries, Names, render
 from limen.runtime.names import ENDPOINT, LISTENER, ROUTE, endpoint_name
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ _ENDPOINT_REPORT = (
     board.EndpointCell.IDLE,
     board.EndpointCell.OUT,
     board.EndpointCell.REQUESTS,
+    board.EndpointCell.RETRIES,
+    board.EndpointCell.RESPONSES,
+    board.EndpointCell.FAILURES,
 )
+_NOTHING = (0,) * board.ENDPOINT_CELLS
 
 
 class SharedBoard:
@@ -32,6 +36,8 @@ class SharedBoard:
 
     def __init__(self, workers: int) -> None:
         self.fd, self._header = board.create(workers)
+        # Native 64-bit cells: an assignment is one store.
+        self._front = memoryview(self._header).cast("Q")
         self._workers = workers
         self._reader = board.BoardReader(self.fd)
 
@@ -44,18 +50,60 @@ class SharedBoard:
                 os.pwrite(self.fd, bytes(cells * board.CELL), start * board.CELL)
             if kind == ENDPOINT:
                 os.pwrite(self.fd, bytes(board.CELL), (board.TOTALS + slot) * board.CELL)
+                self.tell_health(slot, flags=0, weight=0, since=0)
+                self.end_run(slot)
 
-    def exposition(self, estate: Estate, discoveries: Discoveries = ()) -> bytes:
+    def exposition(
+        self, estate: Estate, discoveries: Discoveries = (), conditions: Conditions = NO_CONDITIONS
+    ) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, _names(estate), expiries(estate), discoveries)
+        return render(self._reader, _names(estate), expiries(estate), discoveries, conditions)
 
-    def endpoint(self, slot: int) -> dict[str, int]:
-        """What the workers together count for an endpoint now."""
-        cells = self._reader.endpoint(slot)
-        return {cell.name.lower(): cells[cell] for cell in _ENDPOINT_REPORT}
+    def endpoints(self, slots: Iterable[int]) -> dict[int, tuple[int, ...]]:
+        """The cells of endpoints (index: EndpointCell), all workers together; those never touched are zero."""
+        wanted = list(slots)
+        return {**dict.fromkeys(wanted, _NOTHING), **dict(self._reader.endpoints(wanted))}
+
+    @staticmethod
+    def endpoint_report(cells: tuple[int, ...]) -> dict[str, int | float]:
+        """What of them a report has, by its keys."""
+        counts: dict[str, int | float] = {cell.name.lower(): cells[cell] for cell in _ENDPOINT_REPORT}
+        counts["response_seconds"] = round(cells[board.EndpointCell.NANOSECONDS] / 1e9, 6)
+        return counts
+
+    # -- health: what the supervisor says, and what workers cry
+
+    def tell_health(self, slot: int, *, flags: int, weight: int, since: int) -> None:
+        """The supervisor's word on an endpoint; in force with the next `raise_epoch`. `weight` 0: the configured."""
+        place = board.HEALTH + slot * board.HEALTH_CELLS
+        self._front[place + board.HealthCell.SINCE] = since
+        self._front[place + board.HealthCell.WORD] = flags | weight << board.WEIGHT_SHIFT
+
+    def raise_epoch(self) -> None:
+        """Has all balancers look at the words before their next choice."""
+        self._front[board.EPOCH] += 1
+
+    def alarm(self) -> int:
+        """Changes when a run of failures is long enough to be looked at."""
+        return self._front[board.ALARM]
+
+    def runs(self, slots: Iterable[int]) -> dict[int, int]:
+        """Failures in a row at endpoints."""
+        return {slot: self._front[board.RUNS + slot] for slot in slots}
+
+    def end_run(self, slot: int) -> None:
+        """Has the failures of an endpoint be counted from none."""
+        self._front[board.RUNS + slot] = 0
+
+    def end_out(self, slot: int) -> None:
+        """Has no worker be counted that leaves the endpoint out."""
+        for worker in range(self._workers):
+            place = board.HEADER + worker * board.REGION + board.ENDPOINT_AREA + slot * board.ENDPOINT_CELLS
+            os.pwrite(self.fd, bytes(board.CELL), (place + board.EndpointCell.OUT) * board.CELL)
 
     def close(self) -> None:
         """Releases the memory, as far as this process holds it."""
+        self._front.release()
         self._header.close()
         os.close(self.fd)
 

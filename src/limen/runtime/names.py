@@ -23,6 +23,11 @@ def endpoint_name(upstream: str, address: object) -> str:
     return f"{upstream}/{address}"
 
 
+def whole_name(upstream: str) -> str:
+    """Of what counts the exchanges of a bounded upstream: a place among endpoints, but none of them."""
+    return f"{upstream}/*"
+
+
 def slot_names(config: Config) -> dict[str, list[str]]:
     """All names by kind, in the order of the configuration.
 
@@ -42,5 +47,6 @@ def slot_names(config: Config) -> dict[str, list[str]]:
             endpoint_name(name, endpoint.address)
             for name, upstream in config.upstreams.items()
             for endpoint in upstream.endpoints
-        ],
+        ]
+        + [whole_name(name) for name, upstream in config.upstreams.items() if upstream.max_requests is not None],
     }

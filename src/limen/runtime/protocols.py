@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import socket
 
     from limen.config.models.bridge import BridgeAuthority
+    from limen.runtime.health import Health
     from limen.runtime.reload import ReloadReport
 
 Log = Callable[[str, str], None]
@@ -102,6 +103,10 @@ class Administered(Protocol):
 
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """The authorities of the listeners that bridge, each once; empty where none does."""
+
+    @property
+    def health(self) -> Health:
+        """Of the endpoints: to be shown (limen.runtime.health_report) and set at run time."""
 
     async def reload(self) -> ReloadReport:
         """Reads the configuration again and puts it in force. Raises ReloadFailed."""

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from limen.runtime.channel import CallFailed, ChannelClosed
+from limen.runtime.health_report import upstream_rows
 from limen.runtime.metrics import expiries
-from limen.runtime.names import ENDPOINT, endpoint_name
 
 if TYPE_CHECKING:
     from limen.runtime.crew import Crew, Member
     from limen.runtime.estate import Estate
-    from limen.runtime.metrics import SharedBoard
+    from limen.runtime.health import Health
 
 _STATUS_TIMEOUT = 1.0
 # Certificates of a report: of ten thousand only those that expire first are worth a look.
@@ -31,7 +31,7 @@ async def report(
     began: float,
     estate: Estate,
     crew: Crew,
-    board: SharedBoard,
+    health: Health,
     discovery: Mapping[str, Mapping[str, object]],
 ) -> Mapping[str, object]:
     """Asks the workers and puts everything together; a worker that is silent for a second is reported without.
@@ -62,7 +62,7 @@ async def report(
             for member, detail in zip(crew.members, details, strict=True)
         ],
         "listeners": _listeners(estate),
-        "upstreams": _upstreams(estate, board, discovery),
+        "upstreams": [{**row, "discovery": discovery.get(str(row["name"]))} for row in upstream_rows(health)],
         "certificates": _certificates(estate),
         "admin": estate.admin.address if estate.admin else None,
     }
@@ -118,25 +118,3 @@ def _listeners(estate: Estate) -> list[dict[str, object]]:
             }
         )
     return rows
-
-
-def _upstreams(
-    estate: Estate, board: SharedBoard, discovery: Mapping[str, Mapping[str, object]]
-) -> list[dict[str, object]]:
-    slots = estate.slots.active.get(ENDPOINT, {})
-    return [
-        {
-            "name": name,
-            "balance": upstream.balance.policy,
-            "discovery": discovery.get(name),
-            "endpoints": [
-                {
-                    "address": str(endpoint.address),
-                    "weight": endpoint.weight,
-                    **board.endpoint(slots[endpoint_name(name, endpoint.address)]),
-                }
-                for endpoint in upstream.endpoints
-            ],
-        }
-        for name, upstream in estate.revision.config.upstreams.items()
-    ]

@@ -31,6 +31,8 @@ from limen.runtime.differences import admin_key, changes_between, count_workers,
 from limen.runtime.discovering import Discovery
 from limen.runtime.estate import Estate, Inheritance, changed, establish, retire
 from limen.runtime.event_log import configure as configure_log
+from limen.runtime.health import Health
+from limen.runtime.health_report import conditions
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
@@ -90,6 +92,7 @@ class Supervisor:
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
+        self._health: Health | None = None
         self._crew: Crew | None = None
         self._held: Estate | None = None
 
@@ -136,6 +139,10 @@ class Supervisor:
         self._pins.settle(estate)
         inheritance.close_rest()
         self._board = SharedBoard(workers)
+        self._health = Health(self._board, workers)
+        self._health.settle(estate)
+        if self._predecessor is not None:
+            self._health.adopt(self._predecessor.settings)
         command = WorkerCommand(options.core, self._board.fd, options.base, config.log.level)
         self._crew = crew = Crew(
             workers,
@@ -269,6 +276,7 @@ class Supervisor:
         """`config` is what was loaded, with what was discovered."""
         assert self._crew is not None  # noqa: S101 running
         assert self._board is not None  # noqa: S101 running
+        health = self.health
         previous = self._estate
         try:
             successor = establish(
@@ -286,6 +294,7 @@ class Supervisor:
 
         def commit() -> None:
             self._held = successor
+            health.settle(successor)
             # Before the workers give up removed listeners, see _drain.
             retire(previous, successor=successor)
 
@@ -322,6 +331,7 @@ class Supervisor:
 
             def commit() -> None:
                 self._held = successor
+                self.health.settle(successor)
 
             change = encode_change(previous.revision, successor.revision, lists)
             await replace(self._crew, previous, successor, commit=commit, change=change)
@@ -390,6 +400,7 @@ class Supervisor:
                     self._instance,
                     tickets=self._provision.rings.dump(),
                     discovered=self._discovery.dump(),
+                    settings=self.health.settings(),
                 )
             _log.info("handover: process %d takes over when its workers accept", successor.pid)
             await successor.ready()
@@ -440,6 +451,8 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._discovery.close()
+        if self._health is not None:
+            await self._health.close()
         if self._crew is not None:
             if self._predecessor is not None and not self._predecessor.taken:
                 # A handover that came to nothing: what our first workers accepted of the shared sockets is answered.
@@ -460,7 +473,7 @@ class Supervisor:
 
     async def status(self) -> Mapping[str, object]:
         """See limen.runtime.report."""
-        if self._crew is None or self._board is None:
+        if self._crew is None:
             return {"version": self._options.version, "state": self._phase.value}
         return await report(
             version=self._options.version,
@@ -468,13 +481,22 @@ class Supervisor:
             began=self._began,
             estate=self._estate,
             crew=self._crew,
-            board=self._board,
+            health=self.health,
             discovery=self._discovery.report(),
         )
 
     def metrics(self) -> bytes:
-        """The Prometheus exposition of the board."""
-        return b"" if self._board is None else self._board.exposition(self._estate, self._discovery.samples())
+        """The Prometheus exposition."""
+        if self._board is None:
+            return b""
+        return self._board.exposition(self._estate, self._discovery.samples(), conditions(self.health))
+
+    @property
+    def health(self) -> Health:
+        """Of the endpoints, to be seen and set."""
+        if self._health is None:
+            raise LimenError("the instance has not started yet")
+        return self._health
 
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """Those that the revision in force bridges with."""

@@ -75,6 +75,31 @@ def test_max_requests_hold_over_workers_and_who_is_too_many_is_shed(start_gatewa
     assert gateway.get("/").status == 200
 
 
+def test_an_upstream_has_a_bound_of_its_own(start_gateway, start_origin, gates):
+    origins = [start_origin(gate) for gate in gates]
+    gateway = start_gateway(*origins, upstream={"max_requests": 4}, root={"workers": 2})
+    clients = blocked(gateway, origins, 4)
+    for _ in range(6):
+        assert gateway.get("/slow").status == 503
+    assert sum(counts(origins)) == 4
+    assert gateway.faults() == {"shed"}
+    end(clients, gates)
+    for _ in range(8):
+        assert gateway.get("/").status == 200
+
+
+def test_who_waits_for_a_full_upstream_is_served(start_gateway, start_origin, gates):
+    origins = [start_origin(gate) for gate in gates[:2]]
+    upstream = {"max_requests": 2, "queue": {"timeout": "20s"}}
+    gateway = start_gateway(*origins, upstream=upstream, root={"workers": 2})
+    clients = blocked(gateway, origins, 2)
+    clients += [gateway.connect().send_request("GET", f"/waits{number}") for number in range(6)]
+    wait_until(lambda: gateway.total("limen_exchanges_in_flight") == 8, what="all wait")
+    assert sum(counts(origins)) == 2
+    end(clients, gates)
+    assert sum(counts(origins)) == 8
+
+
 def test_the_queue_keeps_the_order_of_arrival(start_gateway, start_origin, gates):
     origin = start_origin(gates[0])
     upstream = {"endpoints": [{"address": "@ORIGINA@", "max_requests": 1}], "queue": {"size": 3, "timeout": "20s"}}

@@ -64,6 +64,7 @@ def test_refusals(keys, message):
         ("balance: hash\n    slow_start: 30s", TWO, "`slow_start` has no effect"),
         ("balance: first", "[{address: 127.0.0.1:9001, max_requests: 5}, 127.0.0.1:9002]", ""),
         ("queue: {size: 5}", "[{address: 127.0.0.1:9001, max_requests: 5}]", ""),
+        ("queue: {size: 5}\n    max_requests: 9", TWO, ""),
     ],
 )
 def test_findings(keys, endpoints, found):
@@ -71,6 +72,14 @@ def test_findings(keys, endpoints, found):
     assert report.errors == ()
     assert len(report.warnings) == bool(found)
     assert not found or found in str(report.warnings[0])
+
+
+@pytest.mark.parametrize("policy", ["hash", "first"])
+def test_policies_that_cannot_go_by_load(policy):
+    text = f"balance: {policy}\n    probe: {{load: X-Load}}"
+    endpoints = "[{address: 127.0.0.1:9001, max_requests: 5}, {address: 127.0.0.1:9002, max_requests: 5}]"
+    report = reads(TEXT % (endpoints, text), "f.yaml").check()
+    assert f"f.yaml:6:13: upstreams.web.probe.load: the policy {policy} cannot go by" in str(report.errors[0])
 
 
 def test_backups_alone_are_refused():

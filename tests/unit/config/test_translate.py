@@ -102,9 +102,9 @@ CASES = {
         ROUTES % "{upstream: web, limit: {rate: 5/s}}",
         "f.yaml:1:59: listeners[0].routes[0].limit: the key 'limit' is not available in this version; remove it",
     ),
-    "later_probe": (
-        UPSTREAM % "endpoints: [127.0.0.1:9001], probe: {path: /}",
-        "f.yaml:3:38: upstreams.web.probe: the key 'probe' is not available in this version; remove it",
+    "later_discovery": (
+        UPSTREAM % "endpoints: [127.0.0.1:9001], discovery: {dns: a}",
+        "f.yaml:3:38: upstreams.web.discovery: the key 'discovery' is not available in this version; remove it",
     ),
     "empty_stream_routes": (
         "listeners: [{bind: 127.0.0.1:80, stream: {routes: []}}]\n",

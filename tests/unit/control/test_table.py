@@ -31,7 +31,26 @@ STATUS = {
         {"number": 1, "pid": None, "state": "waiting", "restarts": 4, "live": {}},
     ],
     "listeners": [{"name": "front", "address": "127.0.0.1:80", "kind": "routes", "routes": 2}],
-    "upstreams": [{"name": "web", "endpoints": [{"address": "127.0.0.1:9001", "weight": 1}]}, FOUND],
+    "upstreams": [
+        {"name": "web", "endpoints": [{"address": "127.0.0.1:9001", "weight": 1, "state": "up"}]},
+        {
+            "name": "web",
+            "panic": True,
+            "endpoints": [
+                {
+                    "address": "127.0.0.1:9002",
+                    "weight": 1,
+                    "runtime_weight": 7,
+                    "active": 3,
+                    "state": "down",
+                    "reason": "probe: status 503 is not 200-399",
+                    "since": "2026-01-01T00:00:00.000+00:00",
+                    "probe": "failed",
+                }
+            ],
+        },
+        FOUND,
+    ],
     "certificates": [{"listener": "front", "upstream": None, "file": "/a.pem", "expires": "2026-12-01", "days": 5}],
 }
 
@@ -44,7 +63,13 @@ def test_an_overview_has_every_worker_listener_and_endpoint():
         assert words in [line.split() for line in text.splitlines()]
     assert ["/a.pem", "front", "2026-12-01", "5"] in [line.split() for line in text.splitlines()]
     assert "front     127.0.0.1:80  2 routes" in text
-    assert ["web", "127.0.0.1:9001", "1", "-", "-", "-", "-", "-"] in [line.split() for line in text.splitlines()]
+    assert ["web", "127.0.0.1:9001", "1", *"------", "up", "-", "-", "-"] in [
+        line.split() for line in text.splitlines()
+    ]
+    (line,) = (line for line in text.splitlines() if "127.0.0.1:9002" in line)
+    assert line.startswith("web (panic)  127.0.0.1:9002  7 (run time)  3 ")
+    assert line.endswith("failed  probe: status 503 is not 200-399")
+    assert "down   " in line
 
 
 def test_an_overview_has_every_source():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,16 @@ import pytest
 import limen.observe.board as layout
 from limen.engine import _observe_probe as probe
 from limen.engine.board import Board
-from limen.observe.board import BoardReader, EndpointCell, ListenerCell, RouteCell, WorkerCell, create
+from limen.observe.board import (
+    BoardReader,
+    EndpointCell,
+    HealthCell,
+    HealthFlag,
+    ListenerCell,
+    RouteCell,
+    WorkerCell,
+    create,
+)
 
 HEADER = Path(layout.__file__).parent.parent / "engine" / "board.pxd"
 
@@ -34,7 +44,8 @@ def test_layout_is_the_same_on_both_sides() -> None:
     numbers = {
         name: int(value) for name, value in re.findall(r"^    ([A-Z_]+) = (\d+)", HEADER.read_text(), re.MULTILINE)
     }
-    for name in ("HEADER", "TOTALS", "ROUTES", "ENDPOINTS", "LISTENERS", "FAULTS", "VERSION", "REGION"):
+    areas = ("HEADER", "EPOCH", "ALARM", "TOTALS", "RUNS", "HEALTH")
+    for name in (*areas, "ROUTES", "ENDPOINTS", "LISTENERS", "FAULTS", "VERSION", "REGION"):
         assert numbers.pop(f"BOARD_{name}") == getattr(layout, name)
     for kind in ("WORKER", "LISTENER", "ROUTE", "ENDPOINT"):
         assert numbers.pop(f"{kind}_AREA") == getattr(layout, f"{kind}_AREA")
@@ -42,18 +53,24 @@ def test_layout_is_the_same_on_both_sides() -> None:
     assert numbers.pop("FAULT_AREA") == layout.FAULT_AREA
     gauges = {name: numbers.pop(f"{name}_GAUGES") for name in ("WORKER", "LISTENER", "ENDPOINT")}
     assert gauges == {"WORKER": 8, "LISTENER": ListenerCell.ACCEPTED, "ENDPOINT": EndpointCell.REQUESTS}
+    assert numbers.pop("HEALTH_CELLS") == layout.HEALTH_CELLS
+    for kind in (HealthCell, HealthFlag):
+        for one in kind:
+            assert numbers.pop(f"HEALTH_{one.name}") == one.value
     cells = {"ROUTE": RouteCell, "ENDPOINT": EndpointCell, "LISTENER": ListenerCell, "WORKER": WorkerCell}
     assert numbers == {f"{kind}_{cell.name}": cell.value for kind, group in cells.items() for cell in group}
 
 
 def test_areas_do_not_overlap() -> None:
-    assert layout.TOTALS + layout.ENDPOINTS <= layout.HEADER
+    assert layout.TOTALS + layout.ENDPOINTS <= layout.RUNS
+    assert layout.RUNS + layout.ENDPOINTS <= layout.HEALTH
+    assert layout.HEALTH + layout.ENDPOINTS * layout.HEALTH_CELLS <= layout.HEADER
     assert layout.WORKER_AREA + layout.WORKER_CELLS <= layout.FAULT_AREA
     assert layout.FAULT_AREA + layout.FAULTS <= layout.LISTENER_AREA
     assert layout.LISTENER_AREA + layout.LISTENERS * layout.LISTENER_CELLS <= layout.ROUTE_AREA
     assert layout.ROUTE_AREA + layout.ROUTES * layout.ROUTE_CELLS <= layout.ENDPOINT_AREA
     assert RouteCell.BUCKETS + len(layout.BUCKETS) + 1 <= layout.ROUTE_CELLS
-    for start in (layout.HEADER, layout.TOTALS, layout.REGION, layout.ROUTE_AREA):
+    for start in (layout.HEADER, layout.TOTALS, layout.RUNS, layout.HEALTH, layout.REGION, layout.ROUTE_AREA):
         assert start * layout.CELL % 65536 == 0
 
 
@@ -150,9 +167,8 @@ def test_a_replacement_clears_gauges_and_keeps_counters(descriptor: int) -> None
     reader = BoardReader(descriptor)
     for slot in slots:
         cells = reader.endpoint(slot)
-        assert [cells[cell] for cell in EndpointCell] == [
-            2 if cell < EndpointCell.REQUESTS else 4 for cell in EndpointCell
-        ]
+        gauges = [0 if cell is EndpointCell.OUT else 2 for cell in EndpointCell if cell < EndpointCell.REQUESTS]
+        assert [*cells[: len(EndpointCell)]] == [*gauges, *[4] * (len(EndpointCell) - len(gauges))]
         assert probe.endpoint_get(replacement, slot, EndpointCell.ACTIVE) == 0
     assert reader.listener(255)[:3] == (3, 6, 6)
     totals = reader.workers_sum()
@@ -165,8 +181,17 @@ def test_gauges_go_down(descriptor: int) -> None:
     probe.endpoint_add(board, 5, EndpointCell.IDLE, 3)
     probe.endpoint_add(board, 5, EndpointCell.IDLE, -3)
     probe.endpoint_add(board, 5, EndpointCell.ACTIVE, -1)
-    probe.endpoint_set(board, 5, EndpointCell.OUT, 1)
-    assert BoardReader(descriptor).endpoint(5)[:4] == (-1, 0, 0, 1)
+    assert BoardReader(descriptor).endpoint(5)[:4] == (-1, 0, 0, 0)
+
+
+def test_workers_that_leave_an_endpoint_out_are_counted_as_long_as_they_do(descriptor: int) -> None:
+    now = time.monotonic_ns()
+    for worker, until in ((0, now + 10**12), (1, now - 1), (2, now + 10**12)):
+        probe.endpoint_set(Board(descriptor, worker), 5, EndpointCell.OUT, until)
+    assert BoardReader(descriptor).endpoint(5)[EndpointCell.OUT] == 2
+    assert [cells[EndpointCell.OUT] for _, cells in BoardReader(descriptor).endpoints([5])] == [2]
+    probe.endpoint_set(Board(descriptor, 2), 5, EndpointCell.OUT, 0)
+    assert BoardReader(descriptor).endpoint(5)[EndpointCell.OUT] == 1
 
 
 def test_private_board_counts_for_nobody() -> None:

@@ -13,7 +13,7 @@ from limen.engine import _observe_probe as probe
 from limen.engine.board import Board
 from limen.observe.board import BoardReader, EndpointCell, ListenerCell, WorkerCell, create
 from limen.observe.catalogue import CATALOGUE, Kind
-from limen.observe.exposition import Names, render
+from limen.observe.exposition import Condition, Conditions, Names, render
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -83,7 +83,8 @@ def test_everything_is_summed_and_labelled(descriptor: int) -> None:
     assert found["limen_faults_total", (("fault", "dns_timeout"), ("side", "origin"))] == 2
     endpoint = (("endpoint", "127.0.0.1:80"), ("upstream", "web"))
     assert [value for (name, labels), value in found.items() if labels == endpoint] == [
-        2 * (cell + 1) for cell in EndpointCell
+        0 if cell is EndpointCell.OUT else 2 * (cell + 1) / (1e9 if cell is EndpointCell.NANOSECONDS else 1)
+        for cell in EndpointCell
     ]
     assert found["limen_endpoint_idle_connections", endpoint] == 6
     assert found["limen_listener_accepted_total", (("listener", "entry"),)] == 10
@@ -99,7 +100,17 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
     probe.endpoint_add(board, 0, EndpointCell.REQUESTS, 1)
     names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")})
     expiries = [("entry", "", "/a.pem", 1_800_000_000), ("entry", "", "/a.pem", 1_800_000_000)]
-    text = render(BoardReader(descriptor), names, expiries, [("web", (3, 1_800_000_000, 2, 1))]).decode()
+    conditions = Conditions([Condition("web", "127.0.0.1:80", "down", 3, 2, 1)], {"web": True})
+    text = render(BoardReader(descriptor), names, expiries, [("web", (3, 1_800_000_000, 2, 1))], conditions).decode()
+    endpoint = 'upstream="web",endpoint="127.0.0.1:80"'
+    for line in (
+        f'limen_endpoint_state{{{endpoint},state="down"}} 1',
+        f"limen_probes_total{{{endpoint}}} 3",
+        f"limen_probes_failed_total{{{endpoint}}} 2",
+        f"limen_ejections_total{{{endpoint}}} 1",
+        'limen_upstream_panic{upstream="web"} 1',
+    ):
+        assert line in text.splitlines()
     assert 'limen_discovery_endpoints{upstream="web"} 3\n' in text
     assert 'limen_discovery_failures_total{upstream="web"} 2\n' in text
     assert 'limen_certificate_expiry_seconds{listener="entry",upstream="",file="/a.pem"} 1800000000\n' in text

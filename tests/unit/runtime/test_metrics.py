@@ -39,7 +39,9 @@ def test_the_exposition_has_the_names_of_the_estate():
         lines = shared.exposition(estate).decode().splitlines()
         assert 'limen_exchanges_total{route="all",code="2xx"} 42' in lines
         assert 'limen_endpoint_requests_total{upstream="web",endpoint="127.0.0.1:9002"} 42' in lines
-        assert shared.endpoint(1)["requests"] == 42
+        cells = shared.endpoints([0, 1])
+        assert shared.endpoint_report(cells[1])["requests"] == 42
+        assert not any(cells[0])
     finally:
         shared.close()
         estate.close(unlink=True)

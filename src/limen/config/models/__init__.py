@@ -21,6 +21,7 @@ from limen.config.models.discover import DnsSource, EndpointDefaults, FileSource
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
+from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
@@ -82,8 +83,10 @@ __all__ = [
     "Discover",
     "DnsSource",
     "Drain",
+    "Ejection",
     "Endpoint",
     "EndpointDefaults",
+    "ErrorRate",
     "FieldEdits",
     "FileSource",
     "Forward",
@@ -107,10 +110,13 @@ __all__ = [
     "Match",
     "MinRate",
     "OpaqueRoute",
+    "Outlier",
     "PathMatch",
     "Pinned",
     "Pool",
     "Ports",
+    "Probe",
+    "ProbeBody",
     "ProxyProtocolIn",
     "Queue",
     "Redirect",
@@ -124,6 +130,7 @@ __all__ = [
     "RouteTimeouts",
     "Rule",
     "Section",
+    "Slow",
     "SrvSource",
     "Stream",
     "StreamTimeouts",

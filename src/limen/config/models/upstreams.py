@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.balance import Balance, Queue
 from limen.config.models.discover import Sources
-from limen.config.models.section import Section, Several, Shorthand
+from limen.config.models.health import Outlier, Probe
+from limen.config.models.section import Section, Several, Shorthand, WrittenAs
 from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
 from limen.config.scalars import Flag, Name, OriginAddress, ServerName, choice, duration, ratio, whole
@@ -100,10 +101,28 @@ class Upstream(Section):
         description="An endpoint that came back or is new begins with 10 % of its weight, which grows to the full in "
         "this time. `hash` and `first` do not use it.",
     )
+    max_requests: Annotated[int, whole(1, 10_000_000)] | None = Field(
+        default=None,
+        description="Exchanges at all of its endpoints together at a time, all workers together; tunnels count. Over "
+        "it exchanges wait in the `queue`, or are shed: so an upstream in trouble cannot take everything with it. "
+        "Without it: any number.",
+    )
     queue: Queue | None = Field(
         default=None,
-        description="Let exchanges wait while all endpoints are full (`max_requests`); without it they are shed at "
-        "once. In order of arrival per worker, retries first.",
+        description="Let exchanges wait while all endpoints, or the upstream, are full (`max_requests`); without it "
+        "they are shed at once. In order of arrival per worker, retries first.",
+    )
+    probe: Annotated[Probe, Shorthand("path")] | None = Field(
+        default=None, description="Ask the endpoints at intervals whether they are well: a path, or a section."
+    )
+    outlier: Annotated[Outlier | None, WrittenAs((True, {}), (False, None))] = Field(
+        default=None, description="Take endpoints out by what exchanges see of them; `true` for the defaults."
+    )
+    panic_below: Annotated[float, ratio(0, 1)] = Field(
+        default=0.5,
+        description="With less than this part of a priority's weight neither down by its probe nor ejected, and no "
+        "other priority to take over, all of its endpoints are used: better doubtful ones than too few. 0 switches it "
+        "off: then they get nothing, and when none is left the answer is 503.",
     )
     tls: UpstreamTls | None = Field(
         default=None,

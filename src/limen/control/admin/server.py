@@ -1,20 +1,21 @@
 """The admin server on aiohttp: this file is the only one that knows it.
 
 Two doors with the same resources: the control socket (mode 0600, its file mode is the guard) and, if configured, the
-admin address (see guard). GET /healthz /status /metrics, and /ca where a listener bridges; POST /reload /drain.
+admin address (see guard). GET /healthz /status /metrics /upstreams, and /ca where a listener bridges; POST /reload
+/drain, and what steers endpoints (see steering).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from limen.control.admin import bridging
+from limen.control.admin import bridging, steering
+from limen.control.admin.answers import answer
 from limen.control.admin.guard import Request, refusal
 from limen.errors import ConfigError
 from limen.observe.exposition import CONTENT_TYPE as EXPOSITION_TYPE
@@ -67,6 +68,7 @@ class Doors:
         application.router.add_get("/bridge/pins", self._pins)
         application.router.add_get("/ca", self._authorities)
         application.router.add_get("/ca/{file}", self._authority)
+        steering.add_routes(application, self._administered)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/drain", self._drain)
         return application
@@ -75,7 +77,7 @@ class Doors:
         return web.Response(text="ok\n")
 
     async def _status(self, _: web.Request) -> web.Response:
-        return _json(await self._administered.status())
+        return answer(await self._administered.status())
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(
@@ -83,7 +85,7 @@ class Doors:
         )
 
     async def _pins(self, _: web.Request) -> web.Response:
-        return _json({"learnt": [dict(one) for one in self._administered.pins()]})
+        return answer({"learnt": [dict(one) for one in self._administered.pins()]})
 
     async def _authorities(self, _: web.Request) -> web.Response:
         authorities = self._administered.authorities()
@@ -96,7 +98,7 @@ class Doors:
         try:
             found = await asyncio.to_thread(bridging.download, authorities, request.match_info["file"])
         except ConfigError as error:
-            return _json({"error": str(error)}, status=503)
+            return answer({"error": str(error)}, status=503)
         if found is None:
             raise web.HTTPNotFound
         return web.Response(body=found.content, content_type=found.content_type)
@@ -105,8 +107,8 @@ class Doors:
         try:
             done = await self._administered.reload()
         except ReloadFailed as error:
-            return _json({"error": str(error)}, status=422 if error.kind == "config" else 503)
-        return _json(
+            return answer({"error": str(error)}, status=422 if error.kind == "config" else 503)
+        return answer(
             {
                 "revision": done.revision,
                 "digest": done.digest,
@@ -119,7 +121,7 @@ class Doors:
 
     async def _drain(self, _: web.Request) -> web.Response:
         self._administered.begin_drain()
-        return _json({"state": "draining"}, status=202)
+        return answer({"state": "draining"}, status=202)
 
 
 @web.middleware
@@ -128,10 +130,10 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        response = _json({"error": error.reason}, status=error.status)
+        response = answer({"error": error.reason}, status=error.status)
     except Exception:  # noqa: BLE001 the outer function of every request
         _log.exception("%s %s failed", request.method, request.path)
-        response = _json({"error": "internal error; see the log"}, status=500)
+        response = answer({"error": "internal error; see the log"}, status=500)
     response.headers.update(_FIELDS)
     return response
 
@@ -140,7 +142,7 @@ async def _answering(request: web.Request, handler: Handler) -> web.StreamRespon
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     why = refusal(Request(request.method, request.headers, _client(request)))
     if why is not None:
-        return _json({"error": why}, status=403)
+        return answer({"error": why}, status=403)
     return await handler(request)
 
 
@@ -154,10 +156,6 @@ def _client(request: web.Request) -> str | None:
         return None
     peer = transport.get_extra_info("peername")
     return str(peer[0]) if peer else ""
-
-
-def _json(content: object, *, status: int = 200) -> web.Response:
-    return web.Response(text=json.dumps(content, indent=2) + "\n", content_type="application/json", status=status)
 
 
 async def _serve(application: web.Application, sock: socket.socket) -> web.AppRunner:
