@@ -41,8 +41,10 @@ _log = logging.getLogger("limen.health")
 
 # Seconds between two looks at the alarm: runs of failures are acted on within this time.
 TICK = 0.05
-# Seconds that findings are gathered before words are told: an upstream may have ten thousand endpoints.
+# Seconds that findings are gathered before words are told, and how many times as long as telling took the last time: an
+# upstream may have ten thousand endpoints.
 _BREATH = 0.02
+_BREATHS = 4.0
 # By how much weights are told larger in an upstream whose endpoints report their load.
 _LOAD_SCALE = 20
 _SILENCE = (0, 0, 0)
@@ -92,6 +94,7 @@ class Health:
         # by slot: flags, weight, since
         self._untold: set[str] = set()
         self._telling: asyncio.TimerHandle | None = None
+        self._breath = _BREATH
         self._alarm = 0
         self._names: _Names | None = None
         self._schedule: Schedule | None = None
@@ -366,13 +369,15 @@ class Health:
     def _tell_soon(self, upstream: str) -> None:
         self._untold.add(upstream)
         if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(_BREATH, self.tell_now)
+            self._telling = asyncio.get_running_loop().call_later(self._breath, self.tell_now)
 
     def tell_now(self) -> None:
         """Has what was found be in force, if it is not yet: before it is shown."""
         self._tell_no_more()
+        began = time.monotonic()
         untold, self._untold = self._untold, set()
         self._tell(name for name in untold if name in self.groups)
+        self._breath = max(_BREATH, _BREATHS * (time.monotonic() - began))
 
     def _tell(self, upstreams: Iterable[str]) -> None:
         """Puts on the board what has changed of these, and has balancers look at it."""
