@@ -94,6 +94,8 @@ cdef class Balancer:
             raise ValueError("a balancer is made once")
         self.policy = policy
         self.count = len(names)
+        # until the first survey
+        self.open = self.count
         self.word_epoch = &NO_EPOCH
         self.decay = decay * 1e9
         self.spill = spill

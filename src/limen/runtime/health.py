@@ -11,7 +11,6 @@ written for a whole upstream at a time, then the epoch is raised once; changes t
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from limen.egress import panic
 from limen.egress.outliers import Counts, Outliers
+from limen.egress.probes.names import Names
 from limen.egress.probes.question import question_of
 from limen.egress.probes.schedule import Schedule
 from limen.egress.probes.verdict import Verdict
@@ -29,11 +29,9 @@ from limen.observe.board import EndpointCell, HealthFlag
 from limen.runtime.names import ENDPOINT, endpoint_name
 
 if TYPE_CHECKING:
-    from limen.config.models.resolver import Resolver as ResolverSettings
     from limen.config.models.upstreams import Endpoint, Upstream
     from limen.egress.probes.asking import Finding
     from limen.egress.probes.question import Encryption, Question
-    from limen.egress.resolver import Resolver
     from limen.runtime.estate import Estate
     from limen.runtime.metrics import SharedBoard
 
@@ -41,8 +39,10 @@ _log = logging.getLogger("limen.health")
 
 # Seconds between two looks at the alarm: runs of failures are acted on within this time.
 TICK = 0.05
-# Seconds that findings are gathered before words are told: an upstream may have ten thousand endpoints.
+# Seconds that findings are gathered before words are told, and how many times as long as telling took the last time: an
+# upstream may have ten thousand endpoints.
 _BREATH = 0.02
+_BREATHS = 4.0
 # By how much weights are told larger in an upstream whose endpoints report their load.
 _LOAD_SCALE = 20
 _SILENCE = (0, 0, 0)
@@ -92,8 +92,9 @@ class Health:
         # by slot: flags, weight, since
         self._untold: set[str] = set()
         self._telling: asyncio.TimerHandle | None = None
+        self._breath = _BREATH
         self._alarm = 0
-        self._names: _Names | None = None
+        self._names: Names | None = None
         self._schedule: Schedule | None = None
         self._ticking: asyncio.Task[None] | None = None
 
@@ -160,7 +161,7 @@ class Health:
                 standing.initially_down = probe.initial == "down"
                 questions[seat.name] = question_of(probe, group.model, seat.endpoint.address, encryption)
         if self._names is None or self._names.settings != config.resolver:
-            self._names = _Names(config.resolver)
+            self._names = Names(config.resolver)
         if self._schedule is None and questions:
             self._schedule = Schedule(self._resolve, self._take_finding)
         if self._schedule is not None:
@@ -366,13 +367,15 @@ class Health:
     def _tell_soon(self, upstream: str) -> None:
         self._untold.add(upstream)
         if self._telling is None:
-            self._telling = asyncio.get_running_loop().call_later(_BREATH, self.tell_now)
+            self._telling = asyncio.get_running_loop().call_later(self._breath, self.tell_now)
 
     def tell_now(self) -> None:
         """Has what was found be in force, if it is not yet: before it is shown."""
         self._tell_no_more()
+        began = time.monotonic()
         untold, self._untold = self._untold, set()
         self._tell(name for name in untold if name in self.groups)
+        self._breath = max(_BREATH, _BREATHS * (time.monotonic() - began))
 
     def _tell(self, upstreams: Iterable[str]) -> None:
         """Puts on the board what has changed of these, and has balancers look at it."""
@@ -443,33 +446,6 @@ class Health:
             _log.warning("upstream %s panics: too few endpoints are well, so all are used", group.name)
         elif before.panics and not found.panics:
             _log.info("upstream %s panics no longer", group.name)
-
-
-class _Names:
-    """Names of endpoints to addresses, for probes. The library that asks is loaded with the first name."""
-
-    def __init__(self, settings: ResolverSettings) -> None:
-        self.settings = settings
-        self._resolver: Resolver | None = None
-
-    async def resolve(self, host: str) -> Sequence[str]:
-        try:
-            return (str(ipaddress.ip_address(host)),)
-        except ValueError:
-            pass
-        if self._resolver is None:
-            from limen.egress.resolver import Resolver
-
-            settings = self.settings
-            self._resolver = Resolver(
-                [str(server) for server in settings.servers],
-                timeout=settings.timeout,
-                min_ttl=settings.min_ttl,
-                max_ttl=settings.max_ttl,
-                negative_ttl=settings.negative_ttl,
-                hosts=settings.hosts,
-            )
-        return (await self._resolver.resolve(host)).addresses
 
 
 def _new_standing(*, is_first: bool) -> Standing:

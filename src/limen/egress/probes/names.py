@@ -1,0 +1,39 @@
+"""Names of endpoints to addresses, for probes. The library that asks is loaded with the first name."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from limen.config.models.resolver import Resolver as ResolverSettings
+    from limen.egress.resolver import Resolver
+
+
+class Names:
+    """Resolves as exchanges do."""
+
+    def __init__(self, settings: ResolverSettings) -> None:
+        self.settings = settings
+        self._resolver: Resolver | None = None
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        """The addresses of a name or a literal; none if there are none."""
+        try:
+            return (str(ipaddress.ip_address(host)),)
+        except ValueError:
+            pass
+        if self._resolver is None:
+            from limen.egress.resolver import Resolver
+
+            settings = self.settings
+            self._resolver = Resolver(
+                [str(server) for server in settings.servers],
+                timeout=settings.timeout,
+                min_ttl=settings.min_ttl,
+                max_ttl=settings.max_ttl,
+                negative_ttl=settings.negative_ttl,
+                hosts=settings.hosts,
+            )
+        return (await self._resolver.resolve(host)).addresses
