@@ -3,6 +3,8 @@
 from typing import Self
 
 from limen.engine.balance import Balancer
+from limen.engine.cookies import Cookie
+from limen.engine.nearest import Nearest
 from limen.engine.queue import Queue
 from limen.engine.reactor import Handler
 from limen.engine.tls.contexts import ClientContext
@@ -88,10 +90,13 @@ class Upstream:
         handshake_timeout: float = 10.0,
         key_by: int = 0,
         key_name: str = "",
+        cookie: Cookie | None = None,
+        nearest: Nearest | None = None,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
-        ValueError if the balancer is for another number of endpoints.
+        `cookie` keeps clients at their endpoint; `nearest` has balancers by the client's place.
+        ValueError if the balancer or the cookie is for another number of endpoints.
         """
 
     def adopt(self, fresh: Upstream) -> None:
@@ -108,6 +113,10 @@ class Upstream:
     def count(self) -> int: ...
     @property
     def balancer(self) -> Balancer: ...
+    @property
+    def cookie(self) -> Cookie | None: ...
+    @property
+    def nearest(self) -> Nearest | None: ...
     @property
     def queue(self) -> Queue | None: ...
     @property

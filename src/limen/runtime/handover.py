@@ -36,7 +36,15 @@ class HandoverFailed(LimenError):
 class Successor:
     """The old side: the process that is to take over."""
 
-    def __init__(self, estate: Estate, instance: Instance, *, tickets: bytes = b"", discovered: bytes = b"") -> None:
+    def __init__(
+        self,
+        estate: Estate,
+        instance: Instance,
+        *,
+        tickets: bytes = b"",
+        discovered: bytes = b"",
+        secret: bytes = b"",
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._sock = ours
@@ -60,7 +68,9 @@ class Successor:
         memory, lists = _memory(tickets), _memory(discovered)
         described["tickets"] = give(memory)
         described["discovered"] = give(lists)
-        with theirs, os.fdopen(memory), os.fdopen(lists):
+        signing = _memory(secret)
+        described["secret"] = give(signing)
+        with theirs, os.fdopen(memory), os.fdopen(lists), os.fdopen(signing):
             # The same command line: what is installed under its name now is what takes over.
             self._process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -129,6 +139,8 @@ class Predecessor:
     """Its ticket keys, as limen.tls.tickets.Rings.load takes them; empty if it had none."""
     discovered: bytes = b""
     """Its lists of endpoints, as limen.runtime.discovering.Discovery.load takes them; empty if it had none."""
+    secret: bytes = field(default=b"", repr=False)
+    """What it signs cookies with."""
     taken: bool = field(default=False)
 
     async def take_over(self, *, timeout: float = 30.0) -> None:
@@ -166,6 +178,7 @@ def predecessor() -> Predecessor | None:
         # a predecessor of an older version passes none
         _remembered(described["tickets"]) if "tickets" in described else b"",
         _remembered(described["discovered"]) if "discovered" in described else b"",
+        _remembered(described["secret"]) if "secret" in described else b"",
     )
 
 

@@ -29,7 +29,7 @@ from limen.runtime.changes import encode_change
 from limen.runtime.crew import Crew
 from limen.runtime.differences import admin_key, changes_between, count_workers, not_applied, some
 from limen.runtime.discovering import Discovery
-from limen.runtime.estate import Estate, Inheritance, changed, establish, retire
+from limen.runtime.estate import Estate, Inheritance, Steering, changed, establish, retire
 from limen.runtime.event_log import configure as configure_log
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
@@ -122,6 +122,8 @@ class Supervisor:
             self._provision.rings.load(self._predecessor.tickets)
         self._discovery.load(self._predecessor.discovered if self._predecessor else b"")
         config = await self._discovery.prepare(self._config)
+        if self._predecessor is not None and self._predecessor.secret:
+            self._provision.secret = self._predecessor.secret
         self._settle(self.loaded)
         self._held = estate = establish(
             config,
@@ -131,6 +133,7 @@ class Supervisor:
             inheritance=inheritance,
             material=self.loaded.material,
             written=self._config,
+            steering=Steering(self._provision.secret, self.loaded.databases),
         )
         self._discovery.settle()
         self._pins.settle(estate)
@@ -279,6 +282,7 @@ class Supervisor:
                 previous=previous,
                 material=loaded.material,
                 written=loaded.config,
+                steering=Steering(self._provision.secret, loaded.databases),
             )
         except LimenError as error:
             raise ReloadFailed(str(error)) from error
@@ -390,6 +394,7 @@ class Supervisor:
                     self._instance,
                     tickets=self._provision.rings.dump(),
                     discovered=self._discovery.dump(),
+                    secret=self._provision.secret,
                 )
             _log.info("handover: process %d takes over when its workers accept", successor.pid)
             await successor.ready()
