@@ -102,7 +102,9 @@ class Core:
         if is_change(payload) and self._force is not None:
             revision, names = apply_change(payload, self._force.revision)
             adapted = await paced(adapt(self._engine, revision, self._force, names))
-            self._prepared[number] = _Prepared(adapted.assembly, self._parts, self._journal, adapted)
+            self._prepared[number] = _Prepared(
+                adapted.assembly, self._parts, self._engine.places, self._journal, adapted
+            )
             return
         parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))

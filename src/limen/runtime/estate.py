@@ -141,7 +141,7 @@ class _Binding:
                 made.socket.close()
 
 
-def establish(
+def establish(  # noqa: PLR0913 what an estate is made of, by name
     config: Config,
     *,
     number: int,
