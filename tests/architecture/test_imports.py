@@ -36,10 +36,10 @@ WRITER_MAY_NOT = re.compile(r"limen\.engine\.(?:reactor|connection|relay|dial|up
 # Tables are immutable and evaluated anywhere: they read heads, but parse none.
 TABLES = {
     f"limen.engine.{name}"
-    for name in ("tables", "access", "addresses", "certificates", "paths", "keys", "rules", "names")
+    for name in ("tables", "access", "addresses", "certificates", "paths", "keys", "places", "rules", "names")
 }
 TABLES_MAY = re.compile(
-    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|paths|keys|rules|names)$"
+    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|paths|keys|places|rules|names)$"
 )
 
 
@@ -92,8 +92,10 @@ def test_engine_never_names_a_probe_and_includes_no_code(path):
 
 # Packages whose import name differs, or that come along with another one that is declared.
 DISTRIBUTIONS = {"yaml": "pyyaml", "dns": "dnspython", "pydantic_core": "pydantic", "multidict": "aiohttp"}
+DISTRIBUTIONS |= {"mmdb_writer": "mmdb-writer", "netaddr": "mmdb-writer"}
 # The room in which each library lives: its types do not leave it.
 ROOMS = {
+    "maxminddb": "limen.runtime",
     "pyyaml": "limen.config",
     "dnspython": "limen.egress",
     "pydantic": "limen.config",

@@ -15,7 +15,7 @@ def balancing(config: Config) -> Iterator[Finding]:
         at = ("upstreams", name)
         ordinary = [endpoint for endpoint in upstream.endpoints if not endpoint.backup]
         bounded = [endpoint for endpoint in upstream.endpoints if endpoint.max_requests is not None]
-        policy = upstream.balance.policy
+        policy = upstream.balance.among
         if not ordinary and upstream.discover is None:
             message = f"all endpoints of the upstream {shown(name)} are backups"
             yield Finding((*at, "endpoints"), message, "leave `backup` out at those to be used")

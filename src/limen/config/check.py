@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from limen.config import balance, discovery, exposure, loops, references
+from limen.config import balance, discovery, exposure, loops, references, steering
 from limen.config.findings import Finding
 from limen.config.models.root import Config
 from limen.config.positions import Positions, path_text
@@ -27,6 +27,9 @@ CHECKS: tuple[Check, ...] = (
     references.missing_directories,
     balance.balancing,
     discovery.plain_tokens,
+    steering.cookies,
+    steering.places,
+    steering.nearness,
     loops.own_listeners,
     exposure.open_proxies,
     exposure.wide_trust,

@@ -28,7 +28,7 @@ def own_listeners(config: Config) -> Iterator[Finding]:
 def _next(config: Config, number: int) -> list[tuple[str, int, int]]:
     """The listeners that one listener leads to: upstream, index of its endpoint, number of the next listener."""
     listener = config.listeners[number]
-    names = {route.upstream for route in listener.routes or () if route.upstream is not None}
+    names = {name for route in listener.routes or () for name in route.upstreams}
     if listener.stream is not None and listener.stream.upstream is not None:
         names.add(listener.stream.upstream)
     names.update(route.upstream for _, _, route in listener.opaque_routes())

@@ -21,6 +21,8 @@ def uses(config: Config) -> Iterator[tuple[Path, str]]:
         for index, route in enumerate(listener.routes or ()):
             if route.upstream is not None:
                 yield ("listeners", number, "routes", index, "upstream"), route.upstream
+            for part, share in enumerate(route.split.to if route.split is not None else ()):
+                yield ("listeners", number, "routes", index, "split", "to", part, "upstream"), share.upstream
         if listener.stream is not None and listener.stream.upstream is not None:
             yield ("listeners", number, "stream", "upstream"), listener.stream.upstream
         for place, _, opaque in listener.opaque_routes():
@@ -90,7 +92,7 @@ def ineffective_keys(config: Config) -> Iterator[Finding]:
     """Keys of a route that only matter towards an origin, on a route that has none."""
     for number, listener in enumerate(config.listeners):
         for index, route in enumerate(listener.routes or ()):
-            if route.upstream is not None:
+            if route.upstreams:
                 continue
             action = "respond" if route.respond is not None else "redirect"
             for key in changed(route, "rewrite", "request", "timeouts", "retry", "host"):

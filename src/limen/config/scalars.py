@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from limen.config import addresses, fields, secrets, tls, units
+from limen.config import addresses, fields, places, secrets, tls, units
 from limen.config.addresses import Address, Ports
 from limen.config.refusal import Expanded, Refused, shown
 
@@ -212,6 +212,10 @@ def _flag(value: object, _: Loading) -> bool:
     raise Refused(f"expected true or false, found {shown(value)}", hint)
 
 
+def _auto_flag(value: object, loading: Loading) -> bool | None:
+    return None if value is None or value == "auto" else _flag(value, loading)
+
+
 def _choice(names: tuple[str, ...]) -> Callable[[object, Loading], str]:
     def parse(value: object, _: Loading) -> str:
         if isinstance(value, str) and value in names:
@@ -370,6 +374,15 @@ _TOKEN: Json = {"type": "string", "pattern": fields.TOKEN_PATTERN}
 Text = Annotated[str, Scalar(_strings(_text, "text"), _TEXT, "text")]
 Name = Annotated[str, Scalar(_strings(_name, "a name"), {"type": "string", "minLength": 1, "maxLength": 128}, "name")]
 WorkerCount = Annotated[int | Literal["auto"], _workers()]
+AutoFlag = Annotated[
+    bool | None,
+    Scalar(
+        _auto_flag,
+        {"enum": ["auto", True, False]},
+        "`auto`, `true` or `false`",
+        lambda value: "auto" if value is None else value,
+    ),
+]
 Flag = Annotated[bool, Scalar(_flag, {"type": "boolean"}, "`true` or `false`")]
 FilePath = Annotated[str, Scalar(file_path, {"type": "string", "minLength": 1}, "path")]
 Bind = Annotated[Address, Scalar(_address(any_port=True), _ADDRESS, "address", str)]
@@ -435,6 +448,27 @@ Clock = Annotated[
 ]
 Zone = Annotated[
     str, Scalar(_strings(_zone, "a time zone"), {"type": "string", "examples": ["Europe/Paris"]}, "time zone")
+]
+CookieName = Annotated[
+    str, Scalar(_strings(lambda text: fields.parse_token(text, "cookie name"), "a cookie name"), _TOKEN, "cookie name")
+]
+CookiePath = Annotated[str, Scalar(_strings(places.parse_cookie_path, "a path"), _TEXT, "URL path")]
+CookieDomain = Annotated[str, Scalar(_strings(places.parse_cookie_domain, "a host"), _TEXT, "host")]
+CookieSecret = Annotated[str, Scalar(_strings(places.parse_secret, "a secret"), {"minLength": 16}, "secret")]
+Country = Annotated[
+    str, Scalar(_strings(places.parse_country, "a country"), {"type": "string", "pattern": "^[A-Z]{2}$"}, "country")
+]
+Continent = Annotated[
+    str, Scalar(_strings(places.parse_continent, "a continent"), {"enum": [*places.CONTINENTS]}, "continent")
+]
+Coordinates = Annotated[
+    tuple[float, float],
+    Scalar(
+        lambda value, _: places.parse_coordinates(value),
+        {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+        "latitude and longitude",
+        list,
+    ),
 ]
 TlsVersion = Annotated[str, Scalar(_strings(tls.parse_version, "1.2 or 1.3"), tls.VERSION_SCHEMA, "`1.2` | `1.3`")]
 CipherName = Annotated[str, Scalar(_strings(tls.parse_cipher, "a cipher"), _TEXT, "cipher")]

@@ -1,10 +1,11 @@
 # For tests only, left out of wheels: the wheel, pools and balancers, kept bodies, heads on their way out, the
 # PROXY protocol, backlogs, the relay and the counts per client, from Python.
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from limen.engine.addresses cimport parse_ip
 from limen.engine.balance cimport load_measured
 from limen.engine.board cimport total_now
 from limen.engine.connection cimport Connection
@@ -12,6 +13,7 @@ from limen.engine.http1.write cimport write_chunk_line, write_request, write_res
 from limen.engine.keep cimport Keep, new_keep
 from limen.engine.maglev cimport mixed
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
+from limen.engine.places cimport Places
 from limen.engine.preface cimport parse_preface, send_preface
 from limen.engine.relay cimport relay
 from limen.engine.stream cimport OutField, OutHead
@@ -123,12 +125,12 @@ def lift(Endpoint endpoint, Resting connection):
 
 
 def choose(Upstream upstream, uint64_t now, Endpoint avoid=None, uint64_t key=0):
-    cdef int found = upstream.choose(now, avoid, key)
+    cdef int found = upstream.choose(upstream.balancer, now, avoid, key)
     return upstream.members[found] if found >= 0 else None
 
 
 def claim(Upstream upstream, uint64_t now, Endpoint avoid=None, uint64_t key=0):
-    return upstream.claim(now, avoid, key)
+    return upstream.claim(upstream.balancer, now, avoid, key)
 
 
 def choose_often(Upstream upstream, uint64_t now, long times, bint entering=False):
@@ -138,10 +140,53 @@ def choose_often(Upstream upstream, uint64_t now, long times, bint entering=Fals
     cdef long i
     for i in range(times):
         if entering:
-            endpoint = upstream.claim(now, None, <uint64_t>i * 0x9E3779B97F4A7C15ULL)
+            endpoint = upstream.claim(upstream.balancer, now, None, <uint64_t>i * 0x9E3779B97F4A7C15ULL)
             endpoint.leave()
         else:
-            upstream.choose(now, None, <uint64_t>i * 0x9E3779B97F4A7C15ULL)
+            upstream.choose(upstream.balancer, now, None, <uint64_t>i * 0x9E3779B97F4A7C15ULL)
+    return monotonic() - begun
+
+
+def choose_near(Upstream upstream, Places places, str address, uint64_t now):
+    """The endpoint for a client with this address, by its place."""
+    cdef Address client
+    cdef bytes text = address.encode()
+    cdef int found
+    assert parse_ip(text, <size_t>len(text), &client) == 0
+    found = upstream.choose(
+        upstream.nearest.balancer(places, places.find(&client), upstream.balancer), now, None, 0
+    )
+    return upstream.members[found] if found >= 0 else None
+
+
+def choose_near_often(Upstream upstream, Places places, list addresses, uint64_t now, long times):
+    """Nanoseconds for `times` choices for these clients in turn, whose places are known."""
+    cdef uint64_t begun
+    cdef uint32_t numbers[256]
+    cdef Address client
+    cdef bytes text
+    cdef long i
+    cdef long count = len(addresses)
+    for i in range(count):
+        text = addresses[i].encode()
+        assert parse_ip(text, <size_t>len(text), &client) == 0
+        numbers[i] = places.find(&client)
+    begun = monotonic()
+    for i in range(times):
+        upstream.choose(upstream.nearest.balancer(places, numbers[i % count], upstream.balancer), now, None, 0)
+    return monotonic() - begun
+
+
+def find_often(Places places, str address, long times):
+    """Nanoseconds for `times` look-ups of a place that is in the cache."""
+    cdef uint64_t begun
+    cdef Address client
+    cdef bytes text = address.encode()
+    cdef long _i
+    assert parse_ip(text, <size_t>len(text), &client) == 0
+    begun = monotonic()
+    for _i in range(times):
+        places.find(&client)
     return monotonic() - begun
 
 

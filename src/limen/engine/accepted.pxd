@@ -23,6 +23,8 @@ cdef class Accepted(Pooled):
     cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none
     cdef Action chosen        # by the hello, for a connection whose TLS ends here
     cdef bytes ja4            # of its hello, if something asks for it
+    cdef uint32_t place       # of `sender`, if something has asked for it
+    cdef uint32_t place_epoch # that the number belongs to; 0: nothing has asked
     cdef void* next           # borrowed neighbours in listener.first
     cdef void* prev
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.keys cimport KeyIndex
+from limen.engine.places cimport Place
 from limen.engine.types cimport Address
 
 
@@ -22,6 +23,7 @@ cdef struct AccessView:
     const char* method
     size_t method_length
     const Address* target     # NULL while unresolved
+    const Place* place        # of the client, if the table asks_place; NULL: nothing is known of it
 
 
 cdef enum WindowState:
@@ -44,6 +46,7 @@ cdef struct AccessRow:
     # Conditions of one rule but its hashed hosts.
     void* clients             # an AddressSet, borrowed from AccessTable.kept; NULL: any
     void* addresses           # the same for the target's address
+    void* place               # a PlaceMatch on the client's place, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first TextPiece of a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -66,6 +69,7 @@ cdef struct HeadList:
 cdef class AccessTable:
     cdef readonly list names            # of the rules; "" where none was given
     cdef readonly list windows          # distinct windows by number, as the specs gave them
+    cdef readonly bint asks_place       # some rule has a condition on the client's place
     cdef KeyIndex hosts
     cdef AccessRow* rows                # owned
     cdef uint32_t* scan                 # owned: rules whose hosts are not hashed, ascending

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Protocol, Self, final, type_check_only
 
 from limen.engine.tables import METHODS as METHODS
+from limen.engine.tables import Place
 
 @type_check_only
 class Rule(Protocol):
@@ -25,6 +26,8 @@ class Rule(Protocol):
     def methods(self) -> tuple[str, ...]: ...
     @property
     def windows(self) -> Sequence[Hashable]: ...
+    @property
+    def place(self) -> Place | None: ...
 
 @final
 class AccessTable:
@@ -45,6 +48,10 @@ class AccessTable:
     @property
     def windows(self) -> list[Hashable]:
         """The distinct windows of all rules, by number."""
+
+    @property
+    def asks_place(self) -> bool:
+        """Whether a rule has a condition on the client's place."""
 
     def set_windows(self, flags: bytes) -> None:
         """Open (non-zero) and close (zero) the time windows; one byte for each of `windows`, else ValueError.

@@ -17,10 +17,11 @@ from limen.engine.keys cimport (
     ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit,
 )
 from limen.engine.paths cimport host_glob_match
+from limen.engine.places cimport PlaceMatch
 from limen.engine.types cimport METHOD_OTHER
 
 from limen.engine.addresses import canonical_host
-from limen.engine.tables import METHODS
+from limen.engine.tables import METHODS, place_match
 
 cimport cython
 
@@ -138,6 +139,11 @@ cdef class AccessTable:
                 addresses = AddressSet(spec.addresses)
                 self.kept.append(addresses)
                 row.addresses = <void*>addresses
+            if spec.place is not None:
+                place = place_match(spec.place)
+                self.kept.append(place)
+                row.place = <void*>place
+                self.asks_place = True
             row.names = <uint32_t>len(pieces)
             for method in dict.fromkeys(spec.methods):
                 row.methods |= <uint32_t>1 << <int>METHODS.get(method, METHOD_OTHER)
@@ -277,6 +283,8 @@ cdef class AccessTable:
                 return NO_MATCH
             if not (<AddressSet>row.clients).contains(view.client.ip):
                 return NO_MATCH
+        if row.place != NULL and not (<PlaceMatch>row.place).holds(view.place):
+            return NO_MATCH
         if not host_settled and not row.any_host and not self.holds_host(row, view):
             return NO_MATCH
         if row.addresses != NULL:

@@ -14,5 +14,14 @@ cdef enum KeyBy:
     KEY_QUERY = 5             # one parameter, or all of the query
 
 
+cdef struct Piece:
+    const char* data
+    size_t size
+
+
+# The value of the client's cookie of this name, if it has sent one.
+cdef bint find_cookie(ExchangeState exchange, bytes name, Piece* out) noexcept
+# A key by any of these (`name` in lower case for fields); False if the exchange lacks it. Another `seed`, another key.
+cdef bint key_of(ExchangeState exchange, int by, bytes name, uint64_t seed, uint64_t* key) noexcept
 # The key of an exchange with an upstream; of one that lacks what is asked for, another each time.
 cdef uint64_t exchange_key(ExchangeState exchange) noexcept

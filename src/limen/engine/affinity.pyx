@@ -3,12 +3,6 @@ from libc.string cimport memcmp
 
 from limen.engine.maglev cimport mixed
 from limen.engine.types cimport FIELD_COOKIE, Field
-from limen.engine.worker cimport Worker
-
-
-cdef struct Piece:
-    const char* data
-    size_t size
 
 
 cdef inline bint same_name(const char* found, const char* wanted, size_t size) noexcept nogil:
@@ -63,10 +57,20 @@ cdef bint in_fields(ExchangeState exchange, int by, bytes name, Piece* out) noex
     return False
 
 
+cdef bint find_cookie(ExchangeState exchange, bytes name, Piece* out) noexcept:
+    return in_fields(exchange, KEY_COOKIE, name, out)
+
+
 cdef uint64_t exchange_key(ExchangeState exchange) noexcept:
-    cdef Worker worker = exchange.worker
-    cdef int by = exchange.upstream.key_by
-    cdef bytes name = exchange.upstream.key_name
+    cdef uint64_t key = 0
+    if not key_of(exchange, exchange.upstream.key_by, exchange.upstream.key_name, 0, &key):
+        # nothing to keep together: spread
+        exchange.worker.id_counter += 1
+        key = mixed(<const char*>&exchange.worker.id_counter, sizeof(uint64_t), exchange.worker.id_prefix)
+    return key
+
+
+cdef bint key_of(ExchangeState exchange, int by, bytes name, uint64_t seed, uint64_t* key) noexcept:
     cdef Piece piece
     piece.data = NULL
     piece.size = 0
@@ -92,7 +96,6 @@ cdef uint64_t exchange_key(ExchangeState exchange) noexcept:
     else:
         in_fields(exchange, by, name, &piece)
     if piece.size == 0:
-        # nothing to keep together: spread
-        worker.id_counter += 1
-        return mixed(<const char*>&worker.id_counter, sizeof(uint64_t), worker.id_prefix)
-    return mixed(piece.data, piece.size, 0)
+        return False
+    key[0] = mixed(piece.data, piece.size, seed)
+    return True

@@ -2,8 +2,6 @@
 
 from libc.stdint cimport uint16_t, uint64_t
 
-from limen.engine.affinity cimport exchange_key
-from limen.engine.balance cimport POLICY_HASH
 from limen.engine.connection cimport Connection
 from limen.engine.dial cimport Dial, new_dial
 from limen.engine.http1.origin cimport Http1Origin, new_origin
@@ -11,6 +9,7 @@ from limen.engine.preface cimport send_preface
 from limen.engine.repeat cimport is_repeatable
 from limen.engine.routing cimport check_target_address
 from limen.engine.state cimport ExchangeState
+from limen.engine.steering cimport steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, Address
@@ -26,10 +25,7 @@ cdef enum:
 # endpoints ------------------------------------------------------------------------------------------
 
 cdef bint claim_endpoint(ExchangeState exchange) noexcept:
-    cdef uint64_t key = 0
-    if exchange.upstream.balancer.policy == POLICY_HASH:
-        key = exchange_key(exchange)
-    exchange.endpoint = exchange.upstream.claim(exchange.worker.now, exchange.avoid, key)
+    exchange.endpoint = steer(exchange)
     exchange.entered = exchange.endpoint is not None
     return exchange.entered
 

@@ -44,6 +44,7 @@ cdef class Balancer:
     cdef uint64_t slow_start  # ns; 0 = off
     cdef uint64_t epoch       # of the last survey
     cdef uint64_t survey_at   # monotonic ns
+    cdef Balancer leader      # of the same endpoints: what is set at run time is set there; None: this is it
 
     # Index of an endpoint that has room; -1: none. Not `avoid` (an index; it has just failed) if another will do.
     cdef int choose(self, uint64_t now, int avoid, uint64_t key) noexcept
@@ -52,6 +53,8 @@ cdef class Balancer:
     # Whether an exchange that belongs to this endpoint (its client has it by a cookie) may go there, if it has room:
     # a draining endpoint keeps its own.
     cdef bint may_keep(self, uint64_t now, int index) noexcept
+    # Choose among the endpoints of another balancer, by its weights and bounds.
+    cdef int obey(self, Balancer leader) except -1
     cdef void survey(self, uint64_t now) noexcept
     cdef void survey_group(self, Group* group, uint64_t now) noexcept
     cdef bint survey_seat(self, Group* group, Seat* seat, uint64_t now) noexcept

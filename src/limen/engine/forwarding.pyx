@@ -17,6 +17,7 @@ from limen.engine.service cimport (
     Service,
 )
 from limen.engine.state cimport ExchangeState
+from limen.engine.steering cimport add_cookies, add_set_cookies, has_hidden
 from limen.engine.stream cimport OutField, OutHead
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
@@ -25,6 +26,7 @@ from limen.engine.types cimport (
     FIELD_CLIENT_IP,
     FIELD_CONNECTION,
     FIELD_CONTENT_LENGTH,
+    FIELD_COOKIE,
     FIELD_DATE,
     FIELD_EXPECT,
     FIELD_FORWARDED,
@@ -327,6 +329,10 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     if exchange.minor == 0 or exchange.continued or exchange.replaced:
         # nobody waits: the content is sent on as it comes
         drop |= BIT(FIELD_EXPECT)
+    if exchange.marks and has_hidden(exchange):
+        drop |= BIT(FIELD_COOKIE)
+        if (edits is None or not edits.drops_name(b"cookie", 6)) and add_cookies(exchange, &count) < 0:
+            return -1
     drop &= ~<uint64_t>1
     for i in range(head.count):
         field = &exchange.fields[i]
@@ -548,7 +554,11 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
             return -1
         if edits is not None:
             add_sets(worker, &count, edits)
+        if (exchange.marks or exchange.split is not None) and add_set_cookies(exchange, &count) < 0:
+            return -1
     elif head.status == 101:
+        if (exchange.marks or exchange.split is not None) and add_set_cookies(exchange, &count) < 0:
+            return -1
         for i in range(head.count):
             if fields[i].id == FIELD_UPGRADE:
                 add(worker, &count, b"Upgrade", 7, base + fields[i].value, fields[i].value_length)

@@ -12,6 +12,7 @@ from limen.engine.connection cimport Connection
 from limen.engine.forwarding cimport is_id_field
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action
 from limen.engine.state cimport ExchangeState
+from limen.engine.steering cimport place_of, take_share
 from limen.engine.tables cimport RequestView, normalize_path
 from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.facts cimport Facts, facts_of
@@ -217,12 +218,15 @@ cdef int find_route(ExchangeState exchange) noexcept:
     view.certificate = NULL
     view.ja4 = NULL
     view.ja4_length = 0
+    view.place = place_of(exchange) if exchange.service.routes.asks_place else NULL
     if exchange.service.routes.asks_certificate or exchange.service.routes.asks_ja4:
         look_at_tls(exchange, &view)
     index = exchange.service.routes.match(&view)
     if index < 0:
         return FAULT_NO_ROUTE
     exchange.action = <Action>exchange.service.routes.actions[index]
+    if exchange.action.split is not None:
+        take_share(exchange)
     exchange.upstream = exchange.action.upstream
     if exchange.action.replace is not None:
         return rewrite_path(exchange)
@@ -297,6 +301,7 @@ cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
     view.method = exchange.base
     view.method_length = exchange.head.method_length
     view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
+    view.place = place_of(exchange) if exchange.service.access.asks_place else NULL
     decision = exchange.service.access.decide(&view, &exchange.rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True

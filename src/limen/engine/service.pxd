@@ -6,6 +6,7 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.split cimport Split
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -76,6 +77,7 @@ cdef class Action:
     cdef readonly list response_hooks
     cdef readonly double hook_timeout
     cdef bint upgrade
+    cdef readonly Split split         # by whose shares this action is replaced, once; None: it stands for itself
     cdef readonly CertificateMatch certificate  # that the client must have shown; None: any or none
 
 

@@ -1,12 +1,13 @@
 # All that is known of one exchange. Data only; exchange.pyx moves it, forwarding.pyx reads it.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
 from limen.engine.bridged cimport Bridged
 from limen.engine.dial cimport Dial
 from limen.engine.keep cimport Keep
 from limen.engine.service cimport Action, Service
+from limen.engine.split cimport Split
 from limen.engine.stream cimport Party, Stream
 from limen.engine.types cimport Address, Field, Head
 from limen.engine.upstream cimport Endpoint, Upstream
@@ -36,6 +37,11 @@ cdef class ExchangeState(Party):
     cdef Upstream upstream
     cdef Endpoint endpoint
     cdef Endpoint avoid       # failed last
+    cdef Split split          # of the route, None: it has none
+    cdef int32_t share        # of it
+    cdef int32_t told         # the share that the client's cookie names; -1: none, or not by the newest key
+    cdef Endpoint own         # that the client's cookie names; None: none. See MARK_LOOKED
+    cdef uint32_t marks       # steering.CookieMark
     cdef Dial dial
     cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
     # the request

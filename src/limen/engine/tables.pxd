@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from limen.engine.certificates cimport CertificateMatch, CertificateView
 from limen.engine.keys cimport KeyIndex, KeyRecord
 from limen.engine.paths cimport glob_match, host_glob_match, normalize_path
+from limen.engine.places cimport Place
 from limen.engine.types cimport Address, Field
 
 
@@ -26,6 +27,7 @@ cdef struct RequestView:
     const CertificateView* certificate  # looked at only if the table asks_certificate; NULL: none was shown
     const char* ja4           # of the client's hello, if the table asks_ja4
     size_t ja4_length
+    const Place* place        # of the client, if the table asks_place; NULL: nothing is known of it
 
 
 cdef enum ConditionKind:
@@ -54,6 +56,7 @@ cdef struct RouteRow:
     void* clients             # an AddressSet, borrowed from RouteTable.kept; NULL: any client
     void* certificate         # a CertificateMatch, likewise
     void* ja4                 # a tuple of patterns, likewise
+    void* place               # a PlaceMatch, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first Condition that is a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -83,6 +86,7 @@ cdef class RouteTable:
     cdef readonly int errors            # regexes that raised; such a route did not match
     cdef readonly bint asks_certificate # some route has a condition on the client's certificate
     cdef readonly bint asks_ja4
+    cdef readonly bint asks_place       # on the client's place
     cdef KeyIndex hosts
     cdef KeyIndex exact
     cdef KeyIndex prefixes

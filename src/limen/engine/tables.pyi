@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol, Self, final, type_check_only
 
 from limen.engine.certificates import CertificateMatch
+from limen.engine.places import PlaceMatch
 
 METHODS: dict[str, int]
 
@@ -17,6 +18,19 @@ class Certificate(Protocol):
     def names(self) -> tuple[str, ...]: ...
     @property
     def fingerprints(self) -> tuple[str, ...]: ...
+
+@type_check_only
+class Place(Protocol):
+    """Conditions on a client's place, as limen.policy has them."""
+
+    @property
+    def countries(self) -> tuple[str, ...]: ...
+    @property
+    def continents(self) -> tuple[str, ...]: ...
+    @property
+    def asns(self) -> tuple[int, ...]: ...
+    @property
+    def regions(self) -> tuple[str, ...]: ...
 
 @type_check_only
 class Route(Protocol):
@@ -42,6 +56,8 @@ class Route(Protocol):
     def certificate(self) -> Certificate | bool | None: ...
     @property
     def ja4(self) -> tuple[str, ...]: ...
+    @property
+    def place(self) -> Place | None: ...
 
 @final
 class RouteTable:
@@ -64,11 +80,18 @@ class RouteTable:
         """Whether a route has a condition on the hello's fingerprint."""
 
     @property
+    def asks_place(self) -> bool:
+        """Whether a route has a condition on the client's place."""
+
+    @property
     def errors(self) -> int:
         """How often a regex raised; such a route did not match."""
 
 def match_of(spec: Certificate | bool) -> CertificateMatch:
     """The condition that a spec's `certificate` stands for."""
+
+def place_match(spec: Place) -> PlaceMatch:
+    """The condition that a spec's `place` stands for."""
 
 def normal_path(path: str) -> bytes:
     """`path` as it is matched. ValueError if it does not begin with "/" or has a malformed escape."""

@@ -19,6 +19,7 @@ from limen.engine.keys cimport (
     ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit, limen_fold,
 )
 from limen.engine.paths cimport glob_match, hex_digit, normalize_path
+from limen.engine.places cimport PlaceMatch
 from limen.engine.types cimport (
     METHOD_CONNECT, METHOD_DELETE, METHOD_GET, METHOD_HEAD, METHOD_OPTIONS, METHOD_OTHER, METHOD_PATCH, METHOD_POST,
     METHOD_PUT, METHOD_TRACE, Field,
@@ -253,6 +254,11 @@ cdef class RouteTable:
                 self.kept.append(fingerprints)
                 row.ja4 = <void*>fingerprints
                 self.asks_ja4 = True
+            if spec.place is not None:
+                place = place_match(spec.place)
+                self.kept.append(place)
+                row.place = <void*>place
+                self.asks_place = True
             row.names = <uint32_t>len(conditions)
             for method in dict.fromkeys(spec.methods):
                 row.methods |= <uint32_t>1 << <int>METHODS.get(method, METHOD_OTHER)
@@ -304,7 +310,7 @@ cdef class RouteTable:
             kind, text = plans[route]
             row = &self.rows[route]
             entry = route << 1
-            if row.clients or row.certificate or row.ja4 or row.methods or row.path or (
+            if row.clients or row.certificate or row.ja4 or row.place or row.methods or row.path or (
                 row.field_count or row.query_count
             ):
                 entry |= ENTRY_CONDITIONS
@@ -458,6 +464,8 @@ cdef class RouteTable:
                 return False
             if not (<AddressSet>row.clients).contains(view.client.ip):
                 return False
+        if row.place != NULL and not (<PlaceMatch>row.place).holds(view.place):
+            return False
         for i in range(<uint32_t>row.field_count + row.query_count):
             condition = &self.conditions[row.conditions + i]
             if i < row.field_count:
@@ -511,6 +519,13 @@ def match_of(spec):
     if spec is True or spec is False:
         return CertificateMatch(spec)
     return CertificateMatch(subjects=spec.subjects, names=spec.names, fingerprints=spec.fingerprints)
+
+
+def place_match(spec):
+    """The condition that a spec's `place` stands for."""
+    return PlaceMatch(
+        countries=spec.countries, continents=spec.continents, asns=spec.asns, regions=spec.regions
+    )
 
 
 cdef tuple put(bytearray text, bytes piece):

@@ -5,6 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 from limen.engine.addresses cimport TargetHost
 from limen.engine.balance cimport Balancer
 from limen.engine.connection cimport Connection
+from limen.engine.cookies cimport Cookie
+from limen.engine.nearest cimport Nearest
 from limen.engine.queue cimport Queue
 from limen.engine.seats cimport Load
 from limen.engine.tls.contexts cimport ClientContext
@@ -73,6 +75,8 @@ cdef class Upstream:
     cdef readonly Queue queue         # None: who finds all endpoints full is shed
     cdef readonly int run_most        # so many failures in a row raise the alarm (outlier.pyx); 0: runs are not counted
     cdef bytes failing                # by status, 600 of them: 1 where it speaks against the endpoint
+    cdef readonly Cookie cookie       # keeps clients at their endpoint; None: none is set
+    cdef readonly Nearest nearest     # balancers by the place of clients; None: their place does not matter
     cdef int key_by                   # what hash goes by (affinity.KeyBy)
     cdef bytes key_name               # of the field or cookie, in lower case for fields
     cdef dict places                  # Endpoint -> index
@@ -83,8 +87,9 @@ cdef class Upstream:
     cdef readonly long idle_most      # per endpoint
     cdef readonly double dial_seconds
 
-    cdef int choose(self, uint64_t now, Endpoint avoid, uint64_t key) noexcept
-    cdef Endpoint claim(self, uint64_t now, Endpoint avoid, uint64_t key)
+    # By `balancer`, which is the upstream's or one of `nearest`.
+    cdef int choose(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key) noexcept
+    cdef Endpoint claim(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key)
 
 
 # A new endpoint for a host, kept under `place` for all who go there.

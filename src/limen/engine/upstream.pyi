@@ -4,6 +4,8 @@ from collections.abc import Container
 from typing import Self
 
 from limen.engine.balance import Balancer
+from limen.engine.cookies import Cookie
+from limen.engine.nearest import Nearest
 from limen.engine.queue import Queue
 from limen.engine.reactor import Handler
 from limen.engine.tls.contexts import ClientContext
@@ -93,12 +95,15 @@ class Upstream:
         failing: Container[int] = (502, 503, 504),
         whole: Endpoint | None = None,
         most: int = 0,
+        cookie: Cookie | None = None,
+        nearest: Nearest | None = None,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
         `run_most`: failures in a row that raise the alarm of the board, 0 for none; `failing`: statuses that count as
         failures. `whole`: no endpoint, but what counts the exchanges at all of them, `most` at a time.
-        ValueError if the balancer is for another number of endpoints.
+        `cookie` keeps clients at their endpoint; `nearest` has balancers by the client's place.
+        ValueError if the balancer or the cookie is for another number of endpoints.
         """
 
     def adopt(self, fresh: Upstream) -> None:
@@ -115,6 +120,10 @@ class Upstream:
     def count(self) -> int: ...
     @property
     def balancer(self) -> Balancer: ...
+    @property
+    def cookie(self) -> Cookie | None: ...
+    @property
+    def nearest(self) -> Nearest | None: ...
     @property
     def queue(self) -> Queue | None: ...
     @property

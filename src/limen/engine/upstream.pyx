@@ -16,6 +16,8 @@ from limen.engine.board cimport (
     total_claim,
 )
 from limen.engine.connection cimport Connection
+from limen.engine.cookies cimport Cookie
+from limen.engine.nearest cimport Nearest
 from limen.engine.queue cimport Queue
 from limen.engine.sys cimport monotonic
 from limen.engine.tls.contexts cimport ClientContext
@@ -220,7 +222,7 @@ cdef class Upstream:
         self, str name, list members, *, Balancer balancer=None, Queue queue=None, double dial_timeout=5.0,
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
         int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
-        Endpoint whole=None, int64_t most=0,
+        Endpoint whole=None, int64_t most=0, Cookie cookie=None, Nearest nearest=None,
     ):
         cdef int i
         cdef Endpoint member
@@ -230,7 +232,11 @@ cdef class Upstream:
         self.balancer = balancer if balancer is not None else Balancer([member.label for member in members])
         if self.balancer.count != self.count:
             raise ValueError("the balancer is for another number of endpoints")
+        if cookie is not None and cookie.count != self.count:
+            raise ValueError("the cookie is for another number of endpoints")
         self.queue = queue
+        self.cookie = cookie
+        self.nearest = nearest
         self.key_by = key_by
         self.key_name = key_name.encode()
         self.dial_seconds = dial_timeout
@@ -273,15 +279,16 @@ cdef class Upstream:
         # a balancer borrows from the members: both change in one step
         self.members, self.places, self.balancer = fresh.members, fresh.places, fresh.balancer
         self.count = fresh.count
+        self.cookie, self.nearest = fresh.cookie, fresh.nearest
         if self.queue is not None and self.queue.count:
             self.queue.stir()
 
-    cdef int choose(self, uint64_t now, Endpoint avoid, uint64_t key) noexcept:
+    cdef int choose(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key) noexcept:
         """Index of the endpoint for the next attempt, -1 if none has room; not `avoid` (which has just failed) if
         another is there. Endpoints that are out are used only if all are: better a doubtful one than none."""
-        return self.balancer.choose(now, <int>self.places.get(avoid, -1) if avoid is not None else -1, key)
+        return balancer.choose(now, <int>self.places.get(avoid, -1) if avoid is not None else -1, key)
 
-    cdef Endpoint claim(self, uint64_t now, Endpoint avoid, uint64_t key):
+    cdef Endpoint claim(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key):
         """The endpoint for the next attempt, entered; None if all are full, or none is there."""
         cdef Endpoint endpoint
         cdef int _i
@@ -289,11 +296,11 @@ cdef class Upstream:
         if self.whole is not None and not self.whole.enter(self.most):
             return None
         for _i in range(CLAIMS):
-            found = self.choose(now, avoid, key)
+            found = self.choose(balancer, now, avoid, key)
             if found < 0:
                 break
             endpoint = <Endpoint>self.members[found]
-            if endpoint.enter(self.balancer.seats[found].most):
+            if endpoint.enter(balancer.seats[found].most):
                 return endpoint
             # another worker was faster
         if self.whole is not None:

@@ -6,6 +6,7 @@ from typing import Protocol, Self, type_check_only
 from limen.engine.board import Board
 from limen.engine.exchange import Exchange
 from limen.engine.journal import Journal
+from limen.engine.places import Places
 from limen.engine.reactor import Reactor
 
 @type_check_only
@@ -29,6 +30,7 @@ class Worker(Reactor):
     tunnels: int
     retries: int  # exchanges that are in a retry
     draining: bool
+    places: Places | None  # where clients are
     @property
     def resting(self) -> int:
         """Idle connections to targets of requests; at most 1,024."""

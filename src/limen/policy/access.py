@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from limen.policy.places import compile_place
 from limen.policy.schedule import window_of
 from limen.policy.specs import AccessSpec
 
@@ -54,4 +55,5 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         ports=tuple((ports.first, ports.last) for ports in condition.ports or ()),
         methods=condition.methods or (),
         windows=tuple(window_of(times) for times in condition.times or ()),
+        place=compile_place(condition),
     )

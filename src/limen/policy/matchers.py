@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from limen.engine.addresses import canonical_host
 from limen.engine.tables import normal_path, normal_pattern
+from limen.policy.places import covers_place
 from limen.policy.specs import CertificateCondition, CertificateSpec, Condition, PathKind, RouteSpec
 
 PathKey = tuple[PathKind, str]
@@ -126,6 +127,7 @@ def covers(wide: RouteSpec, narrow: RouteSpec) -> bool:
         and covers_clients(wide.clients, narrow.clients)
         and covers_certificate(wide.certificate, narrow.certificate)
         and covers_texts(wide.ja4, narrow.ja4)
+        and covers_place(wide.place, narrow.place)
         and covers_hosts(wide.hosts, narrow.hosts)
         and path_key(wide) in path_keys_above(path_key(narrow))
     )

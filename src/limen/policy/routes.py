@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from limen.policy.matchers import PathKey, covers, host_key, host_keys_above, path_key, path_keys_above
+from limen.policy.places import compile_place
 from limen.policy.specs import CertificateCondition, CertificateSpec, PathKind, RouteSpec
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def compile_route_match(match: Match, action: object = None) -> RouteSpec:
         clients=match.clients or (),
         certificate=compile_certificate(match.client_certificate),
         ja4=match.ja4 or (),
+        place=compile_place(match),
     )
 
 

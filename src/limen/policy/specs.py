@@ -31,6 +31,16 @@ class CertificateSpec:
     fingerprints: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceSpec:
+    """Where a client must be; an empty tuple sets no condition. What is unknown of a client fits none."""
+
+    countries: tuple[str, ...] = ()
+    continents: tuple[str, ...] = ()
+    asns: tuple[int, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
 CertificateCondition = CertificateSpec | bool | None
 """On what the client has shown: what it must be like, True for any, False for none, None for no condition."""
 
@@ -53,6 +63,7 @@ class RouteSpec:
     clients: tuple[str, ...] = ()
     certificate: CertificateCondition = None
     ja4: tuple[str, ...] = ()
+    place: PlaceSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +107,4 @@ class AccessSpec:
     ports: tuple[tuple[int, int], ...] = ()
     methods: tuple[str, ...] = ()
     windows: tuple[Window, ...] = ()
+    place: PlaceSpec | None = None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
+from limen.engine.split import Split
 from limen.engine.tables import RouteTable
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Endpoint, Upstream
@@ -22,9 +23,10 @@ from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
 from limen.runtime.actions import field_edits, hook_chains, route_action
-from limen.runtime.balancing import balancing
+from limen.runtime.balancing import balancing, key_of
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
+from limen.runtime.cookies import split_cookie
 from limen.runtime.pacing import Steps
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
+    from limen.config.models.steering import Split as SplitModel
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
@@ -167,6 +170,7 @@ class _Builder:
         self._tickets = surroundings.tickets
         self._config: Config = revision.config
         self._slots = revision.slots
+        self._secret = revision.secret
         self._previous = previous
         self._before: Config | None = previous.revision.config if previous is not None else None
         self._contexts = Contexts(
@@ -201,7 +205,7 @@ class _Builder:
         return Upstream(
             name,
             endpoints,
-            **balancing(self._engine, model, [endpoint.label for endpoint in endpoints]),
+            **balancing(self._engine, name, model, [endpoint.label for endpoint in endpoints], self._secret),
             dial_timeout=model.timeouts.dial,
             idle_timeout=model.timeouts.idle,
             idle=model.pool.idle,
@@ -275,7 +279,7 @@ class _Builder:
             return None
         if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
-        used = {route.upstream for route in listener.routes or ()}
+        used: set[str | None] = {name for route in listener.routes or () for name in route.upstreams}
         used.add(listener.stream.upstream if listener.stream is not None else None)
         used.update(route.upstream for _, _, route in listener.opaque_routes())
         if not all(self._keeps_upstream(name) for name in used):
@@ -432,7 +436,7 @@ class _Builder:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
-            if before.route == route and before.hsts == hsts and self._keeps_upstream(route.upstream):
+            if before.route == route and before.hsts == hsts and all(map(self._keeps_upstream, route.upstreams)):
                 self.assembly.specs[label] = before
                 return before.compiled
         compiled = compile_route_match(route.match, self._action(label, route, hsts))
@@ -445,8 +449,31 @@ class _Builder:
         return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
     def _action(self, label: str, route: Route, hsts: str) -> Action:
+        if route.split is not None:
+            return self._split(label, route, route.split, hsts)
         upstream = self.assembly.upstreams[route.upstream] if route.upstream is not None else None
         return route_action(label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts)
+
+    def _split(self, label: str, route: Route, split: SplitModel, hsts: str) -> Action:
+        """One action per share: they differ in their upstream and in what they count under."""
+        shares = [
+            route_action(
+                label,
+                route,
+                slot=self._slot(names.ROUTE, names.share_name(label, name)),
+                upstream=self.assembly.upstreams[name],
+                hsts=hsts,
+            )
+            for name in route.upstreams
+        ]
+        by, key_name = key_of(split.by.by, split.by.name) if split.by is not None else (-1, "")
+        cookie = split_cookie(split.cookie, route.upstreams, self._secret) if split.cookie is not None else None
+        weights = [share.weight for share in split.to]
+        return Action(
+            label,
+            slot=self._slot(names.ROUTE, label),
+            split=Split(shares, weights, by=by, name=key_name, cookie=cookie),
+        )
 
 
 def _port_of(address: str) -> int:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
@@ -29,6 +29,7 @@ from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
+from limen.runtime.locating import DatabaseHold, places_of
 from limen.runtime.pacing import paced
 from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
@@ -36,6 +37,7 @@ from limen.runtime.revision import Parts, Revision, unpack
 if TYPE_CHECKING:
     from limen.engine.access import AccessTable
     from limen.engine.journal import Journal
+    from limen.engine.places import Places
     from limen.policy.specs import Window
     from limen.runtime.protocols import Log
 
@@ -48,6 +50,7 @@ _SCHEDULE_NAP = 30.0
 class _Prepared:
     assembly: Assembly
     parts: Parts
+    places: Places | None
     journal: Journal | None
     adapted: Adapted | None = None
     """Of a change: the assembly differs from the one in force only so."""
@@ -78,6 +81,7 @@ class Core:
         self._tickets = TicketHold()
         self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
+        self._databases = DatabaseHold()
         self._surroundings = Surroundings(self._tickets, self._start, self._reject)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
@@ -98,7 +102,9 @@ class Core:
         if is_change(payload) and self._force is not None:
             revision, names = apply_change(payload, self._force.revision)
             adapted = await paced(adapt(self._engine, revision, self._force, names))
-            self._prepared[number] = _Prepared(adapted.assembly, self._parts, self._journal, adapted)
+            self._prepared[number] = _Prepared(
+                adapted.assembly, self._parts, self._engine.places, self._journal, adapted
+            )
             return
         parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))
@@ -106,7 +112,17 @@ class Core:
         assembly = await paced(assemble(self._engine, revision, self._force, surroundings))
         if self._pins:
             assembly.bridges.adopt(decode_pins(self._pins))
-        self._prepared[number] = _Prepared(assembly, parts, self._open_journal(revision))
+        self._prepared[number] = _Prepared(assembly, parts, self._places(revision), self._open_journal(revision))
+
+    def _places(self, revision: Revision) -> Places | None:
+        """Those in force, with all that they have learnt, if nothing of them has changed."""
+        before = self._force.revision if self._force is not None else None
+        if before is not None and (before.config.places, before.databases) == (
+            revision.config.places,
+            revision.databases,
+        ):
+            return self._engine.places
+        return places_of(revision.config.places, self._databases.named(revision.databases))
 
     def _open_key_log(self, revision: Revision) -> KeyLog:
         """The present one if it is the same file. A former one stays open: connections may write to it yet."""
@@ -143,7 +159,9 @@ class Core:
             self._set_resolver(revision)
         self._engine.max_connections = config.limits.connections
         self._engine.set_own(own_addresses(revision.own_addresses))
+        self._engine.places = prepared.places
         self._engine.publish(assembly.services)
+        self._databases.keep(revision.databases)
         if previous is not None:
             _retire(previous, assembly)
         configure(config.log.level)
@@ -186,6 +204,10 @@ class Core:
         self._pins = payload
         if self._force is not None:
             self._force.bridges.adopt(decode_pins(payload))
+
+    def take_databases(self, digests: Sequence[str], descriptors: Sequence[int]) -> None:
+        """See WorkerCore."""
+        self._databases.take(digests, descriptors)
 
     def _reject(self, key: str, host: str, client: str, alert: str) -> None:
         if self.rejected is not None:

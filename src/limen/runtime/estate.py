@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from limen.config.revision import digest_of
+from limen.runtime.databases import NO_DATABASES, Databases
 from limen.runtime.names import CAPACITY, ENDPOINT, endpoint_name, slot_names
 from limen.runtime.revision import ListenerPlace, Revision
 from limen.runtime.slots import SlotBook
@@ -45,6 +46,7 @@ class Estate:
     admin: AdminSocket | None
     slots: SlotBook
     workers: int
+    databases: Databases = NO_DATABASES
 
     def descriptors_for(self, worker: int, keys: Iterable[str]) -> tuple[list[str], list[int]]:
         """Keys and descriptors, pairwise, that a worker is told to listen on."""
@@ -68,6 +70,17 @@ class Estate:
             listener.close(unlink=unlink)
         if self.admin is not None:
             self.admin.socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """What steers exchanges beside the configuration: what signs cookies without a key, and where clients are."""
+
+    secret: bytes = field(default=b"", repr=False)
+    databases: Databases = NO_DATABASES
+
+
+NO_STEERING = Steering()
 
 
 @dataclass(slots=True)
@@ -128,7 +141,7 @@ class _Binding:
                 made.socket.close()
 
 
-def establish(
+def establish(  # noqa: PLR0913 what an estate is made of, by name
     config: Config,
     *,
     number: int,
@@ -138,6 +151,7 @@ def establish(
     inheritance: Inheritance | None = None,
     material: Material = NO_MATERIAL,
     written: Config | None = None,
+    steering: Steering = NO_STEERING,
 ) -> Estate:
     """Binds, numbers and composes the estate of a configuration; `material` is what its TLS needs, already read.
 
@@ -154,11 +168,22 @@ def establish(
         places = tuple(ListenerPlace(key, index, str(listeners[key].address)) for index, key in enumerate(keys))
         own = [place.address for place in places] + ([admin.address] if admin else [])
         digest = digest_of(written or config)[:12]
-        revision = Revision(number, config, places, slots.active, tuple(own), base, material, digest)
+        revision = Revision(
+            number,
+            config,
+            places,
+            slots.active,
+            tuple(own),
+            base,
+            material,
+            digest,
+            steering.secret,
+            steering.databases.digests,
+        )
     except BaseException:
         binding.undo()
         raise
-    return Estate(revision, listeners, admin, slots, workers)
+    return Estate(revision, listeners, admin, slots, workers, steering.databases)
 
 
 def changed(previous: Estate, config: Config, names: Iterable[str]) -> Estate:

@@ -45,6 +45,7 @@ class Successor:
         tickets: bytes = b"",
         discovered: bytes = b"",
         settings: Mapping[str, Mapping[str, object]] | None = None,
+        secret: bytes = b"",
     ) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -71,7 +72,9 @@ class Successor:
         described["discovered"] = give(lists)
         set_at_run_time = _memory(json.dumps(settings or {}).encode())
         described["settings"] = give(set_at_run_time)
-        with theirs, os.fdopen(memory), os.fdopen(lists), os.fdopen(set_at_run_time):
+        signing = _memory(secret)
+        described["secret"] = give(signing)
+        with theirs, os.fdopen(memory), os.fdopen(lists), os.fdopen(set_at_run_time), os.fdopen(signing):
             # The same command line: what is installed under its name now is what takes over.
             self._process = subprocess.Popen(
                 [sys.executable, *sys.orig_argv[1:]],
@@ -142,6 +145,8 @@ class Predecessor:
     """Its lists of endpoints, as limen.runtime.discovering.Discovery.load takes them; empty if it had none."""
     settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """What was set at run time, as limen.runtime.health.Health.adopt takes it."""
+    secret: bytes = field(default=b"", repr=False)
+    """What it signs cookies with."""
     taken: bool = field(default=False)
 
     async def take_over(self, *, timeout: float = 30.0) -> None:
@@ -180,6 +185,7 @@ def predecessor() -> Predecessor | None:
         _remembered(described["tickets"]) if "tickets" in described else b"",
         _remembered(described["discovered"]) if "discovered" in described else b"",
         json.loads(_remembered(described["settings"])) if "settings" in described else {},
+        _remembered(described["secret"]) if "secret" in described else b"",
     )
 
 

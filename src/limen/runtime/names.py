@@ -28,6 +28,11 @@ def whole_name(upstream: str) -> str:
     return f"{upstream}/*"
 
 
+def share_name(route: str, upstream: str) -> str:
+    """`ROUTE/UPSTREAM`: what a share of a split route counts under, so that shares can be compared."""
+    return f"{route}/{upstream}"
+
+
 def slot_names(config: Config) -> dict[str, list[str]]:
     """All names by kind, in the order of the configuration.
 
@@ -38,7 +43,11 @@ def slot_names(config: Config) -> dict[str, list[str]]:
     for listener in config.listeners:
         routes.append(listener.label)
         if listener.routes is not None:
-            routes += [listener.route_label(index) for index in range(len(listener.routes))]
+            for index, route in enumerate(listener.routes):
+                label = listener.route_label(index)
+                routes.append(label)
+                if route.split is not None:
+                    routes += [share_name(label, name) for name in route.upstreams]
         routes += [label for _, label, _ in listener.opaque_routes()]
     return {
         LISTENER: [listener.label for listener in config.listeners],

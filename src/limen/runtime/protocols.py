@@ -53,6 +53,12 @@ class WorkerCore(Protocol):
     def take_pins(self, payload: bytes) -> None:
         """Hosts whose clients pin, as all workers know them (limen.runtime.pins.Pins.payload)."""
 
+    def take_databases(self, digests: Sequence[str], descriptors: Sequence[int]) -> None:
+        """MMDB files by the digests of their contents, before the first `prepare` of a revision that names them.
+
+        The core owns the descriptors and closes them.
+        """
+
     rejected: Callable[[Mapping[str, object]], None] | None
     """Set by the worker: hears of leaves that clients rejected, as limen.runtime.pins.Pins.note takes them."""
 

@@ -1,4 +1,4 @@
-"""The supervisor's half of TLS: the material of a configuration, and the ticket keys of all workers.
+"""What the supervisor reads and keeps for a configuration: the material of its TLS, ticket keys, MMDB files, a secret.
 
 A configuration without TLS costs nothing here: the library that reads certificates is imported with the first that
 has some.
@@ -6,6 +6,7 @@ has some.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from limen.config.check import Report, check
 from limen.errors import ConfigErrors
 from limen.runtime.contexts import encode_keys
+from limen.runtime.databases import NO_DATABASES, Databases, read_databases
 from limen.tls.material import NO_MATERIAL, Material
 from limen.tls.tickets import Rings
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from limen.tls.store import Store
 
 
+_SECRET_SIZE = 32
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration that has passed all checks, and what its TLS needs."""
@@ -34,7 +39,9 @@ class Loaded:
     gathered: Gathered | None = None
     """None without TLS."""
     warnings: tuple[str, ...] = ()
-    """About its TLS, with places."""
+    """About what was read for it, with places."""
+    databases: Databases = NO_DATABASES
+    """Where its clients are."""
 
     @property
     def material(self) -> Material:
@@ -45,6 +52,7 @@ class Loaded:
         """Whether workers would get the same of both."""
         return (
             self.config == other.config
+            and self.databases.digests == other.databases.digests
             and self.material == other.material
             and (self.gathered is None) == (other.gathered is None)
             and (self.gathered is None or other.gathered is None or self.gathered.rings == other.gathered.rings)
@@ -67,6 +75,9 @@ class Provision:
         self._store: Store | None = None
         self.rings = Rings()
         self.staples: Staples | None = None
+        self.secret = os.urandom(_SECRET_SIZE)
+        """Signs cookies without a key of their own, in all workers; a handover passes it on."""
+        self._databases = NO_DATABASES
 
     def load(self, document: Document) -> Loaded:
         """All checks, and the material. Raises ConfigErrors."""
@@ -81,21 +92,24 @@ class Provision:
 
         Raises ConfigErrors for what has no good predecessor.
         """
-        return self._checked(loaded.config, partial(check, loaded.config), before=loaded.gathered)
+        return self._checked(loaded.config, partial(check, loaded.config), renewed=loaded)
 
     def findings(self, config: Config) -> Iterable[Finding]:
         """The check of everything that the TLS of a configuration names (a limen.config.Check)."""
         gathered = self._gathered(config, None)
-        return gathered.findings if gathered is not None else ()
+        found = gathered.findings if gathered is not None else ()
+        return (*found, *read_databases(config).findings)
 
-    def _checked(self, config: Config, run: Callable[..., Report], before: Gathered | None = None) -> Loaded:
-        gathered = self._gathered(config, before)
-        findings = gathered.findings if gathered is not None else ()
+    def _checked(self, config: Config, run: Callable[..., Report], renewed: Loaded | None = None) -> Loaded:
+        gathered = self._gathered(config, renewed.gathered if renewed is not None else None)
+        databases = read_databases(config, self._databases, lenient=renewed is not None)
+        findings = (*(gathered.findings if gathered is not None else ()), *databases.findings)
         report = run(checks=[lambda _config: findings])
         if report.errors:
             raise ConfigErrors(report.errors)
         told = {finding.message for finding in findings}
-        return Loaded(config, gathered, tuple(str(one) for one in report.warnings if one.message in told))
+        warnings = tuple(str(one) for one in report.warnings if one.message in told)
+        return Loaded(config, gathered, warnings, databases)
 
     def _gathered(self, config: Config, before: Gathered | None) -> Gathered | None:
         if not has_tls(config):
@@ -132,6 +146,7 @@ class Provision:
         if self.staples is not None:
             self.staples.keep(loaded.gathered.stapled if loaded.gathered is not None else ())
         self.rings.keep(loaded.gathered.rings if loaded.gathered is not None else {})
+        self._databases = loaded.databases
 
     @property
     def tickets(self) -> bytes:

@@ -58,6 +58,7 @@ async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = 
     Raises CallFailed, ChannelClosed, BindError or TimeoutError.
     """
     number = estate.revision.number
+    await send_databases(process, estate)
     if tickets:
         await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
     if pins:
@@ -66,6 +67,17 @@ async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = 
     await process.call("publish", {"number": number}, timeout=PUBLISH_TIMEOUT)
     estate.open(estate.listeners, worker=process.number)
     await _listen(process, estate, estate.listeners)
+
+
+async def send_databases(process: WorkerProcess, estate: Estate) -> None:
+    """The MMDB files of an estate, before a revision names them. Raises as `call`."""
+    if estate.databases.memories:
+        await process.call(
+            "databases",
+            {"digests": list(estate.databases.digests)},
+            descriptors=estate.databases.descriptors,
+            timeout=PUBLISH_TIMEOUT,
+        )
 
 
 async def distribute(crew: Crew, tickets: bytes, kind: str = "tickets") -> None:
@@ -102,7 +114,7 @@ async def replace(
     if tickets:
         await distribute(crew, tickets)
     try:
-        await _prepare(members, payload, revision.number)
+        await _prepare(members, payload, successor)
         successor.open(added)
     except LimenError as error:
         await _each(
@@ -127,9 +139,10 @@ async def replace(
     return ReloadReport(revision.number, revision.digest, added, removed)
 
 
-async def _prepare(members: Sequence[Member], payload: bytes, number: int) -> None:
+async def _prepare(members: Sequence[Member], payload: bytes, successor: Estate) -> None:
     async def prepare(process: WorkerProcess) -> None:
-        await process.call("prepare", {"number": number}, payload=payload, timeout=PREPARE_TIMEOUT)
+        await send_databases(process, successor)
+        await process.call("prepare", {"number": successor.revision.number}, payload=payload, timeout=PREPARE_TIMEOUT)
 
     for member in members:
         member.watched = False

@@ -56,6 +56,10 @@ class Revision:
     """The bytes of its TLS: certificates, keys, authorities."""
     digest: str
     """Twelve hexadecimal digits of limen.config.revision.digest_of: equal wherever the same content runs."""
+    secret: bytes = field(default=b"", repr=False)
+    """Signs cookies of upstreams and routes that have no key of their own."""
+    databases: tuple[str, ...] = ()
+    """Digests of the MMDB files that say where clients are, as limen.runtime.databases has them."""
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ from limen.runtime.changes import encode_change
 from limen.runtime.crew import Crew
 from limen.runtime.differences import admin_key, changes_between, count_workers, not_applied, some
 from limen.runtime.discovering import Discovery
-from limen.runtime.estate import Estate, Inheritance, changed, establish, retire
+from limen.runtime.estate import Estate, Inheritance, Steering, changed, establish, retire
 from limen.runtime.event_log import configure as configure_log
 from limen.runtime.health import Health
 from limen.runtime.health_report import conditions
@@ -125,6 +125,8 @@ class Supervisor:
             self._provision.rings.load(self._predecessor.tickets)
         self._discovery.load(self._predecessor.discovered if self._predecessor else b"")
         config = await self._discovery.prepare(self._config)
+        if self._predecessor is not None and self._predecessor.secret:
+            self._provision.secret = self._predecessor.secret
         self._settle(self.loaded)
         self._held = estate = establish(
             config,
@@ -134,6 +136,7 @@ class Supervisor:
             inheritance=inheritance,
             material=self.loaded.material,
             written=self._config,
+            steering=Steering(self._provision.secret, self.loaded.databases),
         )
         self._discovery.settle()
         self._pins.settle(estate)
@@ -287,6 +290,7 @@ class Supervisor:
                 previous=previous,
                 material=loaded.material,
                 written=loaded.config,
+                steering=Steering(self._provision.secret, loaded.databases),
             )
         except LimenError as error:
             raise ReloadFailed(str(error)) from error
@@ -401,6 +405,7 @@ class Supervisor:
                     tickets=self._provision.rings.dump(),
                     discovered=self._discovery.dump(),
                     settings=self.health.settings(),
+                    secret=self._provision.secret,
                 )
             _log.info("handover: process %d takes over when its workers accept", successor.pid)
             await successor.ready()

@@ -1,4 +1,4 @@
-"""What TLS needs while an instance runs: ticket keys turn, files are watched, certificates that run out are told of.
+"""What is kept up while an instance runs: files are watched, ticket keys turn, certificates that run out are told of.
 
 Changed files become a new revision of the same configuration, by the way of every reload: all workers or none, and
 connections live on. What does not fit together is told once and not taken; the next change is looked at again.
@@ -44,26 +44,27 @@ class Kept(Protocol):
 
 
 class Upkeep:
-    """Runs beside the instance; does nothing as long as no TLS is in force."""
+    """Runs beside the instance; does nothing as long as no file is needed and no TLS is in force."""
 
     def __init__(self, instance: Kept, provision: Provision) -> None:
         self._instance = instance
         self._provision = provision
-        self._has_tls = asyncio.Event()
+        self._has_files = asyncio.Event()
         self._watch: Watch | None = None
         self._told: frozenset[str] = frozenset()
 
     def settled(self, loaded: Loaded) -> None:
         """This is in force from now on: its files are watched, its warnings told."""
         self.tell(loaded.warnings)
-        if loaded.gathered is None:
-            self._has_tls.clear()
+        files = {**(loaded.gathered.files if loaded.gathered is not None else {}), **loaded.databases.files}
+        if not files and loaded.gathered is None:
+            self._has_files.clear()
             self._watch = None
             return
         from limen.tls.watch import Watch
 
-        self._watch = Watch(loaded.gathered.files)
-        self._has_tls.set()
+        self._watch = Watch(files)
+        self._has_files.set()
 
     def tell(self, warnings: tuple[str, ...]) -> None:
         """Logs those that were not there before."""
@@ -82,7 +83,7 @@ class Upkeep:
 
     async def _watch_files(self) -> None:
         while True:
-            await self._has_tls.wait()
+            await self._has_files.wait()
             changed, took = await asyncio.to_thread(_look, self._watch)
             gathered = self._instance.loaded.gathered
             is_due = gathered is not None and gathered.due is not None and time.time() >= gathered.due
@@ -94,7 +95,7 @@ class Upkeep:
 
     async def _turn_tickets(self) -> None:
         while True:
-            await self._has_tls.wait()
+            await self._has_files.wait()
             until = self._provision.rings.until_due()
             await asyncio.sleep(_NAP if until is None else min(until, _NAP))
             if self._provision.rings.until_due() == 0:
@@ -104,7 +105,7 @@ class Upkeep:
         """Asks responders, a few at a time, and puts what they said in force."""
         renewed = -_RENEWED_AFTER
         while True:
-            await self._has_tls.wait()
+            await self._has_files.wait()
             staples, loaded = self._provision.staples, self._instance.loaded
             if staples is None or loaded.gathered is None:
                 await asyncio.sleep(LOOK_INTERVAL)
@@ -125,7 +126,7 @@ class Upkeep:
 
     async def _tell_expiry(self) -> None:
         while True:
-            await self._has_tls.wait()
+            await self._has_files.wait()
             from limen.tls.expiry import running_out
 
             expiries = [expiry for _, expiry in self._instance.loaded.material.expiries()]

@@ -3,8 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, pins, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each answered),
-hello and rejected (sent).
+Messages: tickets, pins, databases, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each
+answered), hello and rejected (sent).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Worker:
         self._handlers: Mapping[str, Callable[[Message], Mapping[str, object] | None]] = {
             "tickets": self._take_tickets,
             "pins": self._take_pins,
+            "databases": self._take_databases,
             "publish": self._publish,
             "discard": self._discard,
             "listen": self._listen,
@@ -111,6 +112,12 @@ class Worker:
 
     def _take_pins(self, message: Message) -> None:
         self._core.take_pins(message.payload)
+
+    def _take_databases(self, message: Message) -> None:
+        digests = message.fields["digests"]
+        if not isinstance(digests, list):
+            raise TypeError("digests is not a list")
+        self._core.take_databases([str(digest) for digest in digests], list(message.descriptors))
 
     def _tell_rejected(self, fields: Mapping[str, object]) -> None:
         with contextlib.suppress(ChannelClosed):  # without its supervisor the worker is about to end

@@ -23,7 +23,8 @@ from limen.tls.authority import Authority
 from limen.tls.certificates import Certificate, Flaw
 from limen.tls.material import BridgeMaterial, Expiry, ListenerMaterial, Material, UpstreamMaterial
 from limen.tls.names import assign
-from limen.tls.store import LARGEST, LARGEST_LIST, Signature, Store, Unreadable
+from limen.tls.signatures import Signature
+from limen.tls.store import LARGEST, LARGEST_LIST, Store, Unreadable
 from limen.tls.tickets import RingSetting, parse_keys, ring_name
 
 if TYPE_CHECKING:

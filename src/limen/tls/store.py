@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from limen.tls.certificates import Certificate, Flaw, Part, Unusable, parse
+from limen.tls.signatures import Signature, signature, signature_of
 
 LARGEST = 1024 * 1024
 """Bytes of a certificate or key file at most; authorities and revocation lists may be larger."""
@@ -21,22 +22,6 @@ LARGEST_LIST = 64 * 1024 * 1024
 """Bytes of a file with authorities or revoked certificates at most."""
 # A file written so shortly before it was read may be written once more within the same tick of its clock, nanoseconds.
 _UNSETTLED = 2_000_000_000
-
-Signature = tuple[int, int, int, int]
-"""When a file was changed (nanoseconds), its size, inode and device: a rewritten or replaced one has another."""
-
-
-def signature(path: str) -> Signature | None:
-    """Of what is there now, links followed; None if nothing can be seen."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return _signature(found)
-
-
-def _signature(found: os.stat_result) -> Signature:
-    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -138,4 +123,4 @@ def _read(path: str, largest: int) -> Content:
     if len(content) > largest:
         raise Unreadable(f"is larger than {largest} bytes")
     digest = hashlib.blake2b(content, digest_size=16).digest()
-    return Content(content, digest, _signature(found), found.st_mode, time.time_ns())
+    return Content(content, digest, signature_of(found), found.st_mode, time.time_ns())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from limen.tls.store import Signature, signature
+from limen.tls.signatures import Signature, signature
 
 
 class Watch:

@@ -19,11 +19,11 @@ CASES = {
     "comment_only": ("# nothing\n", "f.yaml: the configuration is empty; it needs at least `listeners`"),
     "scalar_root": (
         "hello",
-        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, places, admin, control, log, resolver, limits, drain",
     ),
     "list_root": (
         "- a\n- b\n",
-        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, places, admin, control, log, resolver, limits, drain",
     ),
     "null_listeners": ("listeners:\n", "f.yaml:1:11: listeners: expected a list, found nothing; write it like [a, b]"),
     "empty_listeners": ("listeners: []\n", "f.yaml:1:12: listeners: the list is empty; name at least one"),
@@ -88,7 +88,7 @@ CASES = {
     "unknown_key": (ROOT % "workrs: 2", "f.yaml:1:1: workrs: unknown key 'workrs'; did you mean 'workers'?"),
     "unknown_far": (
         ROOT % "zzz: 2",
-        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, places, admin, control, log, resolver, limits, drain",
     ),
     "later_root": (
         ROOT % "egress: {}",
@@ -147,15 +147,15 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, respond, redirect, rewrite, request, response, body, timeouts, retry, host, hooks, hook_timeout, client_certificate, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, host, hooks, hook_timeout, client_certificate, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",
-        "f.yaml:1:43: listeners[0].routes[0]: needs exactly one of upstream, respond or redirect; has none of them",
+        "f.yaml:1:43: listeners[0].routes[0]: needs exactly one of upstream, split, respond or redirect; has none of them",
     ),
     "route_two_actions": (
         ROUTES % "{upstream: web, respond: {status: 200}}",
-        "f.yaml:1:68: listeners[0].routes[0].respond: needs exactly one of upstream, respond or redirect; has upstream and respond",
+        "f.yaml:1:68: listeners[0].routes[0].respond: needs exactly one of upstream, split, respond or redirect; has upstream and respond",
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
@@ -474,7 +474,7 @@ CASES = {
     ),
     "rule_word": (
         RULE % "allow: all",
-        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, hosts, addresses, ports, methods, times",
+        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, hosts, addresses, ports, methods, country, continent, asn, region, times",
     ),
     "target_host_port": (
         RULE % "allow: {hosts: ['a.example.com:443']}",

@@ -6,7 +6,7 @@ import pytest
 
 from limen.policy.matchers import covers, covers_clients, covers_conditions, covers_hosts, path_key, path_keys_above
 from limen.policy.routes import find_unreachable
-from limen.policy.specs import PathKind, RouteSpec
+from limen.policy.specs import PathKind, PlaceSpec, RouteSpec
 
 NONE, PREFIX, EXACT, PATTERN, REGEX = PathKind.NONE, PathKind.PREFIX, PathKind.EXACT, PathKind.PATTERN, PathKind.REGEX
 
@@ -109,3 +109,19 @@ def test_find_unreachable_among_many() -> None:
     routes = [RouteSpec(hosts=(f"h{i}.example",), path_kind=PREFIX, path=f"/p{i}") for i in range(5000)]
     routes += [RouteSpec(hosts=("h7.example",), path_kind=EXACT, path="/p7/x")]
     assert find_unreachable(routes) == [(5000, 7)]
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow", "expected"),
+    [
+        (None, PlaceSpec(("FR",)), True),
+        (PlaceSpec(("FR",)), None, False),
+        (PlaceSpec(("FR", "DE")), PlaceSpec(("FR",), regions=("eu",)), True),
+        (PlaceSpec(("FR",)), PlaceSpec(("FR", "DE")), False),
+        (PlaceSpec(continents=("EU",)), PlaceSpec(("FR",)), False),
+        (PlaceSpec(asns=(1, 2)), PlaceSpec(asns=(2,)), True),
+        (PlaceSpec(regions=("eu",)), PlaceSpec(regions=("us",)), False),
+    ],
+)
+def test_places(wide, narrow, expected):
+    assert covers(RouteSpec(place=wide), RouteSpec(place=narrow)) is expected

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from limen.config.models.section import Section, Shorthand
+from limen.config.models.section import Section, Several, Shorthand
 from limen.config.refusal import Refused
-from limen.config.scalars import Text, choice, duration, ratio, whole
+from limen.config.scalars import Name, Text, choice, duration, ratio, whole
 from limen.config.units import parse_duration
 
 POLICIES = ("round_robin", "least_requests", "two_choices", "random", "peak_ewma", "hash", "first")
+"""Policies by their number in the engine."""
+NEAREST = "nearest"
 
 
 class HashKey(Section):
@@ -40,12 +42,22 @@ class HashKey(Section):
 class Balance(Section):
     """How an endpoint is chosen."""
 
-    policy: Annotated[str, choice(*POLICIES)] = Field(
+    policy: Annotated[str, choice(*POLICIES, NEAREST)] = Field(
         default="round_robin",
         description="`round_robin`: in turn by weight. `least_requests`: the fewest exchanges in flight per weight, "
         "all workers together. `two_choices`: the better of two drawn by weight. `random`: drawn by weight. "
         "`peak_ewma`: the least of decayed peak response time times exchanges in flight. `hash`: always the same one "
-        "for the same key. `first`: in the order written, each up to its `max_requests`.",
+        "for the same key. `first`: in the order written, each up to its `max_requests`. "
+        "`nearest`: those nearest to the client by `places`, among them by `then`; less usable, full or none of them: "
+        "the next ones (`spill_below`).",
+    )
+    then: Annotated[str, choice(*POLICIES)] | None = Field(
+        default=None, description="Of `nearest`: the policy among endpoints that are equally near; `least_requests`."
+    )
+    order: dict[Name, Annotated[tuple[Name, ...], Several()]] = Field(
+        default_factory=dict,
+        description="Of `nearest`: regions in the order to use them, by the region of the client. What is not named "
+        "comes after, by distance. Without it: the same zone, the same region, then by distance, if it is known.",
     )
     hash: Annotated[HashKey, Shorthand("by")] | None = Field(
         default=None, description="What `hash` goes by; without it the client's address."
@@ -69,13 +81,25 @@ class Balance(Section):
 
     @model_validator(mode="after")
     def _fitting(self) -> Balance:
-        if self.hash is not None and self.policy != "hash":
-            raise Refused(f"the policy {self.policy} has no `hash`", "leave it or the `policy` out", at="hash")
-        if self.bound is not None and self.policy != "hash":
-            raise Refused(f"the policy {self.policy} has no `bound`", "only `hash` has one", at="bound")
-        if self.decay != parse_duration("10s") and self.policy != "peak_ewma":
-            raise Refused(f"the policy {self.policy} has no `decay`", "only `peak_ewma` has one", at="decay")
+        if self.policy != NEAREST and self.then is not None:
+            raise Refused(f"the policy {self.policy} has no `then`", "only `nearest` has one", at="then")
+        if self.policy != NEAREST and self.order:
+            raise Refused(f"the policy {self.policy} has no `order`", "only `nearest` has one", at="order")
+        for region, order in self.order.items():
+            if len(set(order)) != len(order):
+                raise Refused("a region stands twice", "name each once", at=("order", region))
+        if self.hash is not None and self.among != "hash":
+            raise Refused(f"the policy {self.among} has no `hash`", "leave it or the `policy` out", at="hash")
+        if self.bound is not None and self.among != "hash":
+            raise Refused(f"the policy {self.among} has no `bound`", "only `hash` has one", at="bound")
+        if self.decay != parse_duration("10s") and self.among != "peak_ewma":
+            raise Refused(f"the policy {self.among} has no `decay`", "only `peak_ewma` has one", at="decay")
         return self
+
+    @property
+    def among(self) -> str:
+        """The policy among endpoints that are equally near."""
+        return (self.then or "least_requests") if self.policy == NEAREST else self.policy
 
 
 class Queue(Section):

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
+from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
 from limen.config.models.section import Section, Several, exactly_one
 from limen.config.refusal import Refused
@@ -59,6 +61,10 @@ class Condition(Section):
     methods: Annotated[tuple[Method, ...], Several(single=True)] | None = Field(
         default=None, description="Request methods; CONNECT is what tunnels (https) are asked with."
     )
+    country: Countries = Field(default=None, description=places.COUNTRY)
+    continent: Continents = Field(default=None, description=places.CONTINENT)
+    asn: Asns = Field(default=None, description=places.ASN)
+    region: Regions = Field(default=None, description=places.REGION)
     times: Annotated[tuple[Times, ...], Several(single=False)] | None = Field(
         default=None, description="Spans of the week; one of them must hold when the request arrives."
     )

@@ -11,6 +11,7 @@ from limen.config.models.drain import Drain
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import Listener
 from limen.config.models.log import Log
+from limen.config.models.places import Places
 from limen.config.models.resolver import Resolver
 from limen.config.models.section import Section, Several
 from limen.config.models.upstreams import Upstream
@@ -27,6 +28,10 @@ class Config(Section):
         description="The bound addresses, and what they serve."
     )
     upstreams: dict[Name, Upstream] = Field(default_factory=dict, description="Groups of endpoints, by name.")
+    places: Places | None = Field(
+        default=None,
+        description="Where clients are, for `nearest` and for conditions on country, continent and the like.",
+    )
     admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
     control: Control = Field(default_factory=Control, description="Socket of the command line.")
     log: Log = Field(default_factory=Log, description="Logs.")

@@ -8,9 +8,12 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.bridge import Ja4
+from limen.config.models import places
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
+from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.section import Section, Several, Shorthand, WrittenAs, changed, exactly_one
+from limen.config.models.steering import Listed, Split
 from limen.config.refusal import Refused
 from limen.config.scalars import (
     EditableField,
@@ -112,6 +115,11 @@ class Match(Section):
         description="JA4 fingerprint of the client hello on a listener with `tls`; `*` and `?` stand for characters: "
         "`t13d1516h2_8daaf6152771_*`. One or a list.",
     )
+
+    country: Countries = Field(default=None, description=places.COUNTRY)
+    continent: Continents = Field(default=None, description=places.CONTINENT)
+    asn: Asns = Field(default=None, description=places.ASN)
+    region: Regions = Field(default=None, description=places.REGION)
 
     @model_validator(mode="after")
     def _no_twins(self) -> Match:
@@ -236,10 +244,10 @@ class Retry(Section):
 
 
 class Route(Section):
-    """Conditions and an action: exactly one of `upstream`, `respond` and `redirect`."""
+    """Conditions and an action: exactly one of `upstream`, `split`, `respond` and `redirect`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [key]} for key in ("upstream", "respond", "redirect")]},
+        json_schema_extra={"oneOf": [{"required": [key]} for key in ("upstream", "split", "respond", "redirect")]},
     )
 
     name: Name | None = Field(
@@ -249,6 +257,10 @@ class Route(Section):
     )
     match: Match = Field(default_factory=Match, description="Which requests; all of them if left out.")
     upstream: Name | None = Field(default=None, description="Pass the request to this upstream, by name.")
+    split: Annotated[Split, Listed("to")] | None = Field(
+        default=None,
+        description="Pass the request to one of several upstreams, by weight: a list of shares, or a section.",
+    )
     respond: Respond | None = Field(default=None, description="Answer here.")
     redirect: Redirect | None = Field(default=None, description="Send the client elsewhere.")
     rewrite: Rewrite | None = Field(default=None, description="Change the path towards the origin.")
@@ -281,5 +293,12 @@ class Route(Section):
 
     @model_validator(mode="after")
     def _one_action(self) -> Route:
-        exactly_one(self, "upstream", "respond", "redirect")
+        exactly_one(self, "upstream", "split", "respond", "redirect")
         return self
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """Every upstream that the route may go to, by name."""
+        if self.split is not None:
+            return tuple(share.upstream for share in self.split.to)
+        return () if self.upstream is None else (self.upstream,)

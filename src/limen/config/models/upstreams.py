@@ -10,9 +10,10 @@ from limen.config.models.balance import Balance, Queue
 from limen.config.models.discover import Sources
 from limen.config.models.health import Outlier, Probe
 from limen.config.models.section import Section, Several, Shorthand, WrittenAs
+from limen.config.models.steering import Sticky, StickyWord
 from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
-from limen.config.scalars import Flag, Name, OriginAddress, ServerName, choice, duration, ratio, whole
+from limen.config.scalars import Coordinates, Flag, Name, OriginAddress, ServerName, choice, duration, ratio, whole
 from limen.config.tls import is_https, plain_address
 from limen.config.units import parse_duration
 
@@ -34,7 +35,11 @@ class Endpoint(Section):
     max_requests: Annotated[int, whole(1, 1_000_000)] | None = Field(
         default=None, description="Exchanges at a time, all workers together; tunnels count. Without it: any number."
     )
-    region: Name | None = Field(default=None, description="Where it is; shown in logs and metrics.")
+    region: Name | None = Field(default=None, description="Where it is, for `nearest`: any name.")
+    zone: Name | None = Field(default=None, description="Where in the region, for `nearest`: any name.")
+    at: Coordinates | None = Field(
+        default=None, description="Its latitude and longitude in degrees, for `nearest`: `[50.1, 8.7]`."
+    )
     server_name: ServerName | None = Field(
         default=None,
         description="The name that stands for its address in TLS, if `tls.server_name` of the upstream gives none. "
@@ -106,6 +111,11 @@ class Upstream(Section):
         description="Exchanges at all of its endpoints together at a time, all workers together; tunnels count. Over "
         "it exchanges wait in the `queue`, or are shed: so an upstream in trouble cannot take everything with it. "
         "Without it: any number.",
+    )
+    sticky: Annotated[Sticky | None, StickyWord()] = Field(
+        default=None,
+        description="Let clients keep their endpoint by a signed cookie, for applications that keep sessions in their "
+        "memory: `cookie`, or a section. A draining endpoint keeps its clients; one that is out or gone loses them.",
     )
     queue: Queue | None = Field(
         default=None,

@@ -1,0 +1,26 @@
+# Whom an exchange goes to where more is asked than a balancer's choice: cookies, splits, the client's place.
+
+from limen.engine.places cimport Place
+from limen.engine.state cimport ExchangeState
+from limen.engine.upstream cimport Endpoint
+
+
+cdef enum CookieMark:
+    MARK_LOOKED = 1           # the sticky cookie was looked for
+    MARK_SENT = 2             # and the client has sent one, perhaps a forged one
+    MARK_OLD = 4              # signed with a key that is not the first
+    MARK_LENT = 8             # its endpoint is only full: elsewhere this once
+    MARK_SPLIT_SENT = 16      # the same of the cookie of a split
+
+
+# The endpoint for the next attempt, entered; None if there is none with room.
+cdef Endpoint steer(ExchangeState exchange)
+# Of a route that is split: choose the share, once; its action becomes the exchange's.
+cdef void take_share(ExchangeState exchange) noexcept
+# What is known of the client's place, NULL without places. Looked up once per connection, or per address.
+cdef const Place* place_of(ExchangeState exchange) noexcept
+# Whether the request carries cookies that origins do not see.
+cdef bint has_hidden(ExchangeState exchange) noexcept
+# Cookie fields without those, and Set-Cookie fields that the client needs, behind `count` fields; -1 without room.
+cdef int add_cookies(ExchangeState exchange, unsigned int* count) noexcept
+cdef int add_set_cookies(ExchangeState exchange, unsigned int* count) noexcept
