@@ -24,6 +24,10 @@ _ENDPOINT_REPORT = (
     board.EndpointCell.IDLE,
     board.EndpointCell.OUT,
     board.EndpointCell.REQUESTS,
+    board.EndpointCell.DIALS,
+    board.EndpointCell.DIAL_FAILURES,
+    board.EndpointCell.RESPONSE_FAULTS,
+    board.EndpointCell.RETRIES,
 )
 
 
@@ -47,12 +51,17 @@ class SharedBoard:
 
     def exposition(self, estate: Estate, discoveries: Discoveries = ()) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, _names(estate), expiries(estate), discoveries)
+        return render(self._reader, slot_names(estate), expiries(estate), discoveries)
 
     def endpoint(self, slot: int) -> dict[str, int]:
         """What the workers together count for an endpoint now."""
         cells = self._reader.endpoint(slot)
         return {cell.name.lower(): cells[cell] for cell in _ENDPOINT_REPORT}
+
+    @property
+    def reader(self) -> board.BoardReader:
+        """For sums over the workers."""
+        return self._reader
 
     def close(self) -> None:
         """Releases the memory, as far as this process holds it."""
@@ -71,7 +80,7 @@ def expiries(estate: Estate) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def _names(estate: Estate) -> Names:
+def slot_names(estate: Estate) -> Names:
     """The numbers of the estate, the other way round."""
     slots, config = estate.slots.active, estate.revision.config
     endpoints = slots.get(ENDPOINT, {})

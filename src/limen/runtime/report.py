@@ -61,14 +61,14 @@ async def report(
             }
             for member, detail in zip(crew.members, details, strict=True)
         ],
-        "listeners": _listeners(estate),
-        "upstreams": _upstreams(estate, board, discovery),
-        "certificates": _certificates(estate),
+        "listeners": listeners(estate),
+        "upstreams": upstreams(estate, board, discovery),
+        "certificates": certificates(estate),
         "admin": estate.admin.address if estate.admin else None,
     }
 
 
-def _certificates(estate: Estate) -> list[dict[str, object]]:
+def certificates(estate: Estate) -> list[dict[str, object]]:
     """Those that expire first."""
     found = heapq.nsmallest(_CERTIFICATES, expiries(estate), key=lambda row: row[3])
     return [
@@ -103,7 +103,8 @@ def _sums(crew: Crew) -> dict[str, int]:
     return sums
 
 
-def _listeners(estate: Estate) -> list[dict[str, object]]:
+def listeners(estate: Estate) -> list[dict[str, object]]:
+    """The listeners in force, in the order of the configuration."""
     rows: list[dict[str, object]] = []
     for place in estate.revision.listeners:
         listener = estate.revision.config.listeners[place.index]
@@ -120,9 +121,10 @@ def _listeners(estate: Estate) -> list[dict[str, object]]:
     return rows
 
 
-def _upstreams(
+def upstreams(
     estate: Estate, board: SharedBoard, discovery: Mapping[str, Mapping[str, object]]
 ) -> list[dict[str, object]]:
+    """The upstreams in force, with what the workers together count for each endpoint."""
     slots = estate.slots.active.get(ENDPOINT, {})
     return [
         {
@@ -133,6 +135,9 @@ def _upstreams(
                 {
                     "address": str(endpoint.address),
                     "weight": endpoint.weight,
+                    "priority": endpoint.priority,
+                    "backup": endpoint.backup,
+                    "region": endpoint.region,
                     **board.endpoint(slots[endpoint_name(name, endpoint.address)]),
                 }
                 for endpoint in upstream.endpoints
