@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartFailed as error:
         return _fail(str(error), status=error.status)
     except Refused as error:
-        return _fail(str(error), status=2 if error.status == 422 else 1)
+        return _fail(str(error), status=2 if error.status in (400, 422) else 1)
     except AskedWrongly as error:
         return _fail(str(error), status=2)
     except (NotRunning, LimenError) as error:

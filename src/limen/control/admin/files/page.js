@@ -295,11 +295,14 @@ function boxed(id) {
   return parent;
 }
 
+// A route that was not asked for before.
+const NEVER = {exchanges: 0, classes: {'4xx': 0, '5xx': 0}, buckets: [], received: 0, sent: 0};
+
 function showRoutes(live) {
   const then = before(RATE_WINDOW), long = before(LONG_WINDOW), span = live.at - then.at;
   const old = byName(then.routes), older = byName(long.routes);
   const rows = (live.routes || []).map(route => {
-    const past = old.get(route.name) || route, far = older.get(route.name) || route;
+    const past = old.get(route.name) || NEVER, far = older.get(route.name) || NEVER;
     const [all, bad, worse] = [[route.exchanges, past.exchanges], [route.classes['4xx'], past.classes['4xx']], [route.classes['5xx'], past.classes['5xx']]].map(pair => perSecond(...pair, span));
     return {key: route.name, cells: [text(route.name), number(rate(all), all), number(rate(bad), bad), number(rate(worse), worse),
       number(seconds(percentile(less(route.buckets, far.buckets), live.bounds, 0.95))),
@@ -400,10 +403,13 @@ function show(live) {
 
 // -- asking
 
+// Without what a login may have put into the page's own address: a fetch refuses that.
+const here = path => new URL(path, location.origin);
+
 async function ask() {
   if (paused || document.hidden) return;
   try {
-    const answer = await fetch('/live', {cache: 'no-store', signal: AbortSignal.timeout(5000)});
+    const answer = await fetch(here('/live'), {cache: 'no-store', signal: AbortSignal.timeout(5000)});
     if (!answer.ok) throw new Error(`answered with ${answer.status}`);
     const live = await answer.json();
     failedSince = null;
@@ -456,7 +462,7 @@ at('explain').addEventListener('submit', async event => {
   for (const [name, value] of new FormData(event.target)) if (value) asked.append(name, value);
   let lines;
   try {
-    const answer = await fetch(`/explain?${asked}`, {cache: 'no-store'});
+    const answer = await fetch(here(`/explain?${asked}`), {cache: 'no-store'});
     const content = await answer.json();
     lines = answer.ok ? explanation(content) : [['outcome', content.error]];
   } catch (error) {
