@@ -12,7 +12,14 @@ _HEAD = ("", "ENDPOINT", "IN FLIGHT", "SHARE", "WHY")
 
 def explained(answer: Mapping[str, object]) -> list[str]:
     """In the order in which it is decided; the outcome last."""
-    return [*_arrival(answer), *_route(answer), *_access(answer), *_limits(answer), *_upstream(answer), *_verdict(answer)]
+    return [
+        *_arrival(answer),
+        *_route(answer),
+        *_access(answer),
+        *_limits(answer),
+        *_upstream(answer),
+        *_verdict(answer),
+    ]
 
 
 def _arrival(answer: Mapping[str, object]) -> Iterator[str]:
@@ -41,7 +48,9 @@ def _route(answer: Mapping[str, object]) -> Iterator[str]:
     if not route:
         yield "route     none"
         return
-    matched = [f"{_mapping(one).get('name')} {_value(_mapping(one).get('wanted'))}" for one in _list(route.get("matched"))]
+    matched = [
+        f"{_mapping(one).get('name')} {_value(_mapping(one).get('wanted'))}" for one in _list(route.get("matched"))
+    ]
     yield f"route     {route.get('name')}: {', '.join(matched) or 'takes everything'}"
     for name, value in _mapping(answer.get("settings")).items():
         yield f"          {name}: {_value(value)}"

@@ -20,7 +20,10 @@ def rates(before: Json, after: Json) -> dict[str, object]:
     past = _endpoints(before)
     faults = mapping(before.get("faults"))
     return {
-        **{name: after.get(name) for name in ("version", "pid", "state", "uptime", "revision", "workers", "certificates")},
+        **{
+            name: after.get(name)
+            for name in ("version", "pid", "state", "uptime", "revision", "workers", "certificates")
+        },
         "seconds": round(seconds, 3),
         "traffic": _traffic(mapping(before.get("traffic")), mapping(after.get("traffic")), seconds, bounds),
         "routes": [
@@ -49,7 +52,11 @@ def rates(before: Json, after: Json) -> dict[str, object]:
             for upstream in map(mapping, items(after.get("upstreams")))
         ],
         "faults": [
-            {"name": name, "side": mapping(fault).get("side"), "rate": _rate(mapping(faults.get(name)), mapping(fault), "count", seconds)}
+            {
+                "name": name,
+                "side": mapping(fault).get("side"),
+                "rate": _rate(mapping(faults.get(name)), mapping(fault), "count", seconds),
+            }
             for name, fault in mapping(after.get("faults")).items()
         ],
     }

@@ -34,8 +34,8 @@ def _head(rates: Row) -> Iterator[str]:
     requests = number(traffic.get("requests"))
     errors = f"{number(classes.get('5xx')) / requests:.1%}" if requests else "-"
     yield (
-        f"limen {rates.get('version')}  pid {rates.get('pid')}  {rates.get('state')}  up {duration(rates.get('uptime'))}  "
-        f"revision {revision.get('number')} ({revision.get('digest')})"
+        f"limen {rates.get('version')}  pid {rates.get('pid')}  {rates.get('state')}  "
+        f"up {duration(rates.get('uptime'))}  revision {revision.get('number')} ({revision.get('digest')})"
     )
     yield (
         f"requests {_per_second(requests)}/s  5xx {errors}  "
@@ -63,7 +63,18 @@ def _endpoints(rates: Row, sort: str) -> list[str]:
         )
         for upstream, one in rows
     ]  # fmt: skip
-    head = ("UPSTREAM", "ENDPOINT", "STATE", "WHY", "WEIGHT", "REQUESTS/S", "ACTIVE", "CONNECTIONS", "FAILURES/S", "RETRIES/S")
+    head = (
+        "UPSTREAM",
+        "ENDPOINT",
+        "STATE",
+        "WHY",
+        "WEIGHT",
+        "REQUESTS/S",
+        "ACTIVE",
+        "CONNECTIONS",
+        "FAILURES/S",
+        "RETRIES/S",
+    )
     return table(head, cells)
 
 
@@ -113,7 +124,9 @@ def _listeners(rates: Row) -> list[str]:
 
 def _faults(rates: Row) -> list[str]:
     rows = sorted(map(mapping, items(rates.get("faults"))), key=lambda one: -number(one.get("rate")))
-    cells = [(one.get("name"), one.get("side"), _per_second(one.get("rate"))) for one in rows if number(one.get("rate"))]
+    cells = [
+        (one.get("name"), one.get("side"), _per_second(one.get("rate"))) for one in rows if number(one.get("rate"))
+    ]
     return table(("FAULT", "SIDE", "PER SECOND"), cells) if cells else []
 
 

@@ -84,9 +84,7 @@ class Question:
 def opaque_action(service: Service, name: str) -> int:
     """Which route a TLS connection to `name` takes whatever else its client says: its number, -1 for none."""
 
-def standing(
-    upstream: Upstream, question: Question | None = None, most: int = 16
-) -> tuple[list[Standing], list[int]]:
+def standing(upstream: Upstream, question: Question | None = None, most: int = 16) -> tuple[list[Standing], list[int]]:
     """What the balancer knows of each endpoint, and in which order it would choose, each in turn being full.
 
     Its own choice is asked, then everything is put back: nobody's turn is taken.

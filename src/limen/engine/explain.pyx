@@ -200,9 +200,9 @@ cdef class _Kept:
     # What choosing changes in a balancer; put back when it goes.
     cdef Balancer balancer
     cdef Seat* seats          # owned copies
-    cdef Group* groups
-    cdef int* places
-    cdef uint32_t* draws
+    cdef Group* groups        # owned, likewise
+    cdef int* places          # owned, likewise
+    cdef uint32_t* draws      # owned, likewise
     cdef Load* loads          # owned: what seats are given for as long as they count as full
     cdef int64_t* totals      # owned: of these
     cdef int cursor

@@ -31,7 +31,6 @@ from limen.runtime.differences import admin_key, changes_between, count_workers,
 from limen.runtime.discovering import Discovery
 from limen.runtime.estate import Estate, Inheritance, changed, establish, retire
 from limen.runtime.event_log import configure as configure_log
-from limen.runtime.explain.worker import ExplainFailed, ask_worker
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
@@ -41,17 +40,15 @@ from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.live import live
 from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace
-from limen.runtime.report import listeners, report, upstreams
+from limen.runtime.report import report
+from limen.runtime.reporting import Reporting
 from limen.runtime.upkeep import Upkeep
 from limen.tls.bridge_files import authorities_of
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.admin import Admin
     from limen.config.models.bridge import BridgeAuthority
-    from limen.runtime.explain.asked import Asked
 
 _log = logging.getLogger("limen.supervisor")
 
@@ -68,7 +65,7 @@ class Phase(enum.Enum):
     ENDED = "ended"
 
 
-class Supervisor:
+class Supervisor(Reporting):
     """One instance from start to end; `run` is its life."""
 
     def __init__(self, loaded: Loaded, *, options: Options, admin: AdminFactory, provision: Provision) -> None:
@@ -77,6 +74,7 @@ class Supervisor:
         self.loaded = loaded
         self._provision = provision
         self._options = options
+        self._version = options.version
         self._admin: AdminServer = admin(self)
         self._began = time.monotonic()
         self._phase = Phase.STARTING
@@ -479,38 +477,6 @@ class Supervisor:
     def metrics(self) -> bytes:
         """The Prometheus exposition of the board."""
         return b"" if self._board is None else self._board.exposition(self._estate, self._discovery.samples())
-
-    def live(self) -> Mapping[str, object]:
-        """See limen.runtime.live."""
-        if self._crew is None or self._board is None:
-            return {"version": self._options.version, "state": self._phase.value}
-        return live(
-            version=self._options.version,
-            state=self._phase.value,
-            began=self._began,
-            estate=self._estate,
-            crew=self._crew,
-            board=self._board,
-        )
-
-    def upstreams(self) -> Sequence[Mapping[str, object]]:
-        """Those in force, with their endpoints."""
-        return [] if self._board is None else upstreams(self._estate, self._board)
-
-    def listeners(self) -> Sequence[Mapping[str, object]]:
-        """Those in force."""
-        return listeners(self._estate)
-
-    async def explain(self, asked: Asked) -> Mapping[str, object]:
-        """Asks the first worker that serves. Raises ExplainFailed."""
-        process = next((one.ready for one in self._crew.members if one.ready), None) if self._crew else None
-        if process is None:
-            raise ExplainFailed("no worker serves at the moment")
-        return await ask_worker(process, asked)
-
-    def admin(self) -> Admin | None:
-        """The `admin` section in force."""
-        return None if self._held is None else self._held.revision.config.admin
 
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """Those that the revision in force bridges with."""

@@ -128,7 +128,9 @@ def test_the_page_lives(look):
             page.evaluate("document.getElementById('pause').click()")
             assert page.evaluate("document.getElementById('pause').getAttribute('aria-pressed')") == "true"
             before = page.evaluate("samples.length")
-            asked = page.evaluate("performance.getEntriesByType('resource').filter(one => one.name.endsWith('/live')).length")
+            asked = page.evaluate(
+                "performance.getEntriesByType('resource').filter(one => one.name.endsWith('/live')).length"
+            )
             page.evaluate("new Promise(done => setTimeout(done, 2500))")
             assert page.evaluate("samples.length") == before
             entries = "performance.getEntriesByType('resource').filter(one => one.name.endsWith('/live')).length"
@@ -158,7 +160,8 @@ def test_light_and_dark_are_readable_on_a_desk_and_a_phone(look):
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= 390, scheme
             keep(page, f"phone-{scheme}")
-        assert luminance(grounds["light"]) > 0.8 > 0.1 > luminance(grounds["dark"])
+        assert luminance(grounds["light"]) > 0.8
+        assert luminance(grounds["dark"]) < 0.1
 
 
 def test_the_structure_is_there_for_those_who_do_not_see(look):
@@ -172,7 +175,9 @@ def test_the_structure_is_there_for_those_who_do_not_see(look):
         assert page.evaluate("document.getElementById('summary').getAttribute('role')") == "status"
         assert page.evaluate("[...document.querySelectorAll('input')].every(one => one.labels.length === 1)")
         # everything that does something is reached by the keyboard, and scrolling tables, too
-        assert page.evaluate("[...document.querySelectorAll('button, input, a, .scroll')].every(one => one.tabIndex >= 0)")
+        assert page.evaluate(
+            "[...document.querySelectorAll('button, input, a, .scroll')].every(one => one.tabIndex >= 0)"
+        )
 
 
 LOGIN = {**SITE, "admin": {"bind": "127.0.0.1:@ADMIN@", "users": {"ops": "correct horse"}}}

@@ -174,7 +174,9 @@ def test_a_file_alone(site, tmp_path):
     answer = explain(site, "http://a.rest.example/", str(site.path), "--offline")
     assert (answer["source"], answer["route"]["name"]) == ("file", "new")
     path = tmp_path / "alone.yaml"
-    path.write_text("listeners: [{bind: 127.0.0.1:8080, routes: [{upstream: web}]}]\nupstreams: {web: {endpoints: [127.0.0.1:9]}}")
+    path.write_text(
+        "listeners: [{bind: 127.0.0.1:8080, routes: [{upstream: web}]}]\nupstreams: {web: {endpoints: [127.0.0.1:9]}}"
+    )
     done = run_limen("explain", "www.example.com", str(path), env={"XDG_RUNTIME_DIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert "from the file alone" in done.stdout

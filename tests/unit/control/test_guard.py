@@ -42,7 +42,16 @@ def test_what_was_forwarded_is_refused():
 
 
 def test_other_web_pages_are_refused():
-    for origin in ("http://evil.example", "http://127.0.0.1:9902", "http://localhost:9901", "null", "", "file://", "http://[", "ftp://127.0.0.1:9901"):
+    for origin in (
+        "http://evil.example",
+        "http://127.0.0.1:9902",
+        "http://localhost:9901",
+        "null",
+        "",
+        "file://",
+        "http://[",
+        "ftp://127.0.0.1:9901",
+    ):
         assert "web pages" in ask(origin=origin), origin
         assert "web pages" in ask("POST", origin=origin), origin
     for site in ("cross-site", "same-site", "anything"):
@@ -89,4 +98,6 @@ def test_no_made_up_name_leads_here_whoever_asks():
         assert "Host" in ask(demands=demands, Host="rebound.example")
         assert "Host" in ask(demands=demands, Host="rebound.example", hosts=("limen.internal",))
         assert ask(demands=demands, Host="LIMEN.internal:9901", hosts=("limen.internal",)) is None
-        assert "web pages" in ask(demands=demands, Host="limen.internal", hosts=("limen.internal",), origin="http://evil")
+        assert "web pages" in ask(
+            demands=demands, Host="limen.internal", hosts=("limen.internal",), origin="http://evil"
+        )

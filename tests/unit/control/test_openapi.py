@@ -65,7 +65,9 @@ def test_the_page_needs_nothing_from_elsewhere_and_nothing_inline(file):
     if file == "index.html":
         assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?! src=\"/)", text)
     if file == "page.js":
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|DOMParser|Function\(", text)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|DOMParser|Function\(", text
+        )
 
 
 def test_the_policy_lets_nothing_in_from_elsewhere():

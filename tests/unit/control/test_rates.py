@@ -30,7 +30,9 @@ def sample(at, requests, **endpoint):
             "buckets": [0, requests, 0, 0],
         },
         "routes": [{"name": "web", "exchanges": requests, "classes": {"4xx": 1}, "buckets": [requests, 0, 0, 0]}],
-        "listeners": [{"name": "front", "address": "127.0.0.1:80", "kind": "routes", "connections": 5, "accepted": requests}],
+        "listeners": [
+            {"name": "front", "address": "127.0.0.1:80", "kind": "routes", "connections": 5, "accepted": requests}
+        ],
         "upstreams": [
             {
                 "name": "web",

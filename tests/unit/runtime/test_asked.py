@@ -77,6 +77,11 @@ def test_whatever_is_asked_is_one_head_or_refused(url, fields, method):
     for proxied in (False, True):
         head = asked.head(proxied=proxied)
         assert head.count(b"\r\n\r\n") == 1 and head.endswith(b"\r\n\r\n")
-        assert head.count(b"\n") == head.count(b"\r\n") == 2 + len(fields) + (b"\r\nhost:" in head.lower()) - any(
-            field.partition(":")[0].strip().lower() == "host" for field in fields
+        assert (
+            head.count(b"\n")
+            == head.count(b"\r\n")
+            == 2
+            + len(fields)
+            + (b"\r\nhost:" in head.lower())
+            - any(field.partition(":")[0].strip().lower() == "host" for field in fields)
         )

@@ -48,7 +48,9 @@ class Admin(Section):
     @model_validator(mode="after")
     def _strong(self) -> Admin:
         if self.token is not None and len(self.token) < TOKEN_LEAST:
-            raise Refused("the token is too short", f"at least {TOKEN_LEAST} characters: `openssl rand -hex 32`", at="token")
+            raise Refused(
+                "the token is too short", f"at least {TOKEN_LEAST} characters: `openssl rand -hex 32`", at="token"
+            )
         for name, password in (self.users or {}).items():
             if ":" in name:
                 raise Refused("a user's name has no colon", at=("users", name))

@@ -77,7 +77,7 @@ class Attempts:
         number, last, _ = self._clients.pop(place, (0, now, 0.0))
         number = 1 if now - last > MEMORY else number + 1
         over = number - FREE_ATTEMPTS
-        self._clients[place] = (number, now, now + min(2.0**min(over, 10), LONGEST_PAUSE) if over >= 0 else 0.0)
+        self._clients[place] = (number, now, now + min(2.0 ** min(over, 10), LONGEST_PAUSE) if over >= 0 else 0.0)
         if len(self._clients) > MOST_CLIENTS:
             self._clients.popitem(last=False)
 
@@ -107,4 +107,6 @@ def _pair(text: str) -> tuple[str, str]:
 def _same(given: str, secret: str | None) -> bool:
     # Digests have one length: not even that of the secret is told.
     expected = hashlib.sha256((secret or "").encode()).digest()
-    return hmac.compare_digest(hashlib.sha256(given.encode(errors="surrogateescape")).digest(), expected) and bool(secret)
+    return hmac.compare_digest(hashlib.sha256(given.encode(errors="surrogateescape")).digest(), expected) and bool(
+        secret
+    )

@@ -64,9 +64,7 @@ SCHEMAS: Json = {
             "since": {"description": "When it came into this state."},
         },
     ),
-    "Upstream": _object(
-        {"name": _TEXT, "balance": _TEXT, "endpoints": _many(_ref("Endpoint"))}, {"count": _COUNT}
-    ),
+    "Upstream": _object({"name": _TEXT, "balance": _TEXT, "endpoints": _many(_ref("Endpoint"))}, {"count": _COUNT}),
     "Certificate": _object(
         {"listener": _maybe(_TEXT), "upstream": _maybe(_TEXT), "file": _TEXT, "expires": _TEXT, "days": _COUNT}
     ),
@@ -151,7 +149,10 @@ def _answer(schema: Json | None, text: str, content_type: str = "application/jso
 
 def _operation(summary: str, answer: Json, *, status: int = 200, refusals: dict[int, str] | None = None) -> Json:
     refused = {str(code): _answer(_ref("Error"), text) for code, text in (refusals or {}).items()}
-    return {"summary": summary, "responses": {str(status): answer, **refused, "default": _answer(_ref("Error"), "Error")}}
+    return {
+        "summary": summary,
+        "responses": {str(status): answer, **refused, "default": _answer(_ref("Error"), "Error")},
+    }
 
 
 def _in_path(name: str, text: str) -> Json:
@@ -203,7 +204,9 @@ PATHS: Json = {
     "/ca/{file}": {
         "parameters": [_in_path("file", "NAME.pem or NAME.crt")],
         "get": _operation(
-            "An authority's certificate", _answer(None, "PEM", "application/x-pem-file"), refusals={404: "There is none"}
+            "An authority's certificate",
+            _answer(None, "PEM", "application/x-pem-file"),
+            refusals={404: "There is none"},
         ),
     },
     "/reload": {

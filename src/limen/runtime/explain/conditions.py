@@ -47,7 +47,7 @@ def conditions(spec: RouteSpec | AccessSpec) -> list[Condition]:
         value = getattr(spec, one.name)
         if one.name in _NONE or value in ((), None, ""):
             continue
-        changes: dict[str, object] = {one.name: value}
+        changes: dict[str, Any] = {one.name: value}
         wanted: object = _plain(value)
         if one.name == "path" and isinstance(spec, RouteSpec):
             changes["path_kind"] = spec.path_kind
@@ -56,7 +56,7 @@ def conditions(spec: RouteSpec | AccessSpec) -> list[Condition]:
             wanted = [_presence(name, presence) for name, presence in value]
         elif one.name == "ports":
             wanted = [str(low) if low == high else f"{low}-{high}" for low, high in value]
-        bare = RouteSpec(action=Action("")) if isinstance(spec, RouteSpec) else AccessSpec(allow=True)
+        bare: Any = RouteSpec(action=Action("")) if isinstance(spec, RouteSpec) else AccessSpec(allow=True)
         found.append(Condition(_WORDS.get(one.name, one.name), wanted, dataclasses.replace(bare, **changes)))
     return found
 
@@ -73,9 +73,7 @@ def rules_passed_over(
     return _passed_over(named, lambda single: question.admits(_rules_of(single), address))
 
 
-def _passed_over(
-    named: Sequence[tuple[str, Any]], holds: Callable[[Any], bool]
-) -> Steps[list[dict[str, object]]]:
+def _passed_over(named: Sequence[tuple[str, Any]], holds: Callable[[Any], bool]) -> Steps[list[dict[str, object]]]:
     rows: list[dict[str, object]] = []
     for number, (name, spec) in enumerate(named[:MOST]):
         failing = next((one for one in conditions(spec) if not holds(one.single)), None)
@@ -99,7 +97,7 @@ def _rules_of(spec: AccessSpec) -> AccessTable:
     return table
 
 
-def _presence(name: str, presence: str | bool) -> str:
+def _presence(name: str, presence: object) -> str:
     """`presence` is the exact value, or whether it is there at all."""
     if isinstance(presence, str):
         return f"{name}: {presence}"
@@ -113,7 +111,9 @@ def _plain(value: object) -> object:
         clocks = "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in (value.start, value.end))
         return f"{days} {clocks} {value.zone}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value) if getattr(value, one.name)}
+        return {
+            one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value) if getattr(value, one.name)
+        }
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, tuple | list | set | frozenset):

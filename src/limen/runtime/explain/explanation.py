@@ -1,5 +1,5 @@
-"""The whole explanation of one question, put together in the process that knows the answer: a worker, or `limen explain`
-with a file.
+"""The whole explanation of one question, put together where the answer is known: in a worker, or in the command with a
+file.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
     arrived = arrival(asked, ground.assembly.revision)
     service = ground.assembly.services[arrived.place.key]
     kind = kind_of(arrived.listener)
-    if kind == "forward" and not asked.method:
+    proxied = arrived.listener.forward is not None
+    if proxied and not asked.method:
         asked = replace(asked, method="CONNECT" if asked.scheme == "https" else "GET")
     answer: Parts = {
         "url": asked.url,
@@ -65,7 +66,7 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
     opaque = _opaque(asked, arrived, service)
     if opaque is not None:
         return {**answer, **_explain_opaque(opaque, arrived, ground)}
-    question = Question(ground.engine, service, asked.head(proxied=kind == "forward"), asked.client)
+    question = Question(ground.engine, service, asked.head(proxied=proxied), asked.client)
     answer["client"] = question.client_address
     answer["target"] = {
         "host": question.target_name,
@@ -167,12 +168,21 @@ def _verdict(refusal: int, listener: Listener, route: Route | None, question: Qu
     if route is not None and route.respond is not None:
         return {"outcome": "respond", "status": route.respond.status, "reason": "the route answers itself"}
     if route is not None and route.redirect is not None:
-        return {"outcome": "redirect", "status": route.redirect.status, "to": route.redirect.to, "reason": "the route says so"}
+        return {
+            "outcome": "redirect",
+            "status": route.redirect.status,
+            "to": route.redirect.to,
+            "reason": "the route says so",
+        }
     if question.chosen is not None:
         return _way_out(parts.get("upstream"))
     if listener.forward is None:
         return {"outcome": "forwarded", "reason": "see the settings of the route"}
-    return {"outcome": "forwarded", "to": f"{question.target_name}:{question.target_port}", "reason": "where the request names"}
+    return {
+        "outcome": "forwarded",
+        "to": f"{question.target_name}:{question.target_port}",
+        "reason": "where the request names",
+    }
 
 
 def _way_out(upstream: object) -> Parts:

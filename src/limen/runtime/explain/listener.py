@@ -65,14 +65,14 @@ def _fits(asked: Asked, listener: Listener) -> bool:
     kind = kind_of(listener)
     if asked.scheme == "tcp" or kind == "stream":
         return kind == "stream" and asked.scheme == "tcp"
-    return kind == "forward" or (asked.scheme == "https") == (listener.tls is not None)
+    return listener.forward is not None or (asked.scheme == "https") == (listener.tls is not None)
 
 
 def _has_port(asked: Asked, listener: Listener, place: ListenerPlace) -> bool:
     """Whether a client that follows the URL connects to this port; a proxy's is not in the URL."""
-    kind = kind_of(listener)
     port = place.address.rpartition(":")[2]
-    return kind != "forward" and port == str(asked.port) and (kind == "stream" or _fits(asked, listener))
+    fits = listener.stream is not None or _fits(asked, listener)
+    return listener.forward is None and port == str(asked.port) and fits
 
 
 def _has_address(asked: Asked, listener: Listener, place: ListenerPlace) -> bool:

@@ -27,7 +27,7 @@ async def ask_worker(process: WorkerProcess, asked: Asked) -> Mapping[str, objec
     except CallFailed as error:
         raise (AskedWrongly if error.kind == "config" else ExplainFailed)(str(error)) from error
     except (ChannelClosed, TimeoutError) as error:
-        raise ExplainFailed(f"the worker did not answer: {error or 'it took too long'}") from error
+        raise ExplainFailed(f"the worker did not answer: {str(error) or 'it took too long'}") from error
     explanation = answer.fields.get("explanation")
     if not isinstance(explanation, dict):
         raise ExplainFailed("the worker answered something else")
