@@ -11,6 +11,7 @@ import aiohttp
 from tests.support import wait_until
 
 ANSWER_TIMEOUT = 60.0
+LOADED = "document.readyState === 'complete' && location.protocol.startsWith('http')"
 LISTENING = re.compile(r"DevTools listening on ws://([\d.]+:\d+)/")
 
 
@@ -57,7 +58,7 @@ class DevTools:
 
     def _holds(self, expression: str) -> bool:
         try:
-            return bool(self.evaluate(expression))
+            return bool(self.evaluate(f"{LOADED} && ({expression})"))
         except RuntimeError as error:
             # between two documents there is nothing to ask
             if "context" in str(error):
