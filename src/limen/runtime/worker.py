@@ -110,13 +110,12 @@ class Worker:
     async def _explain(self, message: Message) -> None:
         try:
             answer = await self._core.explain(message.fields)
+            self._channel.reply(message, {"explanation": dict(answer), "worker": self._number})
         except LimenError as error:
             self._channel.fail(message, kind="config", text=str(error))
         except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
             _log.exception("worker %d: explain failed", self._number)
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
-        else:
-            self._channel.reply(message, {"explanation": dict(answer), "worker": self._number})
 
     def _take_tickets(self, message: Message) -> None:
         self._core.take_tickets(message.payload)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
 from limen.engine.access import AccessTable
@@ -22,6 +23,11 @@ from limen.runtime.pacing import Steps
 MOST = 200
 """Routes or rules that are told of; of more only their number."""
 _PER_STEP = 8
+# A condition with more values is not compiled only to be explained: a block list has a million.
+_LARGEST = 2000
+# Values of a condition, and characters of one, that are shown.
+_SHOWN = 8
+_CHARACTERS = 100
 
 # What a spec calls a condition, and what the configuration does; the others have one name.
 _WORDS = {"hosts": "host", "methods": "method", "certificate": "client_certificate", "windows": "times"}
@@ -38,10 +44,12 @@ class Condition:
     """JSON-able."""
     single: Any
     """The spec with this condition alone."""
+    is_large: bool
+    """Has too many values to be compiled alone."""
 
 
 def conditions(spec: RouteSpec | AccessSpec) -> list[Condition]:
-    """Those that a spec sets, in its order."""
+    """Those that a spec sets, in its order, large ones last."""
     found = []
     for one in dataclasses.fields(spec):
         value = getattr(spec, one.name)
@@ -53,12 +61,14 @@ def conditions(spec: RouteSpec | AccessSpec) -> list[Condition]:
             changes["path_kind"] = spec.path_kind
             wanted = f"{spec.path_kind.value} {value}"
         elif one.name in ("fields", "query"):
-            wanted = [_presence(name, presence) for name, presence in value]
+            wanted = _plain([_presence(name, presence) for name, presence in value])
         elif one.name == "ports":
-            wanted = [str(low) if low == high else f"{low}-{high}" for low, high in value]
+            wanted = _plain([str(low) if low == high else f"{low}-{high}" for low, high in value])
         bare: Any = RouteSpec(action=Action("")) if isinstance(spec, RouteSpec) else AccessSpec(allow=True)
-        found.append(Condition(_WORDS.get(one.name, one.name), wanted, dataclasses.replace(bare, **changes)))
-    return found
+        is_large = isinstance(value, tuple) and len(value) > _LARGEST
+        single = dataclasses.replace(bare, **changes)
+        found.append(Condition(_WORDS.get(one.name, one.name), wanted, single, is_large))
+    return sorted(found, key=lambda one: one.is_large)
 
 
 def routes_passed_over(question: Question, named: Sequence[tuple[str, RouteSpec]]) -> Steps[list[dict[str, object]]]:
@@ -76,7 +86,8 @@ def rules_passed_over(
 def _passed_over(named: Sequence[tuple[str, Any]], holds: Callable[[Any], bool]) -> Steps[list[dict[str, object]]]:
     rows: list[dict[str, object]] = []
     for number, (name, spec) in enumerate(named[:MOST]):
-        failing = next((one for one in conditions(spec) if not holds(one.single)), None)
+        # As the whole did not match, it is the large one if all others hold.
+        failing = next((one for one in conditions(spec) if one.is_large or not holds(one.single)), None)
         rows.append(
             {
                 "name": name,
@@ -117,9 +128,9 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, tuple | list | set | frozenset):
-        return [_plain(one) for one in list(value)[:_SHOWN]]
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-
-
-# Values of a condition that are shown: a rule may have a million hosts.
-_SHOWN = 20
+        rest = [f"and {len(value) - _SHOWN} more"] if len(value) > _SHOWN else []
+        return [_plain(one) for one in islice(value, _SHOWN)] + rest
+    if isinstance(value, int | float | bool) or value is None:
+        return value
+    text = str(value)
+    return text if len(text) <= _CHARACTERS else text[:_CHARACTERS] + "…"
