@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from limen.errors import ConfigError
 from limen.runtime.revision import Revision, decode
@@ -96,6 +96,9 @@ class Core:
 
     def status(self) -> dict[str, object]:
         return {"served": self.served, "reopened": self.reopened, "prepared": sorted(self.prepared)}
+
+    async def explain(self, asked: Mapping[str, object]) -> Mapping[str, object]:
+        return {"asked": dict(asked)}
 
     def reopen_logs(self) -> None:
         self.reopened += 1

@@ -110,7 +110,13 @@ def wide_trust(config: Config) -> Iterator[Finding]:
 
 
 def open_admin(config: Config) -> Iterator[Finding]:
-    """An admin address that others than this machine reach: it has no login."""
-    if config.admin is not None and not config.admin.bind.is_loopback:
-        message = f"the admin address {config.admin.bind} can be reached from other machines, and has no login"
-        yield Finding(("admin", "bind"), message, f"did you mean 127.0.0.1:{config.admin.bind.port}?", warning=True)
+    """An admin address that others than this machine reach: useless without credentials, and in the clear with them."""
+    if config.admin is None or config.admin.bind.is_loopback:
+        return
+    message = f"the admin address {config.admin.bind} can be reached from other machines"
+    hint = f"did you mean 127.0.0.1:{config.admin.bind.port}?"
+    if config.admin.demands_credentials:
+        yield Finding(("admin", "bind"), f"{message}, and credentials travel to it unencrypted", hint, warning=True)
+    else:
+        hint = f"{hint} Otherwise name `users` or a `token`"
+        yield Finding(("admin", "bind"), f"{message}, and has no login: they are refused", hint, warning=True)

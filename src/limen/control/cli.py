@@ -11,11 +11,26 @@ from collections.abc import Callable, Sequence
 
 import limen
 from limen.control.client import NotRunning, Refused
-from limen.control.commands import ca, check, demo, drain, endpoint, forward, reload, reverse, run, schema, status, top
+from limen.control.commands import (
+    ca,
+    check,
+    demo,
+    drain,
+    endpoint,
+    explain,
+    forward,
+    reload,
+    reverse,
+    run,
+    schema,
+    status,
+    top,
+)
 from limen.errors import ConfigError, ConfigErrors, LimenError
 from limen.runtime.crew import StartFailed
+from limen.runtime.explain.asked import AskedWrongly
 
-_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, ca, demo)
+_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, explain, ca, demo)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartFailed as error:
         return _fail(str(error), status=error.status)
     except Refused as error:
-        return _fail(str(error), status=2 if error.status == 422 else 1)
+        return _fail(str(error), status=2 if error.status in (400, 422) else 1)
+    except AskedWrongly as error:
+        return _fail(str(error), status=2)
     except (NotRunning, LimenError) as error:
         return _fail(str(error), status=1)
     except BrokenPipeError:

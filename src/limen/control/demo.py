@@ -84,7 +84,7 @@ The forward proxy, to an origin and to the world:
   curl -x http://127.0.0.1:{ports.proxy} https://example.com/
 Refused, because private targets are:
   curl -x http://127.0.0.1:{ports.proxy} http://192.168.0.1/
-State and metrics:
+A live page is at http://127.0.0.1:{ports.admin}/ in a browser; state and metrics:
   curl http://127.0.0.1:{ports.admin}/status
   curl http://127.0.0.1:{ports.admin}/metrics
   limen top

@@ -1,4 +1,4 @@
-"""The report of an instance as lines of text, for `limen status` and `limen top`."""
+"""The report of an instance as lines of text, for `limen status`; tables for others, too."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-# Rows of rates that fit a terminal beside the overview.
-_RATE_ROWS = 20
 _ENDPOINT_KEYS = ("active", "connections", "idle", "requests", "failures", "ejections")
 
 _SOURCE_KEYS = ("source", "endpoints", "origin", "succeeded", "failures", "error")
@@ -20,16 +18,16 @@ def overview(status: Mapping[str, object]) -> list[str]:
     lines = [
         (
             f"limen {status.get('version')}  pid {status.get('pid')}  {status.get('state')}  "
-            f"up {_duration(status.get('uptime'))}  revision {revision.get('number')} ({revision.get('digest')})"
+            f"up {duration(status.get('uptime'))}  revision {revision.get('number')} ({revision.get('digest')})"
         ),
         "live: " + ", ".join(f"{count} {name}" for name, count in live.items()),
         "",
     ]
-    lines += _table(
+    lines += table(
         ("WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "EXCHANGES", "TUNNELS"),
         map(_worker, _mappings(status.get("workers"))),
     )
-    lines += ["", *_table(("LISTENER", "ADDRESS", "SERVES"), map(_listener, _mappings(status.get("listeners"))))]
+    lines += ["", *table(("LISTENER", "ADDRESS", "SERVES"), map(_listener, _mappings(status.get("listeners"))))]
     upstreams = _mappings(status.get("upstreams"))
     if upstreams:
         now = time.time()
@@ -39,34 +37,19 @@ def overview(status: Mapping[str, object]) -> list[str]:
             for endpoint in _mappings(upstream.get("endpoints"))
         ]
         counts = (key.upper() for key in _ENDPOINT_KEYS)
-        lines += ["", *_table(("UPSTREAM", "ENDPOINT", "WEIGHT", *counts, "STATE", "SINCE", "PROBE", "REASON"), rows)]
+        lines += ["", *table(("UPSTREAM", "ENDPOINT", "WEIGHT", *counts, "STATE", "SINCE", "PROBE", "REASON"), rows)]
     sources = [(upstream.get("name"), _mapping(upstream.get("discovery"))) for upstream in upstreams]
     if any(source for _, source in sources):
         rows = [(name, *(source.get(key) for key in _SOURCE_KEYS)) for name, source in sources if source]
-        lines += ["", *_table(("DISCOVERY", "SOURCE", "ENDPOINTS", "FROM", "SUCCEEDED", "FAILURES", "ERROR"), rows)]
+        lines += ["", *table(("DISCOVERY", "SOURCE", "ENDPOINTS", "FROM", "SUCCEEDED", "FAILURES", "ERROR"), rows)]
     certificates = _mappings(status.get("certificates"))
     if certificates:
         rows = [
             (one.get("file"), one.get("listener") or one.get("upstream"), one.get("expires"), one.get("days"))
             for one in certificates
         ]
-        lines += ["", *_table(("CERTIFICATE", "OF", "EXPIRES", "DAYS"), rows)]
+        lines += ["", *table(("CERTIFICATE", "OF", "EXPIRES", "DAYS"), rows)]
     return lines
-
-
-def rates(before: Mapping[str, float], after: Mapping[str, float], *, seconds: float) -> list[str]:
-    """The counters that moved most between two expositions, per second."""
-    moved = {
-        name: (value - before.get(name, 0.0)) / seconds
-        for name, value in after.items()
-        if _is_total(name) and value > before.get(name, 0.0)
-    }
-    top = sorted(moved.items(), key=lambda item: -item[1])[:_RATE_ROWS]
-    return ["", *_table(("PER SECOND", "COUNTER"), ((f"{rate:,.0f}", name) for name, rate in top))]
-
-
-def _is_total(name: str) -> bool:
-    return name.partition("{")[0].endswith("_total")
 
 
 def _worker(worker: Mapping[str, object]) -> tuple[object, ...]:
@@ -105,14 +88,15 @@ def _ago(moment: object, now: float) -> str:
     return _duration(now - datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else "-"
 
 
-def _table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
+def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
     """Columns as wide as their widest cell."""
     cells = [list(head), *([("-" if value is None else str(value)) for value in row] for row in rows)]
     widths = [max((len(row[column]) for row in cells if column < len(row)), default=0) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells]
 
 
-def _duration(seconds: object) -> str:
+def duration(seconds: object) -> str:
+    """A time in words; a dash for what is none."""
     if not isinstance(seconds, int | float):
         return "-"
     minutes, second = divmod(int(seconds), 60)

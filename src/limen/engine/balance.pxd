@@ -44,7 +44,6 @@ cdef class Balancer:
     cdef uint64_t slow_start  # ns; 0 = off
     cdef uint64_t epoch       # of the last survey
     cdef uint64_t survey_at   # monotonic ns
-    cdef Balancer leader      # of the same endpoints: what is set at run time is set there; None: this is it
 
     # Index of an endpoint that has room; -1: none. Not `avoid` (an index; it has just failed) if another will do.
     cdef int choose(self, uint64_t now, int avoid, uint64_t key) noexcept

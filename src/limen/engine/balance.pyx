@@ -253,15 +253,10 @@ cdef class Balancer:
     cdef void survey(self, uint64_t now) noexcept:
         """Who is usable, with what share; then everything that follows from it."""
         cdef int number
-        cdef int i
         self.epoch = health_epoch
         # before the words are read: what comes later is another change
         self.told = word_now(self.word_epoch)
         self.survey_at = NEVER
-        if self.leader is not None:
-            for i in range(self.count):
-                self.seats[i].weight = self.leader.seats[i].weight
-                self.seats[i].most = self.leader.seats[i].most
         self.live = 0
         self.open = 0
         for number in range(self.group_count):
@@ -393,7 +388,6 @@ cdef class Balancer:
         cdef int i
         if leader.count != self.count:
             raise ValueError("the balancers are for different endpoints")
-        self.leader = leader
         self.word_epoch = leader.word_epoch
         for i in range(self.count):
             self.seats[i].load = leader.seats[i].load

@@ -240,6 +240,16 @@ class Core:
         """See WorkerCore."""
         return {"live": self._engine.live(), "engine": self._engine.counters()}
 
+    async def explain(self, asked: Mapping[str, object]) -> Mapping[str, object]:
+        """See WorkerCore."""
+        # Most workers are never asked.
+        from limen.runtime.explain.asked import decoded
+        from limen.runtime.explain.explanation import Ground, explain
+
+        assert self._force is not None  # noqa: S101 the order of life
+        assert self._resolver is not None  # noqa: S101 likewise
+        return await explain(decoded(asked), Ground(self._engine, self._force, self._resolver.resolve))
+
     def reopen_logs(self) -> None:
         """See WorkerCore."""
         if self._journal is not None:

@@ -11,13 +11,18 @@ from limen.observe.board import EndpointCell
 from limen.observe.exposition import Condition, Conditions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from limen.egress.standing import Shown
     from limen.runtime.health import Group, Health, Seat
 
 
-def upstream_rows(health: Health) -> list[dict[str, object]]:
-    """One row per upstream with one per endpoint: docs/health.md has the keys."""
-    return [upstream_row(health, group) for group in health.groups.values()]
+def upstream_rows(
+    health: Health, discovery: Mapping[str, Mapping[str, object]] | None = None
+) -> list[dict[str, object]]:
+    """One row per upstream with one per endpoint: docs/health.md has the keys. `discovery`: by upstream, its source."""
+    sources = discovery or {}
+    return [{**upstream_row(health, group), "discovery": sources.get(group.name)} for group in health.groups.values()]
 
 
 def upstream_row(health: Health, group: Group) -> dict[str, object]:

@@ -24,6 +24,9 @@ _ENDPOINT_REPORT = (
     board.EndpointCell.IDLE,
     board.EndpointCell.OUT,
     board.EndpointCell.REQUESTS,
+    board.EndpointCell.DIALS,
+    board.EndpointCell.DIAL_FAILURES,
+    board.EndpointCell.RESPONSE_FAULTS,
     board.EndpointCell.RETRIES,
     board.EndpointCell.RESPONSES,
     board.EndpointCell.FAILURES,
@@ -57,7 +60,7 @@ class SharedBoard:
         self, estate: Estate, discoveries: Discoveries = (), conditions: Conditions = NO_CONDITIONS
     ) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, _names(estate), expiries(estate), discoveries, conditions)
+        return render(self._reader, slot_names(estate), expiries(estate), discoveries, conditions)
 
     def endpoints(self, slots: Iterable[int]) -> dict[int, tuple[int, ...]]:
         """The cells of endpoints (index: EndpointCell), all workers together; those never touched are zero."""
@@ -101,6 +104,11 @@ class SharedBoard:
             place = board.HEADER + worker * board.REGION + board.ENDPOINT_AREA + slot * board.ENDPOINT_CELLS
             os.pwrite(self.fd, bytes(board.CELL), (place + board.EndpointCell.OUT) * board.CELL)
 
+    @property
+    def reader(self) -> board.BoardReader:
+        """For sums over the workers."""
+        return self._reader
+
     def close(self) -> None:
         """Releases the memory, as far as this process holds it."""
         self._front.release()
@@ -119,7 +127,7 @@ def expiries(estate: Estate) -> list[tuple[str, str, str, int]]:
     ]
 
 
-def _names(estate: Estate) -> Names:
+def slot_names(estate: Estate) -> Names:
     """The numbers of the estate, the other way round."""
     slots, config = estate.slots.active, estate.revision.config
     endpoints = slots.get(ENDPOINT, {})

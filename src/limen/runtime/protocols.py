@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import socket
 
+    from limen.config.models.admin import Admin
     from limen.config.models.bridge import BridgeAuthority
+    from limen.runtime.explain.asked import Asked
     from limen.runtime.health import Health
     from limen.runtime.reload import ReloadReport
 
@@ -84,6 +86,9 @@ class WorkerCore(Protocol):
     def status(self) -> Mapping[str, object]:
         """A JSON-able report for `limen status`; may be a little expensive."""
 
+    def explain(self, asked: Mapping[str, object]) -> Awaitable[Mapping[str, object]]:
+        """Which way a request would go (limen.runtime.explain): JSON-able. Raises LimenError for a wrong question."""
+
     def reopen_logs(self) -> None:
         """Opens log files anew, after a rotation."""
 
@@ -106,6 +111,21 @@ class Administered(Protocol):
 
     def metrics(self) -> bytes:
         """The Prometheus exposition; may be called in a thread."""
+
+    def live(self) -> Mapping[str, object]:
+        """Counts of this moment, JSON-able; cheap, asks no worker."""
+
+    def upstreams(self) -> Sequence[Mapping[str, object]]:
+        """The upstreams with their endpoints, as in `status`."""
+
+    def listeners(self) -> Sequence[Mapping[str, object]]:
+        """The listeners, as in `status`."""
+
+    async def explain(self, asked: Asked) -> Mapping[str, object]:
+        """Which way a request would go, by a worker's tables and balancers. Raises LimenError."""
+
+    def admin(self) -> Admin | None:
+        """Who may ask at the admin address, by the configuration in force."""
 
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """The authorities of the listeners that bridge, each once; empty where none does."""

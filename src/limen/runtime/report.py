@@ -61,14 +61,14 @@ async def report(
             }
             for member, detail in zip(crew.members, details, strict=True)
         ],
-        "listeners": _listeners(estate),
-        "upstreams": [{**row, "discovery": discovery.get(str(row["name"]))} for row in upstream_rows(health)],
-        "certificates": _certificates(estate),
+        "listeners": listeners(estate),
+        "upstreams": upstream_rows(health, discovery),
+        "certificates": certificates(estate),
         "admin": estate.admin.address if estate.admin else None,
     }
 
 
-def _certificates(estate: Estate) -> list[dict[str, object]]:
+def certificates(estate: Estate) -> list[dict[str, object]]:
     """Those that expire first."""
     found = heapq.nsmallest(_CERTIFICATES, expiries(estate), key=lambda row: row[3])
     return [
@@ -103,7 +103,8 @@ def _sums(crew: Crew) -> dict[str, int]:
     return sums
 
 
-def _listeners(estate: Estate) -> list[dict[str, object]]:
+def listeners(estate: Estate) -> list[dict[str, object]]:
+    """The listeners in force, in the order of the configuration."""
     rows: list[dict[str, object]] = []
     for place in estate.revision.listeners:
         listener = estate.revision.config.listeners[place.index]

@@ -44,6 +44,7 @@ from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
 from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace
 from limen.runtime.report import report
+from limen.runtime.reporting import Reporting
 from limen.runtime.upkeep import Upkeep
 from limen.tls.bridge_files import authorities_of
 
@@ -66,7 +67,7 @@ class Phase(enum.Enum):
     ENDED = "ended"
 
 
-class Supervisor:
+class Supervisor(Reporting):
     """One instance from start to end; `run` is its life."""
 
     def __init__(self, loaded: Loaded, *, options: Options, admin: AdminFactory, provision: Provision) -> None:
@@ -75,6 +76,7 @@ class Supervisor:
         self.loaded = loaded
         self._provision = provision
         self._options = options
+        self._version = options.version
         self._admin: AdminServer = admin(self)
         self._began = time.monotonic()
         self._phase = Phase.STARTING

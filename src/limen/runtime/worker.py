@@ -3,8 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, pins, databases, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each
-answered), hello and rejected (sent).
+Messages: tickets, pins, databases, prepare, publish, discard, listen, unlisten, drain, ping, status, explain, reopen,
+stop (each answered), hello and rejected (sent).
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ class Worker:
 
     def _received(self, message: Message) -> None:
         """The outer function: whatever goes wrong is the answer to this one message."""
-        if message.kind == "prepare":
-            task = asyncio.get_running_loop().create_task(self._prepare(message))
+        if message.kind in ("prepare", "explain"):
+            work = self._prepare(message) if message.kind == "prepare" else self._explain(message)
+            task = asyncio.get_running_loop().create_task(work)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
@@ -106,6 +107,16 @@ class Worker:
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
         else:
             self._channel.reply(message)
+
+    async def _explain(self, message: Message) -> None:
+        try:
+            answer = await self._core.explain(message.fields)
+            self._channel.reply(message, {"explanation": dict(answer), "worker": self._number})
+        except LimenError as error:
+            self._channel.fail(message, kind="config", text=str(error))
+        except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
+            _log.exception("worker %d: explain failed", self._number)
+            self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
 
     def _take_tickets(self, message: Message) -> None:
         self._core.take_tickets(message.payload)

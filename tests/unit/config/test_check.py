@@ -91,10 +91,15 @@ def test_an_admin_address_for_all_is_warned_of():
     text = "admin: {bind: 0.0.0.0:9901}\nlisteners: [{bind: 127.0.0.1:80, forward: {}}]\n"
     assert warnings(text) == [
         (
-            "f.yaml:1:15: admin.bind: the admin address 0.0.0.0:9901 can be reached from other machines, and has no login; "
-            "did you mean 127.0.0.1:9901?"
+            "f.yaml:1:15: admin.bind: the admin address 0.0.0.0:9901 can be reached from other machines, and has no login: "
+            "they are refused; did you mean 127.0.0.1:9901? Otherwise name `users` or a `token`"
         )
     ]
+    login = warnings(text.replace("9901}", "9901, token: 0123456789abcdef}"))
+    assert len(login) == 1
+    assert "credentials travel to it unencrypted" in login[0]
+    assert "0123456789abcdef" not in login[0]
+    assert warnings(text.replace("0.0.0.0:9901}", "127.0.0.1:9901, token: 0123456789abcdef}")) == []
 
 
 PROXY = """

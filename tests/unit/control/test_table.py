@@ -1,5 +1,4 @@
-from limen.control.samples import parse
-from limen.control.table import overview, rates
+from limen.control.table import overview
 
 FOUND = {
     "name": "found",
@@ -81,12 +80,3 @@ def test_an_overview_has_every_source():
 
 def test_nothing_known_is_no_failure():
     assert overview({})[0].startswith("limen None")
-
-
-def test_rates_are_of_counters_that_moved():
-    before = parse(b'# TYPE a counter\na_total{x="1 2"} 10\nb_total 5\nc 1\nno number\n')
-    after = parse(b'a_total{x="1 2"} 30\nb_total 5\nc 9\nd_total 4\n')
-    assert [line.split(maxsplit=1) for line in rates(before, after, seconds=2.0)[2:]] == [
-        ["10", 'a_total{x="1 2"}'],
-        ["2", "d_total"],
-    ]

@@ -7,6 +7,6 @@ import json
 from aiohttp import web
 
 
-def answer(content: object, *, status: int = 200) -> web.Response:
+def answer(content: object, *, status: int = 200, indent: int | None = 2) -> web.Response:
     """A JSON response."""
-    return web.Response(text=json.dumps(content, indent=2) + "\n", content_type="application/json", status=status)
+    return web.Response(text=json.dumps(content, indent=indent) + "\n", content_type="application/json", status=status)

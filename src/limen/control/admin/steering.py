@@ -1,8 +1,7 @@
 """Endpoints at run time, over the admin API.
 
-GET  /upstreams, /upstreams/{name}                                     state and counts (docs/health.md)
-POST /upstreams/{name}/endpoints/{address}/drain, /disable, /enable    what new exchanges it gets
-POST /upstreams/{name}/endpoints/{address}/weight                      {"weight": 5}; null is the configured one
+POST /upstreams/{upstream}/endpoints/{address}/drain, /disable, /enable    what new exchanges it gets
+POST /upstreams/{upstream}/endpoints/{address}/weight                      {"weight": 5}; null is the configured one
 
 The answer to a POST is the endpoint's row. 404 for what is not there, 422 for a weight that is none.
 """
@@ -17,7 +16,7 @@ from aiohttp import web
 from limen.control.admin.answers import answer
 from limen.egress.standing import Setting
 from limen.runtime.health import SettingRefused, UnknownEndpoint
-from limen.runtime.health_report import endpoint_row, upstream_row, upstream_rows
+from limen.runtime.health_report import endpoint_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +33,6 @@ _ENDPOINT = "/upstreams/{upstream}/endpoints/{address}"
 def add_routes(application: web.Application, administered: Administered) -> None:
     """Adds these resources."""
     resources = _Steering(administered)
-    application.router.add_get("/upstreams", resources.upstreams)
-    application.router.add_get("/upstreams/{upstream}", resources.upstream)
     for word, setting in _SETTINGS.items():
         application.router.add_post(f"{_ENDPOINT}/{word}", resources.set_state(setting))
     application.router.add_post(f"{_ENDPOINT}/weight", resources.set_weight)
@@ -44,18 +41,6 @@ def add_routes(application: web.Application, administered: Administered) -> None
 class _Steering:
     def __init__(self, administered: Administered) -> None:
         self._administered = administered
-
-    async def upstreams(self, _: web.Request) -> web.Response:
-        return answer({"upstreams": upstream_rows(self._administered.health)})
-
-    async def upstream(self, request: web.Request) -> web.Response:
-        health, name = self._administered.health, request.match_info["upstream"]
-        group = health.groups.get(name)
-        return (
-            answer({"error": f"no upstream {name!r}"}, status=404)
-            if group is None
-            else answer(upstream_row(health, group))
-        )
 
     def set_state(self, setting: Setting) -> Handler:
         async def resource(request: web.Request) -> web.StreamResponse:

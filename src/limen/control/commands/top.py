@@ -1,15 +1,17 @@
-"""`limen top [FILE]`: the state of a running instance, drawn anew each second."""
+"""`limen top [FILE]`: what an instance does, drawn anew each second."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import time
 from collections.abc import Mapping
 
-from limen.control.client import find
+from limen.control.client import Client, find
 from limen.control.commands.parsers import Subparsers, add_instance
-from limen.control.samples import parse
-from limen.control.table import overview, rates
+from limen.control.rates import rates
+from limen.control.top_text import SORTS, drawn
 
 INTERVAL = 1.0
 # Home, and clear from there to the end: no flicker, no curses.
@@ -21,19 +23,30 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("top", help="watch an instance", description="Redraws each second; end with Ctrl-C.")
     add_instance(parser)
     parser.add_argument("--once", action="store_true", help="print it once and end")
+    parser.add_argument("--json", action="store_true", help="print JSON instead, one line each time")
+    parser.add_argument("--sort", choices=SORTS, default="state", help="order of the endpoints (default: state)")
     parser.set_defaults(action=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Draws until interrupted."""
     client = find(options.file, options.control)
-    before: Mapping[str, float] = parse(client.get("/metrics"))
+    before = _live(client)
     while True:
         time.sleep(INTERVAL)
-        after = parse(client.get("/metrics"))
-        lines = [*overview(client.status()), *rates(before, after, seconds=INTERVAL)]
-        before = after
+        after = _live(client)
+        found, before = rates(before, after), after
+        if options.json:
+            print(json.dumps(found), flush=True)
+        elif options.once:
+            print("\n".join(drawn(found, sort=options.sort)))
+        else:
+            height = shutil.get_terminal_size().lines
+            print(_REDRAW + "\n".join(drawn(found, sort=options.sort, height=height)), flush=True)
         if options.once:
-            print("\n".join(lines))
             return 0
-        print(_REDRAW + "\n".join(lines), flush=True)
+
+
+def _live(client: Client) -> Mapping[str, object]:
+    found = json.loads(client.get("/live"))
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,159 @@
+"""The lines of `limen top`: traffic, then what is not well, then who does most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from limen.control.rates import items, mapping, number
+from limen.control.table import duration, table
+
+SORTS = ("state", "requests", "active", "failures", "name")
+
+Row = Mapping[str, object]
+
+_WELL = ("usable", "up", "healthy")
+# What a name could do to a terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LEAST_ROWS = 5
+
+
+def drawn(rates: Row, *, sort: str = "state", height: int = 0) -> list[str]:
+    """The screen, cut to `height` lines (0: whole)."""
+    lines = [*_head(rates), "", *_endpoints(rates, sort), "", *_routes(rates), "", *_listeners(rates)]
+    faults = _faults(rates)
+    lines += ["", *faults] if faults else []
+    lines += ["", *_workers(rates)]
+    safe = [_CONTROL.sub("?", line) for line in lines]
+    return safe[: max(height - 1, _LEAST_ROWS)] if height else safe
+
+
+def _head(rates: Row) -> Iterator[str]:
+    revision, traffic = mapping(rates.get("revision")), mapping(rates.get("traffic"))
+    classes = mapping(traffic.get("classes"))
+    requests = number(traffic.get("requests"))
+    errors = f"{number(classes.get('5xx')) / requests:.1%}" if requests else "-"
+    yield (
+        f"limen {rates.get('version')}  pid {rates.get('pid')}  {rates.get('state')}  "
+        f"up {duration(rates.get('uptime'))}  revision {revision.get('number')} ({revision.get('digest')})"
+    )
+    yield (
+        f"requests {_per_second(requests)}/s  5xx {errors}  "
+        + "  ".join(f"{name} {_seconds(traffic.get(name))}" for name in ("p50", "p95", "p99"))
+        + f"  received {_bytes(traffic.get('received'))}/s  sent {_bytes(traffic.get('sent'))}/s"
+    )
+    yield (
+        f"live: {traffic.get('connections')} connections, {traffic.get('in_flight')} exchanges, "
+        f"{traffic.get('tunnels')} tunnels ({_bytes(traffic.get('tunnel_bytes'))}/s)"
+    )
+
+
+def _endpoints(rates: Row, sort: str) -> list[str]:
+    rows = [
+        (upstream, one)
+        for upstream in map(mapping, items(rates.get("upstreams")))
+        for one in map(mapping, items(upstream.get("endpoints")))
+    ]
+    rows.sort(key=_order(sort))
+    cells = [
+        (
+            upstream.get("name"), one.get("address"), one.get("state"), _why(one), one.get("weight"),
+            _per_second(one.get("requests")), one.get("active"), one.get("connections"),
+            _per_second(one.get("failures")), _per_second(one.get("retries")),
+        )
+        for upstream, one in rows
+    ]  # fmt: skip
+    head = (
+        "UPSTREAM",
+        "ENDPOINT",
+        "STATE",
+        "WHY",
+        "WEIGHT",
+        "REQUESTS/S",
+        "ACTIVE",
+        "CONNECTIONS",
+        "FAILURES/S",
+        "RETRIES/S",
+    )
+    return table(head, cells)
+
+
+def _order(sort: str) -> Callable[[tuple[Row, Row]], tuple[object, ...]]:
+    """Keys of rows: the most comes first."""
+
+    def key(row: tuple[Row, Row]) -> tuple[object, ...]:
+        upstream, one = row
+        name = (str(upstream.get("name")), str(one.get("address")))
+        if sort == "name":
+            return name
+        if sort == "state":
+            return (one.get("state") in _WELL, -number(one.get("requests")), *name)
+        return (-number(one.get(sort)), *name)
+
+    return key
+
+
+def _why(one: Row) -> str:
+    since = one.get("since")
+    return ", ".join(part for part in (str(one.get("reason") or ""), f"since {since}" if since else "") if part) or "-"
+
+
+def _routes(rates: Row) -> list[str]:
+    rows = sorted(map(mapping, items(rates.get("routes"))), key=lambda one: -number(one.get("requests")))
+    cells = [
+        (
+            one.get("name"), _per_second(one.get("requests")), _per_second(mapping(one.get("classes")).get("4xx")),
+            _per_second(mapping(one.get("classes")).get("5xx")), _seconds(one.get("p50")), _seconds(one.get("p99")),
+            _bytes(one.get("received")), _bytes(one.get("sent")),
+        )
+        for one in rows
+    ]  # fmt: skip
+    return table(("ROUTE", "PER SECOND", "4XX", "5XX", "P50", "P99", "RECEIVED", "SENT"), cells)
+
+
+def _listeners(rates: Row) -> list[str]:
+    cells = [
+        (
+            one.get("name"), one.get("address"), one.get("kind"), one.get("connections"),
+            _per_second(one.get("accepted")), _per_second(one.get("refused")),
+        )
+        for one in map(mapping, items(rates.get("listeners")))
+    ]  # fmt: skip
+    return table(("LISTENER", "ADDRESS", "SERVES", "CONNECTIONS", "ACCEPTED/S", "REFUSED/S"), cells)
+
+
+def _faults(rates: Row) -> list[str]:
+    rows = sorted(map(mapping, items(rates.get("faults"))), key=lambda one: -number(one.get("rate")))
+    cells = [
+        (one.get("name"), one.get("side"), _per_second(one.get("rate"))) for one in rows if number(one.get("rate"))
+    ]
+    return table(("FAULT", "SIDE", "PER SECOND"), cells) if cells else []
+
+
+def _workers(rates: Row) -> list[str]:
+    cells = []
+    for one in map(mapping, items(rates.get("workers"))):
+        live = mapping(one.get("live"))
+        counts = [live.get(name) for name in ("connections", "exchanges", "tunnels")]
+        cells.append((*(one.get(name) for name in ("number", "pid", "state", "restarts")), *counts))
+    return table(("WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "EXCHANGES", "TUNNELS"), cells)
+
+
+def _per_second(value: object) -> str:
+    rate = number(value)
+    return f"{rate:,.0f}" if rate >= 10 or rate == int(rate) else f"{rate:.1f}"
+
+
+def _seconds(value: object) -> str:
+    if not isinstance(value, int | float):
+        return "-"
+    return f"{value * 1000:.1f}ms" if value < 1 else f"{value:.2f}s"
+
+
+def _bytes(value: object) -> str:
+    size = number(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f}{unit}" if unit == "B" or size >= 100 else f"{size:.1f}{unit}"
+        size /= 1000
+    return f"{size:.1f}TB"

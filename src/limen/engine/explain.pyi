@@ -1,0 +1,91 @@
+"""What an operator asks: which way a request would go. Nothing is sent, counted or changed."""
+
+from typing import Self, TypedDict, final, type_check_only
+
+from limen.engine.access import AccessTable
+from limen.engine.service import Service
+from limen.engine.tables import RouteTable
+from limen.engine.upstream import Upstream
+from limen.engine.worker import Worker
+
+@type_check_only
+class Standing(TypedDict):
+    """What a balancer knows of an endpoint. Times in seconds; `share` of its priority, `portion` of all load."""
+
+    live: bool
+    out_for: float
+    failures: int
+    share: float
+    warming: bool
+    weight: int
+    most: int  # exchanges at a time, 0: any number
+    in_flight: int  # all workers together
+    peak: float
+    group: int  # place of its priority
+    portion: float
+
+@final
+class Question:
+    """A request that is asked about, with what the engine decided."""
+
+    def __new__(cls, worker: Worker, service: Service, head: bytes, client: str) -> Self:
+        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket).
+
+        ValueError for a client that is none, and for a listener of opaque bytes.
+        """
+
+    @property
+    def refusal(self) -> int:
+        """The fault that it would be answered with; 0: none."""
+
+    @property
+    def number(self) -> int:
+        """Of the route that takes it; -1: none."""
+
+    @property
+    def target_name(self) -> str:
+        """Of the target, in its one form; empty if the request names none."""
+
+    @property
+    def target_port(self) -> int: ...
+    @property
+    def normal_path(self) -> str:
+        """As routes see it."""
+
+    @property
+    def replaced_path(self) -> str | None:
+        """What `rewrite.replace` makes of it."""
+
+    @property
+    def client_address(self) -> str:
+        """Who it is for, behind trusted proxies."""
+
+    @property
+    def access_rule(self) -> int:
+        """The access rule that decided, or that waits for the target's address; -1: none."""
+
+    @property
+    def waits_for_address(self) -> bool:
+        """Whether a rule has to see the target's address first."""
+
+    @property
+    def chosen(self) -> Upstream | None: ...
+    def judge(self, address: str) -> int:
+        """The fault of dialling the target at this address: the rules on it, own listeners, special addresses; 0: none.
+        ValueError if it is no IP address.
+        """
+
+    def meets(self, routes: RouteTable) -> bool:
+        """Whether a route of another table takes the request. TypeError unless its actions are Actions."""
+
+    def admits(self, access: AccessTable, address: str | None = None) -> bool:
+        """Whether the rules of another table allow it, its target being at `address`. ValueError if that is none."""
+
+def opaque_action(service: Service, name: str) -> int:
+    """Which route a TLS connection to `name` takes whatever else its client says: its number, -1 for none."""
+
+def standing(upstream: Upstream, question: Question | None = None, most: int = 16) -> tuple[list[Standing], list[int]]:
+    """What the balancer knows of each endpoint, and in which order it would choose, each in turn being full.
+
+    Its own choice is asked, then everything is put back: nobody's turn is taken.
+    """

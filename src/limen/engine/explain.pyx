@@ -1,0 +1,326 @@
+# What an operator asks: which way a request would go. The functions that decide for real requests decide here, too;
+# nothing is sent, counted or changed. It runs when somebody asks, never for traffic, and so may use Python as it likes.
+
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+
+from limen.engine.access cimport AccessTable
+from limen.engine.addresses cimport format_ip, parse_ip
+from limen.engine.affinity cimport exchange_key
+from limen.engine.balance cimport Balancer
+from limen.engine.board cimport total_now
+from limen.engine.connection cimport Connection
+from limen.engine.copies cimport copy_head
+from limen.engine.forwarding cimport find_client
+from limen.engine.http1.parse cimport parse_request
+from limen.engine.routing cimport (
+    check_access,
+    check_target_address,
+    find_route,
+    find_target,
+    has_certificate,
+)
+from limen.engine.seats cimport Group, Load, Seat
+from limen.engine.service cimport TARGET_FROM_REQUEST, TARGET_FROM_ROUTE, TARGET_OPAQUE, Action, Service
+from limen.engine.state cimport ExchangeState
+from limen.engine.stream cimport Stream
+from limen.engine.sys cimport monotonic
+from limen.engine.tables cimport RouteTable
+from limen.engine.types cimport (
+    FAULT_CLIENT_CERTIFICATE,
+    FAULT_NONE,
+    FAULT_START_LINE,
+    Address,
+)
+from limen.engine.upstream cimport Endpoint, Upstream
+from limen.engine.worker cimport Worker
+
+
+@cython.final
+@cython.no_gc
+cdef class Question(ExchangeState):
+    """A request that is asked about, with what was decided."""
+
+    cdef readonly int refusal
+    cdef readonly int number
+
+    def __init__(self, Worker worker not None, Service service not None, bytes head not None, str client not None):
+        cdef int size
+        cdef bytes address = client.encode()
+        self.worker = worker
+        self.service = service
+        self.action = service.action
+        self.rule = -1
+        self.number = -1
+        # the conditions on TLS look at the connection: this one has none
+        self.client = <Stream>Connection.__new__(Connection)
+        memset(&self.sender, 0, sizeof(Address))
+        if client == "unix":
+            self.sender.family = 1
+        elif parse_ip(address, <size_t>len(address), &self.sender) != 0:
+            raise ValueError(f"not an IP address: {client!r}")
+        self.peer = self.sender
+        if service.target_source == TARGET_OPAQUE:
+            raise ValueError("a listener of opaque bytes has no requests")
+        size = parse_request(head, <size_t>len(head), &service.limits, &worker.head, worker.parsed)
+        if size <= 0:
+            self.refusal = -size if size < 0 else FAULT_START_LINE
+            return
+        if copy_head(self, head) < 0:
+            raise MemoryError
+        self.refusal = self.decide()
+
+    cdef int decide(self) noexcept:
+        """As an exchange goes from its head to the way out; a fault, or FAULT_NONE."""
+        cdef int fault
+        if self.service.trusted is not None:
+            find_client(self)
+        fault = find_target(self)
+        if fault == FAULT_NONE:
+            fault = find_route(self)
+        if fault != FAULT_NONE:
+            return fault
+        if self.service.routes is not None and not self.is_connect:
+            self.number = find_action(self.service.routes.actions, self.action)
+        if self.action.certificate is not None and not has_certificate(self):
+            return FAULT_CLIENT_CERTIFICATE
+        if self.action.status == 0 and self.service.access is not None:
+            return check_access(self, NULL)
+        return FAULT_NONE
+
+    @property
+    def target_name(self) -> str:
+        """Of the target, in its one form; empty if the request names none."""
+        return self.host.name[:self.host.name_length].decode("ascii")
+
+    @property
+    def target_port(self) -> int:
+        return self.host.port
+
+    @property
+    def normal_path(self) -> str:
+        """As routes see it."""
+        return self.path[:self.path_length].decode("latin-1") if self.path != NULL else ""
+
+    @property
+    def replaced_path(self) -> str | None:
+        """What `rewrite.replace` makes of it."""
+        return self.rewritten.decode("latin-1") if self.rewritten is not None else None
+
+    @property
+    def client_address(self) -> str:
+        """Who it is for, behind trusted proxies."""
+        cdef char out[64]
+        cdef int size = format_ip(&self.peer, out)
+        return out[:size].decode("ascii") if size else "unix"
+
+    @property
+    def access_rule(self) -> int:
+        return self.rule
+
+    @property
+    def waits_for_address(self) -> bool:
+        """Whether a rule has to see the target's address first."""
+        return self.need_address
+
+    @property
+    def chosen(self) -> Upstream | None:
+        return self.upstream
+
+    def judge(self, str address not None) -> int:
+        """The fault of dialling the target at this address: the rules on it, own listeners, special addresses."""
+        cdef Address target
+        cdef bytes text = address.encode()
+        if parse_ip(text, <size_t>len(text), &target) != 0:
+            raise ValueError(f"not an IP address: {address!r}")
+        target.port = self.host.port
+        return check_target_address(self, &target)
+
+    def meets(self, RouteTable routes not None) -> bool:
+        """Whether a route of another table takes the request; the table's actions are Actions."""
+        cdef Service service = self.service
+        cdef Action action = self.action
+        cdef Upstream before = self.upstream
+        cdef bytes kept = self.rewritten
+        cdef int fault
+        for one in routes.actions:
+            if not isinstance(one, Action):
+                raise TypeError("the table has something else than Actions")
+        if self.base == NULL:
+            return False
+        self.service = Service("", target_source=TARGET_FROM_ROUTE, routes=routes)
+        fault = find_route(self)
+        self.service, self.action, self.upstream, self.rewritten = service, action, before, kept
+        return fault == FAULT_NONE
+
+    def admits(self, AccessTable access not None, str address=None) -> bool:
+        """Whether rules of another table allow it, the target being at `address`."""
+        cdef Service service = self.service
+        cdef int rule = self.rule
+        cdef bint needed = self.need_address
+        cdef Address target
+        cdef bytes text
+        cdef int fault
+        if address is not None:
+            text = address.encode()
+            if parse_ip(text, <size_t>len(text), &target) != 0:
+                raise ValueError(f"not an IP address: {address!r}")
+            target.port = self.host.port
+        if self.base == NULL:
+            return False
+        self.service = Service("", target_source=TARGET_FROM_REQUEST, access=access)
+        self.need_address = False
+        fault = check_access(self, &target if address is not None else NULL)
+        asked = self.need_address
+        self.service, self.rule, self.need_address = service, rule, needed
+        return fault == FAULT_NONE and not asked
+
+
+cdef int find_action(list actions, Action wanted) noexcept:
+    cdef int i
+    for i in range(<int>len(actions)):
+        if actions[i] is wanted:
+            return i
+    return -1
+
+
+def opaque_action(Service service not None, str name not None) -> int:
+    """Which route a TLS connection to `name` takes whatever else its client says: its number, -1 for none."""
+    cdef bytes text = name.encode()
+    if service.passes is None:
+        return -1
+    return service.passes.find_host(text, <size_t>len(text))
+
+
+# endpoints ------------------------------------------------------------------------------------------------
+
+cdef class _Kept:
+    # What choosing changes in a balancer; put back when it goes.
+    cdef Balancer balancer
+    cdef Seat* seats          # owned copies
+    cdef Group* groups        # owned, likewise
+    cdef int* places          # owned, likewise
+    cdef uint32_t* draws      # owned, likewise
+    cdef Load* loads          # owned: what seats are given for as long as they count as full
+    cdef int64_t* totals      # owned: of these
+    cdef int cursor
+    cdef int live
+    cdef uint64_t epoch
+    cdef uint64_t survey_at
+
+    def __cinit__(self, Balancer balancer not None):
+        cdef size_t count = <size_t>max(balancer.count, 1)
+        cdef size_t groups = <size_t>max(balancer.group_count, 1)
+        self.balancer = balancer
+        self.seats = <Seat*>malloc(count * sizeof(Seat))
+        self.groups = <Group*>malloc(groups * sizeof(Group))
+        self.places = <int*>malloc(3 * count * sizeof(int))
+        self.draws = <uint32_t*>malloc(2 * count * sizeof(uint32_t))
+        self.loads = <Load*>calloc(count, sizeof(Load))
+        self.totals = <int64_t*>calloc(count, sizeof(int64_t))
+        if (self.seats == NULL or self.groups == NULL or self.places == NULL or self.draws == NULL
+                or self.loads == NULL or self.totals == NULL):
+            raise MemoryError
+        memcpy(self.seats, balancer.seats, count * sizeof(Seat))
+        memcpy(self.groups, balancer.groups, groups * sizeof(Group))
+        memcpy(self.places, balancer.places, 3 * count * sizeof(int))
+        memcpy(self.draws, balancer.draws, 2 * count * sizeof(uint32_t))
+        self.cursor = balancer.cursor
+        self.live = balancer.live
+        self.epoch = balancer.epoch
+        self.survey_at = balancer.survey_at
+
+    def __dealloc__(self):
+        free(self.seats)
+        free(self.groups)
+        free(self.places)
+        free(self.draws)
+        free(self.loads)
+        free(self.totals)
+
+    cdef void fill(self, int index) noexcept:
+        """From now on this endpoint has no room."""
+        cdef Seat* seat = &self.balancer.seats[index]
+        self.totals[index] = max(total_now(seat.load.total), <int64_t>1)
+        self.loads[index] = seat.load[0]
+        self.loads[index].total = &self.totals[index]
+        seat.load = &self.loads[index]
+        seat.most = 1
+
+    cdef void put_back(self) noexcept:
+        cdef Balancer balancer = self.balancer
+        cdef size_t count = <size_t>max(balancer.count, 1)
+        memcpy(balancer.seats, self.seats, count * sizeof(Seat))
+        memcpy(balancer.groups, self.groups, <size_t>max(balancer.group_count, 1) * sizeof(Group))
+        memcpy(balancer.places, self.places, 3 * count * sizeof(int))
+        memcpy(balancer.draws, self.draws, 2 * count * sizeof(uint32_t))
+        balancer.cursor = self.cursor
+        balancer.live = self.live
+        balancer.epoch = self.epoch
+        balancer.survey_at = self.survey_at
+
+
+cdef list rows_of(Upstream upstream, uint64_t now):
+    """What the balancer knows of each endpoint since its last survey."""
+    cdef Balancer balancer = upstream.balancer
+    cdef Group* group
+    cdef Seat* seat
+    cdef Endpoint endpoint
+    cdef int number
+    cdef int at
+    cdef int i
+    cdef list rows = [None] * balancer.count
+    for number in range(balancer.group_count):
+        group = &balancer.groups[number]
+        for at in range(group.count):
+            i = group.members[at]
+            seat = &balancer.seats[i]
+            endpoint = upstream.members[i]
+            rows[i] = {
+                "live": bool(seat.live),
+                "out_for": (seat.load.out_until - now) / 1e9 if seat.load.out_until > now else 0.0,
+                "failures": endpoint.failures,
+                "share": seat.share / <double>group.shares if seat.live and group.shares else 0.0,
+                "warming": bool(seat.live and seat.share < seat.weight * 1024),
+                "weight": seat.weight,
+                "most": seat.most,
+                "in_flight": total_now(seat.load.total),
+                "peak": seat.load.peak / 1e9,
+                "group": number,
+                "portion": group.portion / 4294967295.0,
+            }
+    return rows
+
+
+def standing(Upstream upstream not None, Question question=None, int most=16) -> tuple[list, list]:
+    """What the balancer knows of each endpoint, and in which order it would choose, each in turn being full.
+
+    Its own choice is asked, then everything is put back: nobody's turn is taken.
+    """
+    cdef Balancer balancer = upstream.balancer
+    cdef uint64_t now = monotonic()
+    cdef uint64_t key = 0
+    cdef int _i
+    cdef int found
+    cdef list order = []
+    cdef list rows
+    cdef _Kept kept
+    if upstream.count == 0:
+        return [], []
+    if question is not None and question.base != NULL and question.upstream is upstream:
+        key = exchange_key(question)
+    kept = _Kept(balancer)
+    try:
+        balancer.survey(now)
+        rows = rows_of(upstream, now)
+        for _i in range(min(most, upstream.count)):
+            found = balancer.choose(now, -1, key)
+            if found < 0:
+                break
+            order.append(found)
+            kept.fill(found)
+    finally:
+        kept.put_back()
+    return rows, order

@@ -1,0 +1,72 @@
+"""An explanation of a configuration file without an instance: the same tables, built here. Load and health are of
+nobody: every endpoint is usable and idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from limen.config.revision import digest_of
+from limen.egress.resolver import Resolver
+from limen.engine.engine import Engine
+from limen.policy import schedule
+from limen.runtime.assemble import assemble
+from limen.runtime.core import own_addresses
+from limen.runtime.estate import listener_keys
+from limen.runtime.explain.explanation import Ground, explain
+from limen.runtime.pacing import at_once
+from limen.runtime.revision import ListenerPlace, Revision
+
+if TYPE_CHECKING:
+    from limen.config import Config
+    from limen.policy.specs import Window
+    from limen.runtime.explain.asked import Asked
+    from limen.runtime.provision import Loaded
+
+
+def explain_alone(asked: Asked, loaded: Loaded, base: str) -> Mapping[str, object]:
+    """What `loaded` would do. Raises AskedWrongly, and ConfigError for what only a worker finds."""
+    engine = Engine()
+    try:
+        revision = revision_of(loaded, base)
+        assembly = at_once(assemble(engine, revision, None))
+        engine.set_own(own_addresses(revision.own_addresses))
+        for table in assembly.tables:
+            table.set_windows(schedule.flags(cast("list[Window]", table.windows), time.time()))
+
+        async def run() -> Mapping[str, object]:
+            resolver = resolver_of(loaded.config)
+            try:
+                return await explain(asked, Ground(engine, assembly, resolver.resolve))
+            finally:
+                await resolver.close()
+
+        return {**asyncio.run(run()), "source": "file"}
+    finally:
+        engine.stop()
+
+
+def revision_of(loaded: Loaded, base: str) -> Revision:
+    """The revision that an instance would begin with, its addresses as they are written."""
+    config = loaded.config
+    places = tuple(
+        ListenerPlace(key, index, str(config.listeners[index].bind)) for index, key in enumerate(listener_keys(config))
+    )
+    own = [place.address for place in places] + ([str(config.admin.bind)] if config.admin else [])
+    return Revision(1, config, places, {}, tuple(own), base, loaded.material, digest_of(config)[:12])
+
+
+def resolver_of(config: Config) -> Resolver:
+    """As a worker has it."""
+    settings = config.resolver
+    return Resolver(
+        [str(server) for server in settings.servers],
+        timeout=settings.timeout,
+        min_ttl=settings.min_ttl,
+        max_ttl=settings.max_ttl,
+        negative_ttl=settings.negative_ttl,
+        hosts=settings.hosts,
+    )

@@ -1,0 +1,69 @@
+"""What a supervisor tells whoever looks at it, beside its status: counts of the moment, and explanations."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from limen.runtime.explain.worker import ExplainFailed, ask_worker
+from limen.runtime.health_report import upstream_rows
+from limen.runtime.live import live
+from limen.runtime.report import listeners
+
+if TYPE_CHECKING:
+    from limen.config.models.admin import Admin
+    from limen.runtime.crew import Crew
+    from limen.runtime.discovering import Discovery
+    from limen.runtime.estate import Estate
+    from limen.runtime.explain.asked import Asked
+    from limen.runtime.health import Health
+    from limen.runtime.metrics import SharedBoard
+
+
+class Reporting:
+    """The part of a Supervisor that only reads; see limen.runtime.protocols.Administered."""
+
+    _began: float
+    _phase: enum.Enum
+    _version: str
+    # None until they have come to be.
+    _board: SharedBoard | None
+    _crew: Crew | None
+    _held: Estate | None
+    _health: Health | None
+    _discovery: Discovery
+
+    def live(self) -> Mapping[str, object]:
+        """See limen.runtime.live."""
+        state = str(self._phase.value)
+        if self._crew is None or self._board is None or self._held is None:
+            return {"version": self._version, "state": state}
+        return live(
+            version=self._version,
+            state=state,
+            began=self._began,
+            estate=self._held,
+            crew=self._crew,
+            board=self._board,
+            upstreams=self.upstreams(),
+        )
+
+    def upstreams(self) -> list[dict[str, object]]:
+        """Those in force, with their endpoints."""
+        return [] if self._health is None else upstream_rows(self._health, self._discovery.report())
+
+    def listeners(self) -> Sequence[Mapping[str, object]]:
+        """Those in force."""
+        return [] if self._held is None else listeners(self._held)
+
+    async def explain(self, asked: Asked) -> Mapping[str, object]:
+        """Asks the first worker that serves. Raises AskedWrongly or ExplainFailed."""
+        process = next((one.ready for one in self._crew.ready), None) if self._crew is not None else None
+        if process is None:
+            raise ExplainFailed("no worker serves at the moment")
+        return await ask_worker(process, asked)
+
+    def admin(self) -> Admin | None:
+        """The `admin` section in force."""
+        return None if self._held is None else self._held.revision.config.admin
