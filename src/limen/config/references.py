@@ -21,6 +21,8 @@ def uses(config: Config) -> Iterator[tuple[Path, str]]:
         for index, route in enumerate(listener.routes or ()):
             if route.upstream is not None:
                 yield ("listeners", number, "routes", index, "upstream"), route.upstream
+            if route.mirror is not None:
+                yield ("listeners", number, "routes", index, "mirror", "upstream"), route.mirror.upstream
         if listener.stream is not None and listener.stream.upstream is not None:
             yield ("listeners", number, "stream", "upstream"), listener.stream.upstream
         for place, _, opaque in listener.opaque_routes():

@@ -21,6 +21,7 @@ from limen.engine.attempts cimport (
     drop_origin,
     engage_origin,
     enter_target,
+    is_asked,
     is_promised,
     leave_endpoint,
     open_origin,
@@ -28,18 +29,38 @@ from limen.engine.attempts cimport (
     take_pooled,
 )
 from limen.engine.balance cimport load_measured
-from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
+from limen.engine.board cimport WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
+from limen.engine.deadline cimport begin_deadline, set_alarm
+from limen.engine.dial cimport Dial
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
+from limen.engine.hedge cimport Hedge, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
-from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED
+from limen.engine.journal cimport RETRY_ANSWERED, RETRY_BUDGET, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
 from limen.engine.keep cimport SPOOL_PIECE
 from limen.engine.look cimport Look
+from limen.engine.mirror cimport draw_mirror, mirror_request
 from limen.engine.parked cimport hold_response, put_body, send_held
-from limen.engine.repeat cimport hold_content, is_keeping, keep_more, may_repeat
+from limen.engine.repeat cimport (
+    REPEAT_LATER,
+    REPEAT_NOT,
+    REPEAT_NOW,
+    asks_to_wait,
+    cause_of,
+    claim_budget,
+    count_retry,
+    hold_content,
+    is_keeping,
+    keep_more,
+    may_repeat,
+    pause_before,
+    remember_failure,
+    return_budget,
+)
 from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
+from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
     check_authority,
@@ -64,13 +85,17 @@ from limen.engine.state cimport (
     PHASE_TUNNEL,
     ExchangeState,
 )
-from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, OutHead, Stream
+from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, OutHead, Party, Stream
+from limen.engine.swallow cimport swallow
 from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
     FAULT_CLIENT_CERTIFICATE,
     FAULT_CLIENT_CLOSED,
+    FAULT_DEADLINE,
+    FAULT_DIAL_TIMEOUT,
+    FAULT_DNS_TIMEOUT,
     FAULT_HOOK,
     FAULT_INTERNAL,
     FAULT_MEMORY,
@@ -79,8 +104,10 @@ from limen.engine.types cimport (
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
     FAULT_RESPONSE,
+    FAULT_RESPONSE_TIMEOUT,
     FAULT_SHED,
     FAULT_TLS_CERTIFICATE,
+    FAULT_TLS_ORIGIN_TIMEOUT,
     FAULT_TLS_REFUSED,
     FAULT_UPGRADE,
     FIELD_MAX_FORWARDS,
@@ -197,6 +224,11 @@ cdef class Exchange(ExchangeState):
             return
         if self.head.flags & HEAD_UPGRADE and self.action.upgrade and self.request_over:
             self.is_upgrade = upgrade_allowed(self)
+        if self.action.guarded:
+            begin_deadline(self)
+            set_alarm(self, 0)
+            if self.action.resilience.mirror is not None:
+                draw_mirror(self)
         if self.service.access is not None:
             self.phase = PHASE_ACCESS
             fault = check_access(self, NULL)
@@ -268,6 +300,8 @@ cdef class Exchange(ExchangeState):
         """An endpoint was entered: a pooled connection, or dial."""
         cdef Pooled pooled
         self.attempts += 1
+        if self.action.guarded:
+            self.begin_try()
         pooled = take_pooled(self)
         if pooled is not None:
             self.use_origin(pooled)
@@ -283,7 +317,9 @@ cdef class Exchange(ExchangeState):
     cdef void on_resolved(self, object resolution) noexcept:
         if self.finished or self.phase != PHASE_EGRESS or self.waiting or self.dial is not None:
             return
-        self.dialled(dial_resolved(self, <Resolution>resolution))
+        # (there may have been another attempt since)
+        if self.entered and is_asked(self, resolution):
+            self.dialled(dial_resolved(self, <Resolution>resolution))
 
     cdef void on_dial_fault(self, int fault) noexcept:
         self.dial = None
@@ -369,25 +405,143 @@ cdef class Exchange(ExchangeState):
 
     # another attempt ----------------------------------------------------------------------------------
 
+    cdef void begin_try(self) noexcept:
+        """Whatever bounds this attempt, or runs beside it."""
+        cdef Resilience terms = self.action.resilience
+        set_alarm(self, self.worker.now + terms.per_try if terms.per_try else 0)
+        if terms.hedge_after and self.attempts == 1 and self.hedge is None:
+            self.hedge = plan_hedge(self)
+
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
-        cdef bint again = may_repeat(self, fault, reused)
+        self.held_fault = fault
+        self.held_cause = cause_of(self, fault)
         leave_endpoint(self)
         self.origin_ready = False
-        if not again:
-            self.refuse(fault)
-            return
-        if reused:
+        if self.hedge is not None and (<Hedge>self.hedge).running:
+            # it is the other attempt
+            self.forsaken = True
+        else:
+            self.repeat(may_repeat(self, self.held_cause, reused), reused)
+
+    cdef void repeat(self, int again, bint reused) noexcept:
+        cdef uint64_t pause
+        if again == REPEAT_NOT:
+            self.refuse(self.held_fault)
+        elif reused:
             self.fresh = True
             self.attempts -= 1
+            self.attempt()
         else:
-            self.avoid = self.endpoint
-            if not self.retrying:
-                self.retrying = True
-                self.worker.retries += 1
-        if self.upstream is not None:
-            self.worker.board.endpoint_add(self.endpoint.slot, ENDPOINT_RETRIES, 1)
-        self.attempt()
+            remember_failure(self)
+            self.phase = PHASE_EGRESS
+            pause = pause_before(self, again)
+            if pause == 0:
+                self.attempt()
+            else:
+                self.pause_for(pause)
+
+    cdef void pause_for(self, uint64_t pause) noexcept:
+        if self.until and self.worker.now + pause >= self.until:
+            self.retry_blocked = RETRY_DEADLINE
+            self.refuse(self.held_fault)
+            return
+        self.pausing = True
+        if not set_alarm(self, self.worker.now + pause):
+            self.refuse(FAULT_MEMORY)
+
+    cdef void on_alarm(self) noexcept:
+        if self.finished:
+            return
+        if self.until and self.worker.now >= self.until:
+            self.parked = False
+            self.refuse(FAULT_DEADLINE)
+        elif self.pausing:
+            self.pausing = False
+            if self.retrying:
+                self.attempt()
+            elif claim_budget(self):
+                count_retry(self, self.held_cause)
+                self.attempt()
+            elif self.worker.now < self.budget_until:
+                self.pause_for(pause_before(self, REPEAT_LATER))
+            else:
+                self.retry_blocked = RETRY_BUDGET
+                self.refuse(self.held_fault)
+        elif self.phase <= PHASE_FORWARD and not self.waiting and not self.forsaken:
+            self.end_try()
+        self.worker.flush()
+
+    cdef void end_try(self) noexcept:
+        """The attempt has had its time."""
+        cdef Http1Origin origin = <Http1Origin>self.origin
+        cdef Dial dial = self.dial
+        if origin is not None:
+            if self.phase == PHASE_FORWARD and not self.request_over:
+                # the client takes its time
+                set_alarm(self, self.worker.now + self.action.resilience.per_try)
+            else:
+                origin.fail(FAULT_TLS_ORIGIN_TIMEOUT if origin.shaking else FAULT_RESPONSE_TIMEOUT)
+        elif dial is not None:
+            dial.cancel()
+            self.on_dial_fault(FAULT_DIAL_TIMEOUT)
+        elif self.entered:
+            self.attempt_failed(FAULT_DNS_TIMEOUT, False)
+
+    cdef bint is_unwanted(self, const Head* head, const Field* fields, const char* base) noexcept:
+        """An answer has come: whether another attempt is made in spite of it. If not, there will be none."""
+        cdef Resilience terms = self.action.resilience
+        cdef Http1Origin origin = <Http1Origin>self.origin
+        self.end_hedge()
+        if terms.statuses is not None and head.status < 600 and terms.statuses[head.status] and not (
+            self.upstream.count < 2 and asks_to_wait(head, fields, base)
+        ) and may_repeat(self, CAUSE_STATUS, False) == REPEAT_NOW:
+            self.held_fault = FAULT_NO_ENDPOINT
+            self.held_cause = CAUSE_STATUS
+            self.origin = None
+            self.origin_ready = False
+            swallow(origin, head)
+            leave_endpoint(self)
+            self.repeat(REPEAT_NOW, False)
+            return True
+        # what is left of the time is that of the whole exchange
+        set_alarm(self, 0)
+        return False
+
+    # hedges -------------------------------------------------------------------------------------------
+
+    cdef void on_won(self, Party winner) noexcept:
+        """The hedge has an answer: its origin is ours from now on."""
+        cdef Hedge hedge = <Hedge>winner
+        cdef Stream origin = hedge.origin
+        self.forsaken = False
+        drop_origin(self)
+        leave_endpoint(self)
+        self.endpoint = hedge.endpoint
+        self.entered = True
+        hedge.entered = False
+        self.origin = origin
+        hedge.origin = None
+        origin.party = self
+        self.origin_ready = True
+        self.phase = PHASE_FORWARD
+        self.forwarded_at = hedge.forwarded_at
+        self.attempts += 1
+        self.end_hedge()
+
+    cdef void on_lost(self, Party hedge) noexcept:
+        self.hedge = None
+        if self.forsaken:
+            self.forsaken = False
+            # that endpoint has failed as well
+            self.avoid = (<Hedge>hedge).endpoint
+            self.repeat(may_repeat(self, self.held_cause, False), False)
+
+    cdef void end_hedge(self) noexcept:
+        cdef Party hedge = self.hedge
+        self.hedge = None
+        if hedge is not None:
+            (<Hedge>hedge).end()
 
     # content --------------------------------------------------------------------------------------------
 
@@ -439,10 +593,12 @@ cdef class Exchange(ExchangeState):
         """Tell the origin that the request is whole."""
         if self.trailer_block == NULL:
             self.origin.send_end(NULL, NULL, 0)
-            return
-        self.origin.send_end(
-            self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
-        )
+        else:
+            self.origin.send_end(
+                self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
+            )
+        if self.mirroring:
+            mirror_request(self)
 
     cdef void on_end(self, Stream source, const char* base, const Field* trailers, unsigned int count) noexcept:
         if self.finished:
@@ -502,6 +658,8 @@ cdef class Exchange(ExchangeState):
             return
         if head.status < 200:
             self.pass_interim(head, fields, base)
+            return
+        if self.action.guarded and self.is_unwanted(head, fields, base):
             return
         self.response_time = self.worker.now - self.forwarded_at
         if self.upstream is not None and self.upstream.balancer.measures:
@@ -610,6 +768,9 @@ cdef class Exchange(ExchangeState):
         if self.client.closed:
             return
         self.phase = PHASE_TUNNEL
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
         client = <Connection>self.client.to_raw()
         try:
             tunnel = Tunnel.__new__(Tunnel)
@@ -705,8 +866,12 @@ cdef class Exchange(ExchangeState):
             self.waiting = False
             self.upstream.queue.drop(self)
         leave_endpoint(self)
-        if self.retrying:
-            worker.retries -= 1
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
+        if self.hedge is not None:
+            self.end_hedge()
+        return_budget(self)
         log_exchange(self)
         self.phase = PHASE_LOG
         worker.exchanges -= 1

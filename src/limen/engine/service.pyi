@@ -7,6 +7,7 @@ from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
+from limen.engine.resilience import Resilience
 from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
@@ -56,6 +57,7 @@ class Action:
         hook_timeout: float = 5.0,
         upgrade: bool = True,
         certificate: CertificateMatch | None = None,
+        resilience: Resilience | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -65,6 +67,8 @@ class Action:
     def upstream(self) -> Upstream | None: ...
     @property
     def certificate(self) -> CertificateMatch | None: ...
+    @property
+    def resilience(self) -> Resilience: ...
     @property
     def request_hooks(self) -> list[object]: ...
     @property

@@ -85,9 +85,12 @@ class Upstream:
         handshake_timeout: float = 10.0,
         key_by: int = 0,
         key_name: str = "",
+        max_age: float = 0.0,
+        max_requests: int = 0,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
+        `max_age` and `max_requests` of one connection, a little less for some; 0: no bound.
         ValueError if the balancer is for another number of endpoints.
         """
 
@@ -107,3 +110,6 @@ class Upstream:
     def tls(self) -> ClientContext | None: ...
     @property
     def dial_seconds(self) -> float: ...
+    @property
+    def retrying(self) -> int:
+        """Exchanges that are in a retry or a hedge, in this worker."""

@@ -27,7 +27,6 @@ class Worker(Reactor):
     connections: int  # of clients
     exchanges: int
     tunnels: int
-    retries: int  # exchanges that are in a retry
     draining: bool
     @property
     def resting(self) -> int:

@@ -167,6 +167,8 @@ class _Builder:
             dial_timeout=model.timeouts.dial,
             idle_timeout=model.timeouts.idle,
             idle=model.pool.idle,
+            max_age=model.pool.max_age or 0.0,
+            max_requests=model.pool.max_requests or 0,
             **self._encryption(name, model),
         )
 
@@ -223,6 +225,7 @@ class _Builder:
         if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
         used = {route.upstream for route in listener.routes or ()}
+        used.update(route.mirror.upstream for route in listener.routes or () if route.mirror is not None)
         used.add(listener.stream.upstream if listener.stream is not None else None)
         used.update(route.upstream for _, _, route in listener.opaque_routes())
         if not all(self._keeps_upstream(name) for name in used):
@@ -379,7 +382,9 @@ class _Builder:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
-            if before.route == route and before.hsts == hsts and self._keeps_upstream(route.upstream):
+            mirrored = route.mirror.upstream if route.mirror is not None else None
+            kept = self._keeps_upstream(route.upstream) and self._keeps_upstream(mirrored)
+            if before.route == route and before.hsts == hsts and kept:
                 self.assembly.specs[label] = before
                 return before.compiled
         compiled = compile_route_match(route.match, self._action(label, route, hsts))
@@ -392,8 +397,9 @@ class _Builder:
         return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
     def _action(self, label: str, route: Route, hsts: str) -> Action:
-        upstream = self.assembly.upstreams[route.upstream] if route.upstream is not None else None
-        return route_action(label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts)
+        return route_action(
+            label, route, slot=self._slot(names.ROUTE, label), upstreams=self.assembly.upstreams, hsts=hsts
+        )
 
 
 def _port_of(address: str) -> int:

@@ -32,6 +32,7 @@ from limen.config.models.listeners import (
     RequestId,
 )
 from limen.config.models.log import AccessLog, Log
+from limen.config.models.resilience import Backoff, Budget, Deadline, Hedge, Mirror, Retry, RouteTimeouts
 from limen.config.models.resolver import Resolver
 from limen.config.models.root import Config
 from limen.config.models.routes import (
@@ -41,10 +42,8 @@ from limen.config.models.routes import (
     Redirect,
     Replace,
     Respond,
-    Retry,
     Rewrite,
     Route,
-    RouteTimeouts,
 )
 from limen.config.models.section import Section
 from limen.config.models.stream import Stream, StreamTimeouts
@@ -63,11 +62,13 @@ __all__ = [
     "AccessLog",
     "Address",
     "Admin",
+    "Backoff",
     "Balance",
     "Body",
     "Bridge",
     "BridgeAuthority",
     "BridgeTls",
+    "Budget",
     "CertificateCondition",
     "CertificateFiles",
     "CertificateMatch",
@@ -78,6 +79,7 @@ __all__ = [
     "ConnectCondition",
     "ConnectRule",
     "Control",
+    "Deadline",
     "Drain",
     "Endpoint",
     "FieldEdits",
@@ -87,6 +89,7 @@ __all__ = [
     "ForwardedFields",
     "HashKey",
     "Head",
+    "Hedge",
     "HelloCondition",
     "HelloMatch",
     "HelloRule",
@@ -100,6 +103,7 @@ __all__ = [
     "Log",
     "Match",
     "MinRate",
+    "Mirror",
     "OpaqueRoute",
     "PathMatch",
     "Pinned",
