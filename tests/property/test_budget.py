@@ -25,7 +25,9 @@ def test_retries_stay_within_the_budget(live, share, least):
     assert retrying + 1 > share * live or retrying >= most
 
 
-@given(retrying=some.integers(0, 1000), live=some.integers(0, 1000), share=some.floats(0, 1), least=some.integers(0, 50))
+@given(
+    retrying=some.integers(0, 1000), live=some.integers(0, 1000), share=some.floats(0, 1), least=some.integers(0, 50)
+)
 def test_more_live_exchanges_never_take_room_away(retrying, live, share, least):
     if fits_budget(retrying, live, share, least):
         assert fits_budget(retrying, live + 1, share, least)

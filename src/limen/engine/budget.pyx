@@ -1,6 +1,6 @@
 # Pure functions of budget and back-off.
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 
 cdef enum:

@@ -9,7 +9,6 @@
 
 cimport cython
 from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memset
 
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
@@ -34,12 +33,10 @@ from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
 from limen.engine.deadline cimport begin_deadline, set_alarm
-from limen.engine.dial cimport Dial
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
-from limen.engine.hedge cimport Hedge, plan_hedge
+from limen.engine.hedge cimport Hedge, adopt_origin, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
-from limen.engine.journal cimport RETRY_ANSWERED, RETRY_BUDGET, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
-from limen.engine.keep cimport SPOOL_PIECE
+from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
 from limen.engine.look cimport Look
 from limen.engine.mirror cimport draw_mirror, mirror_request
 from limen.engine.parked cimport hold_response, put_body, send_held
@@ -47,19 +44,19 @@ from limen.engine.repeat cimport (
     REPEAT_LATER,
     REPEAT_NOT,
     REPEAT_NOW,
-    asks_to_wait,
+    ask_again,
     cause_of,
-    claim_budget,
-    count_retry,
     hold_content,
     is_keeping,
     keep_more,
+    may_ask_another,
     may_repeat,
     pause_before,
     remember_failure,
     return_budget,
+    send_kept,
 )
-from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
+from limen.engine.replies cimport fault_status, send_action, send_established, send_fault, send_last_hop
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
@@ -85,7 +82,7 @@ from limen.engine.state cimport (
     PHASE_TUNNEL,
     ExchangeState,
 )
-from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, OutHead, Party, Stream
+from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, Party, Stream
 from limen.engine.swallow cimport swallow
 from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
@@ -375,22 +372,11 @@ cdef class Exchange(ExchangeState):
 
     cdef void push_kept(self) noexcept:
         """Send what was kept of the content, as far as the origin takes it."""
-        cdef const char* place = NULL
-        cdef char* scratch
-        cdef ssize_t size
-        while self.keep is not None and self.keep_sent < self.keep.size:
-            if self.origin.is_clogged():
-                return
-            scratch = self.worker.claim(SPOOL_PIECE)
-            size = self.keep.look(self.keep_sent, scratch, SPOOL_PIECE, &place)
-            if size <= 0:
-                self.refuse(FAULT_INTERNAL)
-                return
-            self.keep_sent += <uint64_t>size
-            self.origin.send_data(place, <size_t>size)
-            if self.keep.in_memory > self.keep_sent or self.keep.fd >= 0:
-                # `place` may move or be overwritten by the next piece
-                self.worker.flush()
+        cdef int sent = send_kept(self)
+        if sent < 0:
+            self.refuse(FAULT_INTERNAL)
+        if sent <= 0:
+            return
         if self.keep is not None and (
             not is_keeping(self) or (self.keep.size > self.action.keep_most and not self.replaced)
         ):
@@ -451,6 +437,7 @@ cdef class Exchange(ExchangeState):
             self.refuse(FAULT_MEMORY)
 
     cdef void on_alarm(self) noexcept:
+        cdef int again
         if self.finished:
             return
         if self.until and self.worker.now >= self.until:
@@ -458,15 +445,12 @@ cdef class Exchange(ExchangeState):
             self.refuse(FAULT_DEADLINE)
         elif self.pausing:
             self.pausing = False
-            if self.retrying:
+            again = ask_again(self)
+            if again == REPEAT_NOW:
                 self.attempt()
-            elif claim_budget(self):
-                count_retry(self, self.held_cause)
-                self.attempt()
-            elif self.worker.now < self.budget_until:
-                self.pause_for(pause_before(self, REPEAT_LATER))
+            elif again == REPEAT_LATER:
+                self.pause_for(pause_before(self, again))
             else:
-                self.retry_blocked = RETRY_BUDGET
                 self.refuse(self.held_fault)
         elif self.phase <= PHASE_FORWARD and not self.waiting and not self.forsaken:
             self.end_try()
@@ -475,27 +459,22 @@ cdef class Exchange(ExchangeState):
     cdef void end_try(self) noexcept:
         """The attempt has had its time."""
         cdef Http1Origin origin = <Http1Origin>self.origin
-        cdef Dial dial = self.dial
-        if origin is not None:
-            if self.phase == PHASE_FORWARD and not self.request_over:
-                # the client takes its time
-                set_alarm(self, self.worker.now + self.action.resilience.per_try)
-            else:
-                origin.fail(FAULT_TLS_ORIGIN_TIMEOUT if origin.shaking else FAULT_RESPONSE_TIMEOUT)
-        elif dial is not None:
-            dial.cancel()
+        if self.phase == PHASE_FORWARD and not self.request_over:
+            # the client takes its time
+            set_alarm(self, self.worker.now + self.action.resilience.per_try)
+        elif origin is not None:
+            origin.fail(FAULT_TLS_ORIGIN_TIMEOUT if origin.shaking else FAULT_RESPONSE_TIMEOUT)
+        elif self.dial is not None:
+            drop_origin(self)
             self.on_dial_fault(FAULT_DIAL_TIMEOUT)
         elif self.entered:
             self.attempt_failed(FAULT_DNS_TIMEOUT, False)
 
     cdef bint is_unwanted(self, const Head* head, const Field* fields, const char* base) noexcept:
         """An answer has come: whether another attempt is made in spite of it. If not, there will be none."""
-        cdef Resilience terms = self.action.resilience
         cdef Http1Origin origin = <Http1Origin>self.origin
         self.end_hedge()
-        if terms.statuses is not None and head.status < 600 and terms.statuses[head.status] and not (
-            self.upstream.count < 2 and asks_to_wait(head, fields, base)
-        ) and may_repeat(self, CAUSE_STATUS, False) == REPEAT_NOW:
+        if may_ask_another(self, head, fields, base):
             self.held_fault = FAULT_NO_ENDPOINT
             self.held_cause = CAUSE_STATUS
             self.origin = None
@@ -512,21 +491,8 @@ cdef class Exchange(ExchangeState):
 
     cdef void on_won(self, Party winner) noexcept:
         """The hedge has an answer: its origin is ours from now on."""
-        cdef Hedge hedge = <Hedge>winner
-        cdef Stream origin = hedge.origin
-        self.forsaken = False
-        drop_origin(self)
-        leave_endpoint(self)
-        self.endpoint = hedge.endpoint
-        self.entered = True
-        hedge.entered = False
-        self.origin = origin
-        hedge.origin = None
-        origin.party = self
-        self.origin_ready = True
+        adopt_origin(self, <Hedge>winner)
         self.phase = PHASE_FORWARD
-        self.forwarded_at = hedge.forwarded_at
-        self.attempts += 1
         self.end_hedge()
 
     cdef void on_lost(self, Party hedge) noexcept:
@@ -711,18 +677,9 @@ cdef class Exchange(ExchangeState):
     # tunnels ------------------------------------------------------------------------------------------------
 
     cdef void begin_connect(self) noexcept:
-        cdef OutHead* out = &self.worker.out_head
         (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
         if not self.is_opaque and not self.response_begun:
-            memset(out, 0, sizeof(OutHead))
-            self.worker.values_used = 0
-            out.status = 200
-            out.reason.data = b"Connection established"
-            out.reason.length = 22
-            out.fields = self.worker.out
-            self.status = 200
-            self.response_begun = True
-            self.client.send_head(out)
+            send_established(self)
         if self.looking:
             self.begin_look()
         else:
@@ -871,7 +828,8 @@ cdef class Exchange(ExchangeState):
             self.alarm = None
         if self.hedge is not None:
             self.end_hedge()
-        return_budget(self)
+        if self.retrying:
+            return_budget(self)
         log_exchange(self)
         self.phase = PHASE_LOG
         worker.exchanges -= 1

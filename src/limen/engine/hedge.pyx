@@ -2,8 +2,8 @@
 # origin; its failure as well (Party.on_lost), because the exchange may be left with nothing else.
 
 cimport cython
-from libc.stdint cimport uint64_t
 
+from limen.engine.attempts cimport drop_origin, leave_endpoint
 from limen.engine.board cimport WORKER_HEDGES, WORKER_HEDGES_WON
 from limen.engine.repeat cimport claim_budget, is_safe, return_budget
 from limen.engine.resilience cimport Resilience
@@ -14,7 +14,10 @@ from limen.engine.types cimport FAULT_ORIGIN_CLOSED, FAULT_RESPONSE_TIMEOUT, Fie
 
 cdef Hedge plan_hedge(ExchangeState exchange):
     cdef Hedge hedge
-    if exchange.upstream.count < 2 or exchange.received or not exchange.request_over or not is_safe(exchange):
+    # (a hook may have sent it elsewhere)
+    if exchange.upstream is None or exchange.upstream.count < 2:
+        return None
+    if exchange.received or not exchange.request_over or not is_safe(exchange):
         return None
     try:
         hedge = Hedge.__new__(Hedge)
@@ -24,6 +27,21 @@ cdef Hedge plan_hedge(ExchangeState exchange):
         return None
     hedge.alarm.ring_at(exchange.worker.now + exchange.action.resilience.hedge_after)
     return hedge
+
+
+cdef void adopt_origin(ExchangeState exchange, Hedge hedge) noexcept:
+    drop_origin(exchange)
+    leave_endpoint(exchange)
+    exchange.forsaken = False
+    exchange.endpoint = hedge.endpoint
+    exchange.entered = True
+    exchange.origin = hedge.origin
+    exchange.origin.party = exchange
+    exchange.origin_ready = True
+    exchange.forwarded_at = hedge.forwarded_at
+    exchange.attempts += 1
+    hedge.entered = False
+    hedge.origin = None
 
 
 @cython.final

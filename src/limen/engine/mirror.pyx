@@ -1,5 +1,5 @@
-# A mirror's copy begins when the request was sent whole to its origin, and goes its own way from there: it is never waited
-# for, and what it meets is only counted.
+# A mirror's copy begins when the request was sent whole to its origin, and goes its own way from there: it is never
+# waited for, and what it meets is only counted.
 
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -9,6 +9,7 @@ from limen.engine.resilience cimport Resilience
 from limen.engine.stream cimport OutField, OutHead, Stream
 from limen.engine.types cimport (
     FAULT_NONE,
+    FAULT_UPGRADE,
     FRAMING_CHUNKED,
     FRAMING_LENGTH,
     FRAMING_NONE,
@@ -25,7 +26,7 @@ cdef enum:
 
 cdef void draw_mirror(ExchangeState exchange) noexcept:
     cdef Resilience terms = exchange.action.resilience
-    if exchange.is_connect or exchange.is_upgrade or terms.mirror is exchange.upstream and terms.mirror.count < 2:
+    if exchange.is_upgrade:
         return
     exchange.mirroring = <uint32_t>(terms.draw() >> 32) <= terms.mirror_share and terms.mirror_share != 0
 
@@ -88,7 +89,9 @@ cdef class Mirror(Twin):
         return 0
 
     cdef void on_response(self, Stream source, const Head* head, const Field* fields, const char* base) noexcept:
-        if head.status < 200 or self.finished:
+        if self.finished or head.status < 200:
+            if head.status == 101:
+                self.failed(FAULT_UPGRADE)
             return
         if head.framing != FRAMING_NONE and head.framing != FRAMING_CHUNKED and (
             head.framing != FRAMING_LENGTH or head.length > <uint64_t>SWALLOW_MOST

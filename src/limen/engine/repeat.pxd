@@ -25,12 +25,13 @@ cdef bint is_repeatable(ExchangeState exchange) noexcept
 cdef int cause_of(ExchangeState exchange, int fault) noexcept
 # Decide on another attempt (Repeat); if there is none, `retry_blocked` says why.
 cdef int may_repeat(ExchangeState exchange, int cause, bint reused) noexcept
-# Whether a response has Retry-After.
-cdef bint asks_to_wait(const Head* head, const Field* fields, const char* base) noexcept
+# Whether another attempt is made, now, in spite of this answer.
+cdef bint may_ask_another(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept
+# After a pause, as may_repeat(): the budget is asked again, where it was the reason.
+cdef int ask_again(ExchangeState exchange) noexcept
 
 # Be one more retry among the live exchanges of the upstream; False when there are too many.
 cdef bint claim_budget(ExchangeState exchange) noexcept
-cdef void count_retry(ExchangeState exchange, int cause) noexcept
 cdef void return_budget(ExchangeState exchange) noexcept
 # Nanoseconds until the next attempt, or look at the budget; 0: at once.
 cdef uint64_t pause_before(ExchangeState exchange, int again) noexcept
@@ -42,5 +43,7 @@ cdef bint was_tried(ExchangeState exchange, Endpoint endpoint) noexcept
 cdef bint is_keeping(ExchangeState exchange) noexcept
 # Keep a copy of content that goes out; over the bound there is no other attempt any more.
 cdef void keep_more(ExchangeState exchange, const char* data, size_t size) noexcept
+# Send what is kept to the origin, as far as it is taken: 1 all of it, 0 more when it has drained, -1 it cannot be read.
+cdef int send_kept(ExchangeState exchange) noexcept
 # Hold content as long as there is nobody to send it to; the fault if it cannot be.
 cdef int hold_content(ExchangeState exchange, const char* data, size_t size) noexcept

@@ -14,7 +14,7 @@ from limen.engine.journal cimport (
     RETRY_METHOD,
     RETRY_NO_ENDPOINT,
 )
-from limen.engine.keep cimport new_keep
+from limen.engine.keep cimport SPOOL_PIECE, new_keep
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.resilience cimport CAUSE_DIAL, CAUSE_NONE, CAUSE_RESET, CAUSE_STATUS, CAUSE_TIMEOUT, Resilience
 from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT
@@ -131,6 +131,27 @@ cdef bint asks_to_wait(const Head* head, const Field* fields, const char* base) 
     return False
 
 
+cdef bint may_ask_another(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept:
+    cdef bytes statuses = exchange.action.resilience.statuses
+    if statuses is None or head.status >= 600 or not statuses[head.status]:
+        return False
+    if exchange.upstream is None or (exchange.upstream.count < 2 and asks_to_wait(head, fields, base)):
+        return False
+    return may_repeat(exchange, CAUSE_STATUS, False) == REPEAT_NOW
+
+
+cdef int ask_again(ExchangeState exchange) noexcept:
+    if exchange.retrying:
+        return REPEAT_NOW
+    if claim_budget(exchange):
+        count_retry(exchange, exchange.held_cause)
+        return REPEAT_NOW
+    if exchange.worker.now < exchange.budget_until:
+        return REPEAT_LATER
+    exchange.retry_blocked = RETRY_BUDGET
+    return REPEAT_NOT
+
+
 # budget and pauses ---------------------------------------------------------------------------------
 
 cdef bint claim_budget(ExchangeState exchange) noexcept:
@@ -233,3 +254,22 @@ cdef int hold_content(ExchangeState exchange, const char* data, size_t size) noe
         # (a hook that waits has to see the end, or one byte too much)
         exchange.client.pause()
     return FAULT_NONE
+
+
+cdef int send_kept(ExchangeState exchange) noexcept:
+    cdef const char* place = NULL
+    cdef char* scratch
+    cdef ssize_t size
+    while exchange.keep is not None and exchange.keep_sent < exchange.keep.size:
+        if exchange.origin.is_clogged():
+            return 0
+        scratch = exchange.worker.claim(SPOOL_PIECE)
+        size = exchange.keep.look(exchange.keep_sent, scratch, SPOOL_PIECE, &place)
+        if size <= 0:
+            return -1
+        exchange.keep_sent += <uint64_t>size
+        exchange.origin.send_data(place, <size_t>size)
+        if exchange.keep.in_memory > exchange.keep_sent or exchange.keep.fd >= 0:
+            # `place` may move or be overwritten by the next piece
+            exchange.worker.flush()
+    return 1

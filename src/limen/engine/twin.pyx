@@ -2,7 +2,6 @@
 # attempt after it.
 
 cimport cython
-from libc.stdint cimport uint64_t
 
 from limen.engine.alarm cimport new_alarm
 from limen.engine.attempts cimport (
@@ -19,7 +18,7 @@ from limen.engine.attempts cimport (
 )
 from limen.engine.forwarding cimport lay_request
 from limen.engine.http1.origin cimport Http1Origin
-from limen.engine.keep cimport SPOOL_PIECE
+from limen.engine.repeat cimport send_kept
 from limen.engine.state cimport PHASE_EGRESS, PHASE_FORWARD
 from limen.engine.types cimport FAULT_INTERNAL, FAULT_MEMORY, Address
 from limen.engine.upstream cimport Pooled
@@ -124,23 +123,14 @@ cdef class Twin(ExchangeState):
 
     cdef void push_kept(self) noexcept:
         """Send the content as far as the origin takes it, and then the end."""
-        cdef const char* place = NULL
-        cdef char* scratch
-        cdef ssize_t size
-        while self.keep is not None and self.keep_sent < self.keep.size:
-            if self.origin.is_clogged():
-                return
-            scratch = self.worker.claim(SPOOL_PIECE)
-            size = self.keep.look(self.keep_sent, scratch, SPOOL_PIECE, &place)
-            if size <= 0:
-                self.failed(FAULT_INTERNAL)
-                return
-            self.keep_sent += <uint64_t>size
-            self.origin.send_data(place, <size_t>size)
-            # `place` may be overwritten by the next piece, or go with the exchange
-            self.worker.flush()
-        self.keep = None
-        self.origin.send_end(NULL, NULL, 0)
+        cdef int sent = send_kept(self)
+        # the content may go with the exchange
+        self.worker.flush()
+        if sent < 0:
+            self.failed(FAULT_INTERNAL)
+        elif sent:
+            self.keep = None
+            self.origin.send_end(NULL, NULL, 0)
 
     cdef void on_drained(self, Stream sink) noexcept:
         if not self.finished and sink is self.origin and self.origin_ready and self.keep is not None:

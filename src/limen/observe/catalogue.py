@@ -98,9 +98,7 @@ RETRIES = _counter(
     "route",
     "cause",
 )
-BUDGET_SPENT = _counter(
-    "retry_budget_spent", "requests", "Retries that the budget prevented or delayed.", "route"
-)
+BUDGET_SPENT = _counter("retry_budget_spent", "requests", "Retries that the budget prevented or delayed.", "route")
 
 ENDPOINT: dict[EndpointCell, Metric] = {
     cell: make(f"endpoint_{name}", unit, meaning, "upstream", "endpoint")

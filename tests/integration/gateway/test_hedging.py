@@ -76,9 +76,7 @@ def test_both_fail(start_gateway, start_origin):
     )
     with gateway.connect() as client:
         assert client.request("GET", "/").content == b"three"
-    gateway = start_gateway(
-        one, two, route={"hedge": "50ms", "retry": {"attempts": 0}}, upstream={"balance": "first"}
-    )
+    gateway = start_gateway(one, two, route={"hedge": "50ms", "retry": {"attempts": 0}}, upstream={"balance": "first"})
     assert gateway.get().status == 502
 
 
@@ -96,10 +94,10 @@ def test_hedges_keep_within_the_budget(start_gateway, start_origin):
 
 
 def test_a_client_that_goes_away_ends_both(start_gateway, slow, start_origin):
-    other = start_origin(lambda *_: [Delay(0.5), Reply()])
+    other = start_origin(lambda *_: [Delay(2.0), Reply()])
     gateway = start_gateway(slow, other, route={"hedge": "20ms"}, upstream={"balance": "first"})
-    with gateway.connect() as client:
-        client.send_request("GET", "/")
-        wait_until(lambda: gateway.total("limen_hedges_total") == 1, what="the hedge")
+    client = gateway.connect().send_request("GET", "/")
+    wait_until(lambda: gateway.total("limen_hedges_total") == 1, what="the hedge")
+    client.reset()
     wait_until(lambda: gateway.total("limen_endpoint_active") == 0, what="nothing under way")
     assert gateway.wait_for_records(1)[0]["status"] == 499

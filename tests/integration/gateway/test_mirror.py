@@ -10,7 +10,7 @@ from tests.support import Reply, Reset, free_port, wait_until
 @pytest.fixture
 def start_mirrored(start_gateway):
     def start(origin, shadow, *, mirror=None, route=None):
-        gateway = start_gateway(
+        return start_gateway(
             routes=[{"upstream": "web", "mirror": {"upstream": "shadow", **(mirror or {})}, **(route or {})}],
             root={
                 "upstreams": {
@@ -19,7 +19,6 @@ def start_mirrored(start_gateway):
                 }
             },
         )
-        return gateway
 
     return start
 

@@ -189,19 +189,20 @@ def test_the_total_time(start_gateway, start_origin):
             assert client.request().status == 200
             response = client.request("GET", "/never")
             assert response.status == 504
-            assert "details=\"deadline\"" in response.get("proxy-status")
+            assert 'details="deadline"' in response.get("proxy-status")
         with gateway.connect() as client:
             client.send_request("GET", "/drips")
             client.read_to_end()
         # no more attempts than there is time for
         bad = [start_origin(lambda *_: Reset()) for _ in range(2)]
         patient = start_gateway(
-            *bad, route={"timeouts": {"total": "100ms"}, "retry": {"attempts": 10, "backoff": {"base": "1m", "most": "1m"}}}
+            *bad,
+            route={"timeouts": {"total": "100ms"}, "retry": {"attempts": 10, "backoff": {"base": "1m", "most": "1m"}}},
         )
         assert patient.get().status == 502
         assert patient.wait_for_records(1)[0]["retry_blocked"] == "deadline"
         faults = [record.get("fault") for record in gateway.wait_for_records(3)]
-        assert faults == [None, "deadline", "deadline"] or faults == ["none", "deadline", "deadline"], faults
+        assert faults == [None, "deadline", "deadline"]
     finally:
         done.set()
 
@@ -213,9 +214,7 @@ def test_the_total_time(start_gateway, start_origin):
 )  # fmt: skip
 def test_the_origin_hears_of_the_deadline(start_gateway, start_origin, form, sent, bound):
     origin = start_origin()
-    gateway = start_gateway(
-        origin, route={"timeouts": {"total": "5s", "deadline": {"field": "X-Left", "form": form}}}
-    )
+    gateway = start_gateway(origin, route={"timeouts": {"total": "5s", "deadline": {"field": "X-Left", "form": form}}})
     with gateway.connect() as client:
         assert client.request("GET", "/", [("x-left", sent)] if sent else []).status == 200
     (found,) = origin.requests[-1].get_all("x-left")
@@ -283,9 +282,7 @@ def test_an_origin_is_killed_under_load(start_gateway, workers):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_origin_hangs_under_load(start_gateway, workers):
     with nginx("one") as one, nginx("two") as two, nginx("three") as three:
-        gateway = start_gateway(
-            one, two, three, root={"workers": workers}, route={"retry": {"per_try": "200ms"}}
-        )
+        gateway = start_gateway(one, two, three, root={"workers": workers}, route={"retry": {"per_try": "200ms"}})
         with Load(gateway.port("PORT"), kept=12, fresh=4, target="/who") as load:
             load.wait(300)
             os.killpg(one.pid, signal.SIGSTOP)
@@ -326,9 +323,7 @@ def test_a_dial_that_hangs_is_an_attempt(start_gateway, start_origin):
             client.connect_ex(full.getsockname())
             waiting.append(client)
         good = start_origin()
-        gateway = start_gateway(
-            f"127.0.0.1:{full.getsockname()[1]}", good, route={"retry": {"per_try": "100ms"}}
-        )
+        gateway = start_gateway(f"127.0.0.1:{full.getsockname()[1]}", good, route={"retry": {"per_try": "100ms"}})
         for _ in range(4):
             assert gateway.get().status == 200
         assert gateway.total("limen_retries_total", cause="dial") >= 1
@@ -341,9 +336,7 @@ def test_silence_after_the_accept(start_gateway, start_origin):
     done = threading.Event()
     with RawOrigin(lambda _: done.wait(10) and None) as silent:
         good = start_origin()
-        gateway = start_gateway(
-            silent, good, route={"retry": {"per_try": "100ms", "methods": "any", "max": "8MiB"}}
-        )
+        gateway = start_gateway(silent, good, route={"retry": {"per_try": "100ms", "methods": "any", "max": "8MiB"}})
         content = bytes(range(250)) * 20000
         try:
             with gateway.connect() as client:
