@@ -64,6 +64,7 @@ class FaultNumber(enum.IntEnum):
     RESPONSE_TIMEOUT = 46
     ORIGIN_STALL = 47
     TRUNCATED = 48
+    DEADLINE = 49
     NO_ENDPOINT = 50
     SHED = 51
     TLS_ORIGIN = 52
@@ -242,6 +243,8 @@ _OTHERS = [
          "The origin fell silent in the middle of its response."),
     _row(_N.TRUNCATED, Side.ORIGIN, Phase.REPLY, 502, Retry.NEVER, "http_response_incomplete",
          "The origin closed the connection in the middle of its response."),
+    _row(_N.DEADLINE, Side.ORIGIN, Phase.EGRESS, 504, Retry.NEVER, "http_response_timeout",
+         "The exchange took longer than it may."),
     _row(_N.NO_ENDPOINT, Side.ORIGIN, Phase.EGRESS, 503, Retry.NEVER, "destination_unavailable",
          "No endpoint is available."),
     _row(_N.SHED, Side.INTERNAL, Phase.EGRESS, 503, Retry.NEVER, "connection_limit_reached",

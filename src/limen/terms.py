@@ -65,6 +65,7 @@ class RetryBlocked(enum.IntEnum):
     NO_ENDPOINT = 6
     FAULT = 7
     CLIENT_CLOSED = 8
+    DEADLINE = 9
 
     @property
     def label(self) -> str:

@@ -23,6 +23,8 @@ def uses(config: Config) -> Iterator[tuple[Path, str]]:
                 yield ("listeners", number, "routes", index, "upstream"), route.upstream
             for part, share in enumerate(route.split.to if route.split is not None else ()):
                 yield ("listeners", number, "routes", index, "split", "to", part, "upstream"), share.upstream
+            if route.mirror is not None:
+                yield ("listeners", number, "routes", index, "mirror", "upstream"), route.mirror.upstream
         if listener.stream is not None and listener.stream.upstream is not None:
             yield ("listeners", number, "stream", "upstream"), listener.stream.upstream
         for place, _, opaque in listener.opaque_routes():

@@ -22,6 +22,9 @@ cdef Pooled take_pooled(ExchangeState exchange)
 cdef int dial_endpoint(ExchangeState exchange) noexcept
 cdef int dial_resolved(ExchangeState exchange, Resolution answer) noexcept
 
+# Whether the answer is to the question for the name of the present endpoint.
+cdef bint is_asked(ExchangeState exchange, object resolution) noexcept
+
 # The stream over a dialled connection; None without memory (the descriptor is closed then).
 cdef Http1Origin open_origin(ExchangeState exchange, int fd, const Address* address)
 # Begin the handshake, if TLS is spoken with this origin: whether it is.

@@ -1,19 +1,23 @@
 # From an endpoint to a stream: the pool first, then the dial. Nothing here moves the exchange to another phase.
 
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from limen.engine.balance cimport Balancer
+from limen.engine.board cimport ENDPOINT_REQUESTS, ENDPOINT_RETRIES
+from limen.engine.budget cimport draw_next, spread
 from limen.engine.connection cimport Connection
 from limen.engine.dial cimport Dial, new_dial
 from limen.engine.http1.origin cimport Http1Origin, new_origin
 from limen.engine.preface cimport send_preface
-from limen.engine.repeat cimport is_repeatable
+from limen.engine.repeat cimport is_repeatable, was_tried
 from limen.engine.routing cimport check_target_address
+from limen.engine.seats cimport Group
 from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, Address
-from limen.engine.upstream cimport Pooled, target_endpoint
+from limen.engine.upstream cimport Endpoint, Pooled, target_endpoint
 from limen.engine.worker cimport Resolution
 
 
@@ -26,8 +30,36 @@ cdef enum:
 
 cdef bint claim_endpoint(ExchangeState exchange) noexcept:
     exchange.endpoint = steer(exchange)
-    exchange.entered = exchange.endpoint is not None
-    return exchange.entered
+    if exchange.endpoint is None:
+        return False
+    if exchange.avoid is not None and was_tried(exchange, exchange.endpoint):
+        exchange.endpoint = prefer_untried(exchange, exchange.endpoint)
+    if exchange.retrying:
+        exchange.worker.board.endpoint_add(exchange.endpoint.slot, ENDPOINT_RETRIES, 1)
+    exchange.entered = True
+    return True
+
+
+cdef Endpoint prefer_untried(ExchangeState exchange, Endpoint found):
+    """Enter one that has not failed this exchange instead of `found`, where such a one is usable."""
+    cdef Balancer balancer = exchange.upstream.balancer
+    cdef Group* group
+    cdef Endpoint other
+    cdef int number
+    cdef int start
+    cdef int at
+    cdef int i
+    for number in range(balancer.group_count):
+        group = &balancer.groups[number]
+        start = <int>(draw_next(&exchange.upstream.random) % <uint64_t>max(group.live, 1))
+        for at in range(group.live):
+            i = group.order[(start + at) % group.live]
+            other = <Endpoint>exchange.upstream.members[i]
+            if not was_tried(exchange, other) and other.enter(balancer.seats[i].most):
+                found.leave()
+                exchange.worker.board.endpoint_add(found.slot, ENDPOINT_REQUESTS, -1)
+                return other
+    return found
 
 
 cdef int enter_target(ExchangeState exchange) noexcept:
@@ -89,6 +121,13 @@ cdef int dial_endpoint(ExchangeState exchange) noexcept:
     return start_dial(exchange, dial, FAULT_NONE)
 
 
+cdef bint is_asked(ExchangeState exchange, object resolution) noexcept:
+    try:
+        return exchange.endpoint is not None and exchange.worker.names.get(exchange.endpoint.host) is resolution
+    except Exception:
+        return False
+
+
 cdef int dial_resolved(ExchangeState exchange, Resolution answer) noexcept:
     cdef Dial dial
     cdef int i
@@ -141,6 +180,15 @@ cdef Http1Origin open_origin(ExchangeState exchange, int fd, const Address* addr
     if origin is None or origin.start(fd, exchange.endpoint) < 0:
         return None
     origin.peer = address[0]
+    if exchange.upstream is not None:
+        if exchange.upstream.age_most:
+            origin.retire_at = exchange.worker.now + spread(
+                draw_next(&exchange.upstream.random), exchange.upstream.age_most
+            )
+        if exchange.upstream.requests_most:
+            origin.serves_most = <uint32_t>max(
+                spread(draw_next(&exchange.upstream.random), exchange.upstream.requests_most), <uint64_t>1
+            )
     if exchange.endpoint.proxy_protocol:
         send_preface(
             origin, &exchange.sender, <Connection>exchange.client, exchange.endpoint.proxy_protocol,

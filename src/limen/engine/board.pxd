@@ -40,6 +40,8 @@ cdef enum:  # RouteCell
     ROUTE_SENT = 7                # bytes to the client
     ROUTE_NANOSECONDS = 8         # sum of the durations
     ROUTE_BUCKETS = 9             # + bucket, 0 to 16
+    ROUTE_RETRIES = 27            # + cause: 0 no connection, 1 reset, 2 too late, 3 status
+    ROUTE_BUDGET_SPENT = 31       # retries not made, or made later, for the budget
 
 
 cdef enum:  # EndpointCell
@@ -57,7 +59,7 @@ cdef enum:  # EndpointCell
     ENDPOINT_DIALS = 8
     ENDPOINT_DIAL_FAILURES = 9
     ENDPOINT_RESPONSE_FAULTS = 10
-    ENDPOINT_RETRIES = 11         # requests sent to it that an earlier endpoint had failed
+    ENDPOINT_RETRIES = 11         # requests sent to it after an attempt had failed
 
 
 cdef enum:  # HealthCell
@@ -94,6 +96,11 @@ cdef enum:  # WorkerCell
     WORKER_HOOK_FAILURES = 10
     WORKER_DNS_LOOKUPS = 11       # questions asked, not answers from the cache
     WORKER_LOG_LOST = 12          # access log records that could not be written
+    WORKER_HEDGES = 24            # second attempts beside slow ones
+    WORKER_HEDGES_WON = 25        # of these, those that answered first
+    WORKER_MIRRORED = 26          # requests copied to a mirror
+    WORKER_MIRRORS_SHED = 27      # not copied: too many under way, content too large, no endpoint with room
+    WORKER_MIRRORS_FAILED = 28    # copied or begun, without a whole answer in time
 
 
 cdef inline int duration_bucket(uint64_t nanoseconds) noexcept nogil:
@@ -183,6 +190,10 @@ cdef class Board:
     cdef inline void count_fault(self, int fault) noexcept nogil:
         if <unsigned int> fault < BOARD_FAULTS:
             self.cells[FAULT_AREA + fault] += 1
+
+    cdef inline void route_add(self, unsigned int route, int cell, int64_t delta) noexcept nogil:
+        if route < BOARD_ROUTES:
+            self.cells[ROUTE_AREA + <uint64_t> route * ROUTE_CELLS + cell] += <uint64_t> delta
 
     cdef inline void endpoint_add(self, unsigned int slot, int cell, int64_t delta) noexcept nogil:
         if slot < BOARD_ENDPOINTS:

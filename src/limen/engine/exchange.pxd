@@ -1,5 +1,7 @@
 # One exchange: the phase machine between a client's stream and an origin's.
 
+from libc.stdint cimport uint64_t
+
 from limen.engine.service cimport Action, Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport Stream
@@ -22,7 +24,13 @@ cdef class Exchange(ExchangeState):
     cdef void dialled(self, int outcome) noexcept
     cdef void use_origin(self, Stream origin) noexcept
     cdef void push_kept(self) noexcept
+    cdef void begin_try(self) noexcept
     cdef void attempt_failed(self, int fault, bint reused) noexcept
+    cdef void repeat(self, int again, bint reused) noexcept
+    cdef void pause_for(self, uint64_t pause) noexcept
+    cdef void end_try(self) noexcept
+    cdef bint is_unwanted(self, const Head* head, const Field* fields, const char* base) noexcept
+    cdef void end_hedge(self) noexcept
     cdef void take_request(self, const char* data, size_t size) noexcept
     cdef bint is_orphaned(self) noexcept
     cdef void end_request(self) noexcept

@@ -9,7 +9,6 @@
 
 cimport cython
 from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memset
 
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
@@ -21,25 +20,44 @@ from limen.engine.attempts cimport (
     drop_origin,
     engage_origin,
     enter_target,
+    is_asked,
     is_promised,
     leave_endpoint,
     open_origin,
     secure_origin,
     take_pooled,
 )
-from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
+from limen.engine.board cimport WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
+from limen.engine.deadline cimport begin_deadline, set_alarm
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
+from limen.engine.hedge cimport Hedge, adopt_origin, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
-from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED
-from limen.engine.keep cimport SPOOL_PIECE
+from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
 from limen.engine.look cimport Look
+from limen.engine.mirror cimport draw_mirror, mirror_request
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.parked cimport hold_response, put_body, send_held
-from limen.engine.repeat cimport hold_content, is_keeping, keep_more, may_repeat
-from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
+from limen.engine.repeat cimport (
+    REPEAT_LATER,
+    REPEAT_NOT,
+    REPEAT_NOW,
+    ask_again,
+    cause_of,
+    hold_content,
+    is_keeping,
+    keep_more,
+    may_ask_another,
+    may_repeat,
+    pause_before,
+    remember_failure,
+    return_budget,
+    send_kept,
+)
+from limen.engine.replies cimport fault_status, send_action, send_established, send_fault, send_last_hop
+from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
     check_authority,
@@ -64,13 +82,17 @@ from limen.engine.state cimport (
     PHASE_TUNNEL,
     ExchangeState,
 )
-from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, OutHead, Stream
+from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, Party, Stream
+from limen.engine.swallow cimport swallow
 from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
     FAULT_CLIENT_CERTIFICATE,
     FAULT_CLIENT_CLOSED,
+    FAULT_DEADLINE,
+    FAULT_DIAL_TIMEOUT,
+    FAULT_DNS_TIMEOUT,
     FAULT_HOOK,
     FAULT_INTERNAL,
     FAULT_MEMORY,
@@ -79,8 +101,10 @@ from limen.engine.types cimport (
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
     FAULT_RESPONSE,
+    FAULT_RESPONSE_TIMEOUT,
     FAULT_SHED,
     FAULT_TLS_CERTIFICATE,
+    FAULT_TLS_ORIGIN_TIMEOUT,
     FAULT_TLS_REFUSED,
     FAULT_UPGRADE,
     FIELD_MAX_FORWARDS,
@@ -197,6 +221,11 @@ cdef class Exchange(ExchangeState):
             return
         if self.head.flags & HEAD_UPGRADE and self.action.upgrade and self.request_over:
             self.is_upgrade = upgrade_allowed(self)
+        if self.action.guarded:
+            begin_deadline(self)
+            set_alarm(self, 0)
+            if self.action.resilience.mirror is not None:
+                draw_mirror(self)
         if self.service.access is not None:
             self.phase = PHASE_ACCESS
             fault = check_access(self, NULL)
@@ -268,6 +297,8 @@ cdef class Exchange(ExchangeState):
         """An endpoint was entered: a pooled connection, or dial."""
         cdef Pooled pooled
         self.attempts += 1
+        if self.action.guarded:
+            self.begin_try()
         pooled = take_pooled(self)
         if pooled is not None:
             self.use_origin(pooled)
@@ -283,7 +314,9 @@ cdef class Exchange(ExchangeState):
     cdef void on_resolved(self, object resolution) noexcept:
         if self.finished or self.phase != PHASE_EGRESS or self.waiting or self.dial is not None:
             return
-        self.dialled(dial_resolved(self, <Resolution>resolution))
+        # (there may have been another attempt since)
+        if self.entered and is_asked(self, resolution):
+            self.dialled(dial_resolved(self, <Resolution>resolution))
 
     cdef void on_dial_fault(self, int fault) noexcept:
         self.dial = None
@@ -339,22 +372,11 @@ cdef class Exchange(ExchangeState):
 
     cdef void push_kept(self) noexcept:
         """Send what was kept of the content, as far as the origin takes it."""
-        cdef const char* place = NULL
-        cdef char* scratch
-        cdef ssize_t size
-        while self.keep is not None and self.keep_sent < self.keep.size:
-            if self.origin.is_clogged():
-                return
-            scratch = self.worker.claim(SPOOL_PIECE)
-            size = self.keep.look(self.keep_sent, scratch, SPOOL_PIECE, &place)
-            if size <= 0:
-                self.refuse(FAULT_INTERNAL)
-                return
-            self.keep_sent += <uint64_t>size
-            self.origin.send_data(place, <size_t>size)
-            if self.keep.in_memory > self.keep_sent or self.keep.fd >= 0:
-                # `place` may move or be overwritten by the next piece
-                self.worker.flush()
+        cdef int sent = send_kept(self)
+        if sent < 0:
+            self.refuse(FAULT_INTERNAL)
+        if sent <= 0:
+            return
         if self.keep is not None and (
             not is_keeping(self) or (self.keep.size > self.action.keep_most and not self.replaced)
         ):
@@ -369,27 +391,125 @@ cdef class Exchange(ExchangeState):
 
     # another attempt ----------------------------------------------------------------------------------
 
+    cdef void begin_try(self) noexcept:
+        """Whatever bounds this attempt, or runs beside it."""
+        cdef Resilience terms = self.action.resilience
+        set_alarm(self, self.worker.now + terms.per_try if terms.per_try else 0)
+        if terms.hedge_after and self.attempts == 1 and self.hedge is None:
+            self.hedge = plan_hedge(self)
+
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
-        cdef bint again = may_repeat(self, fault, reused)
         if self.upstream is not None and not reused:
             judge_fault(self.upstream, self.endpoint, fault)
+        self.held_fault = fault
+        self.held_cause = cause_of(self, fault)
         leave_endpoint(self)
         self.origin_ready = False
-        if not again:
-            self.refuse(fault)
-            return
-        if reused:
+        if self.hedge is not None and (<Hedge>self.hedge).running:
+            # it is the other attempt
+            self.forsaken = True
+        else:
+            self.repeat(may_repeat(self, self.held_cause, reused), reused)
+
+    cdef void repeat(self, int again, bint reused) noexcept:
+        cdef uint64_t pause
+        if again == REPEAT_NOT:
+            self.refuse(self.held_fault)
+        elif reused:
             self.fresh = True
             self.attempts -= 1
+            self.attempt()
         else:
-            self.avoid = self.endpoint
-            if not self.retrying:
-                self.retrying = True
-                self.worker.retries += 1
-        if self.upstream is not None:
-            self.worker.board.endpoint_add(self.endpoint.slot, ENDPOINT_RETRIES, 1)
-        self.attempt()
+            remember_failure(self)
+            self.phase = PHASE_EGRESS
+            pause = pause_before(self, again)
+            if pause == 0:
+                self.attempt()
+            else:
+                self.pause_for(pause)
+
+    cdef void pause_for(self, uint64_t pause) noexcept:
+        if self.until and self.worker.now + pause >= self.until:
+            self.retry_blocked = RETRY_DEADLINE
+            self.refuse(self.held_fault)
+            return
+        self.pausing = True
+        if not set_alarm(self, self.worker.now + pause):
+            self.refuse(FAULT_MEMORY)
+
+    cdef void on_alarm(self) noexcept:
+        cdef int again
+        if self.finished:
+            return
+        if self.until and self.worker.now >= self.until:
+            self.parked = False
+            self.refuse(FAULT_DEADLINE)
+        elif self.pausing:
+            self.pausing = False
+            again = ask_again(self)
+            if again == REPEAT_NOW:
+                self.attempt()
+            elif again == REPEAT_LATER:
+                self.pause_for(pause_before(self, again))
+            else:
+                self.refuse(self.held_fault)
+        elif self.phase <= PHASE_FORWARD and not self.waiting and not self.forsaken:
+            self.end_try()
+        self.worker.flush()
+
+    cdef void end_try(self) noexcept:
+        """The attempt has had its time."""
+        cdef Http1Origin origin = <Http1Origin>self.origin
+        if self.phase == PHASE_FORWARD and not self.request_over:
+            # the client takes its time
+            set_alarm(self, self.worker.now + self.action.resilience.per_try)
+        elif origin is not None:
+            origin.fail(FAULT_TLS_ORIGIN_TIMEOUT if origin.shaking else FAULT_RESPONSE_TIMEOUT)
+        elif self.dial is not None:
+            drop_origin(self)
+            self.on_dial_fault(FAULT_DIAL_TIMEOUT)
+        elif self.entered:
+            self.attempt_failed(FAULT_DNS_TIMEOUT, False)
+
+    cdef bint is_unwanted(self, const Head* head, const Field* fields, const char* base) noexcept:
+        """An answer has come: whether another attempt is made in spite of it. If not, there will be none."""
+        cdef Http1Origin origin = <Http1Origin>self.origin
+        self.end_hedge()
+        if may_ask_another(self, head, fields, base):
+            self.held_fault = FAULT_NO_ENDPOINT
+            self.held_cause = CAUSE_STATUS
+            self.origin = None
+            self.origin_ready = False
+            swallow(origin, head)
+            leave_endpoint(self)
+            self.repeat(REPEAT_NOW, False)
+            return True
+        # what is left of the time is that of the whole exchange
+        set_alarm(self, 0)
+        return False
+
+    # hedges -------------------------------------------------------------------------------------------
+
+    cdef void on_won(self, Party winner) noexcept:
+        """The hedge has an answer: its origin is ours from now on."""
+        adopt_origin(self, <Hedge>winner)
+        self.phase = PHASE_FORWARD
+        self.end_hedge()
+
+    cdef void on_lost(self, Party hedge) noexcept:
+        self.hedge = None
+        if self.forsaken:
+            self.forsaken = False
+            # that endpoint has failed as well
+            self.avoid = (<Hedge>hedge).endpoint
+            self.repeat(may_repeat(self, self.held_cause, False), False)
+
+    cdef void end_hedge(self) noexcept:
+        cdef Party hedge = self.hedge
+        self.hedge = None
+        if hedge is not None:
+            (<Hedge>hedge).end()
 
     # content --------------------------------------------------------------------------------------------
 
@@ -441,10 +561,12 @@ cdef class Exchange(ExchangeState):
         """Tell the origin that the request is whole."""
         if self.trailer_block == NULL:
             self.origin.send_end(NULL, NULL, 0)
-            return
-        self.origin.send_end(
-            self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
-        )
+        else:
+            self.origin.send_end(
+                self.trailer_block + self.trailer_count * sizeof(Field), <Field*>self.trailer_block, self.trailer_count
+            )
+        if self.mirroring:
+            mirror_request(self)
 
     cdef void on_end(self, Stream source, const char* base, const Field* trailers, unsigned int count) noexcept:
         if self.finished:
@@ -510,6 +632,8 @@ cdef class Exchange(ExchangeState):
             judge_response(
                 self.upstream, self.endpoint, head.status, self.worker.now, self.dial_time, self.response_time
             )
+        if self.action.guarded and self.is_unwanted(head, fields, base):
+            return
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)
@@ -555,20 +679,11 @@ cdef class Exchange(ExchangeState):
     # tunnels ------------------------------------------------------------------------------------------------
 
     cdef void begin_connect(self) noexcept:
-        cdef OutHead* out = &self.worker.out_head
         (<Http1Origin>self.origin).state = ORIGIN_TUNNEL
         if self.upstream is not None:
             judge_reached(self.upstream, self.endpoint)
         if not self.is_opaque and not self.response_begun:
-            memset(out, 0, sizeof(OutHead))
-            self.worker.values_used = 0
-            out.status = 200
-            out.reason.data = b"Connection established"
-            out.reason.length = 22
-            out.fields = self.worker.out
-            self.status = 200
-            self.response_begun = True
-            self.client.send_head(out)
+            send_established(self)
         if self.looking:
             self.begin_look()
         else:
@@ -614,6 +729,9 @@ cdef class Exchange(ExchangeState):
         if self.client.closed:
             return
         self.phase = PHASE_TUNNEL
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
         client = <Connection>self.client.to_raw()
         try:
             tunnel = Tunnel.__new__(Tunnel)
@@ -709,8 +827,13 @@ cdef class Exchange(ExchangeState):
             self.waiting = False
             self.upstream.queue.drop(self)
         leave_endpoint(self)
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
+        if self.hedge is not None:
+            self.end_hedge()
         if self.retrying:
-            worker.retries -= 1
+            return_budget(self)
         log_exchange(self)
         self.phase = PHASE_LOG
         worker.exchanges -= 1

@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 
 from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
 from limen.engine.connection cimport Connection
+from limen.engine.deadline cimport lay_deadline
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -361,6 +362,8 @@ cdef int lay_request(ExchangeState exchange) noexcept:
             exchange.id_length)
     if edits is not None:
         add_sets(worker, &count, edits)
+    if exchange.until and lay_deadline(exchange, &count) < 0:
+        return -1
     out.fields = worker.out
     out.count = count
     out.framing = head.framing

@@ -22,9 +22,10 @@ cdef enum RetryBlocked:
     RETRY_BUDGET = 4              # too many retries among the live exchanges
     RETRY_ANSWERED = 5            # the response had begun
     RETRY_NO_ENDPOINT = 6         # none other left
-    RETRY_FAULT = 7               # this fault is never repeated
+    RETRY_FAULT = 7               # this fault is never repeated, or not by this route
     RETRY_CLIENT_CLOSED = 8
-    RETRY_COUNT = 9
+    RETRY_DEADLINE = 9            # no time left
+    RETRY_COUNT = 10
 
 
 cdef struct LogText:

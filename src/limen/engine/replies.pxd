@@ -19,3 +19,5 @@ cdef void add_field(
 cdef int send_last_hop(ExchangeState exchange) noexcept
 # What the route answers itself: `respond` or `redirect`. A fault instead, when nothing was sent.
 cdef int send_action(ExchangeState exchange) noexcept
+# Tell the client of a CONNECT that its tunnel is there.
+cdef void send_established(ExchangeState exchange) noexcept

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint16_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from limen.engine.service cimport Action
 from limen.engine.state cimport ExchangeState
@@ -282,3 +282,16 @@ cdef bytes fill_location(ExchangeState exchange, bytes template):
             host = exchange.base[head.authority:head.authority + head.authority_length]
             pieces[i] = host or exchange.base[head.host:head.host + head.host_length]
     return b"".join(pieces)
+
+
+cdef void send_established(ExchangeState exchange) noexcept:
+    cdef OutHead* out = &exchange.worker.out_head
+    memset(out, 0, sizeof(OutHead))
+    exchange.worker.values_used = 0
+    out.status = 200
+    out.reason.data = b"Connection established"
+    out.reason.length = 22
+    out.fields = exchange.worker.out
+    exchange.status = 200
+    exchange.response_begun = True
+    exchange.client.send_head(out)

@@ -6,6 +6,7 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
@@ -69,6 +70,8 @@ cdef class Action:
     cdef uint64_t stall_timeout
     cdef int attempts         # after the first one; 0: none
     cdef int retry_methods
+    cdef bint guarded         # of `resilience`: something there has to be looked at in every exchange
+    cdef readonly Resilience resilience
     cdef uint64_t keep_memory # bytes of a body kept for a retry in memory
     cdef uint64_t keep_most   # and in all
     cdef int host_mode

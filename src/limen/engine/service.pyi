@@ -7,6 +7,7 @@ from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
+from limen.engine.resilience import Resilience
 from limen.engine.split import Split
 from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
@@ -58,6 +59,7 @@ class Action:
         upgrade: bool = True,
         certificate: CertificateMatch | None = None,
         split: Split | None = None,
+        resilience: Resilience | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -69,6 +71,8 @@ class Action:
     def split(self) -> Split | None: ...
     @property
     def certificate(self) -> CertificateMatch | None: ...
+    @property
+    def resilience(self) -> Resilience: ...
     @property
     def request_hooks(self) -> list[object]: ...
     @property

@@ -8,6 +8,7 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
@@ -19,6 +20,10 @@ from limen.engine.upstream cimport Upstream
 
 cdef inline uint64_t ns(double seconds) noexcept:
     return <uint64_t>(seconds * 1e9)
+
+
+# Of routes that say nothing else, and of tunnels.
+cdef Resilience PLAIN = Resilience()
 
 
 cdef class Edits:
@@ -82,7 +87,7 @@ cdef class Action:
         Edits response=None, uint64_t body_most=0, double response_timeout=60.0, double stall_timeout=60.0,
         int attempts=2, int retry_methods=0, uint64_t keep_memory=65536, uint64_t keep_most=1048576,
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
-        bint upgrade=True, CertificateMatch certificate=None, Split split=None,
+        bint upgrade=True, CertificateMatch certificate=None, Split split=None, Resilience resilience=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -112,6 +117,8 @@ cdef class Action:
         self.upgrade = upgrade
         self.certificate = certificate
         self.split = split
+        self.resilience = resilience if resilience is not None else PLAIN
+        self.guarded = self.resilience.guarded
 
     def __repr__(self) -> str:
         return f"<Action {self.name} upstream={self.upstream!r} status={self.status}>"

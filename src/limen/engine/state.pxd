@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
+from limen.engine.alarm cimport Alarm
 from limen.engine.bridged cimport Bridged
 from limen.engine.dial cimport Dial
 from limen.engine.keep cimport Keep
@@ -42,6 +43,13 @@ cdef class ExchangeState(Party):
     cdef int32_t told         # the share that the client's cookie names; -1: none, or not by the newest key
     cdef Endpoint own         # that the client's cookie names; None: none. See MARK_LOOKED
     cdef uint32_t marks       # steering.CookieMark
+    cdef list tried           # Endpoints that failed, if they are several
+    cdef Alarm alarm          # the end of an attempt or a pause, or of all patience
+    cdef Party hedge          # a hedge.Hedge
+    cdef uint64_t until       # monotonic ns: the deadline; 0 = none
+    cdef uint64_t budget_until         # how long it waits for the budget
+    cdef int held_fault       # of the attempt that failed last, while pausing or forsaken
+    cdef int held_cause
     cdef Dial dial
     cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
     # the request
@@ -75,7 +83,10 @@ cdef class ExchangeState(Party):
     cdef bint is_upgrade
     cdef bint waiting         # in the upstream's queue
     cdef bint entered         # counted as active at `endpoint`
-    cdef bint retrying        # counted in worker.retries
+    cdef bint retrying        # counted in upstream.retrying
+    cdef bint pausing         # between two attempts
+    cdef bint forsaken        # its own attempt has failed, a hedge is still under way
+    cdef bint mirroring       # a copy goes to the mirror once the request is whole
     cdef int attempts
     cdef int fault
     cdef int rule             # access rule that decided, -1 = none

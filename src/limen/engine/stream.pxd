@@ -93,5 +93,10 @@ cdef class Party:
     cdef void on_secured(self, Stream source) noexcept
     # The TLS in a CONNECT tunnel was looked at (Looked).
     cdef void on_looked(self, int verdict) noexcept
+    # Its alarm has rung (alarm.Alarm).
+    cdef void on_alarm(self) noexcept
+    # A hedge has an answer, or has come to nothing.
+    cdef void on_won(self, Party hedge) noexcept
+    cdef void on_lost(self, Party hedge) noexcept
     # A name that was asked for is known, or known to fail (a worker.Resolution).
     cdef void on_resolved(self, object resolution) noexcept

@@ -115,5 +115,14 @@ cdef class Party:
     cdef void on_looked(self, int verdict) noexcept:
         pass
 
+    cdef void on_alarm(self) noexcept:
+        pass
+
+    cdef void on_won(self, Party hedge) noexcept:
+        pass
+
+    cdef void on_lost(self, Party hedge) noexcept:
+        pass
+
     cdef void on_resolved(self, object resolution) noexcept:
         pass

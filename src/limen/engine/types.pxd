@@ -68,6 +68,7 @@ cdef enum Fault:
     FAULT_RESPONSE_TIMEOUT = 46   # 504: no response head in time
     FAULT_ORIGIN_STALL = 47       # 504: silent in the middle of a response
     FAULT_TRUNCATED = 48          # 502: closed in the middle of a response
+    FAULT_DEADLINE = 49           # 504: the whole exchange took longer than it may
     FAULT_NO_ENDPOINT = 50        # 503
     FAULT_SHED = 51               # 503
     FAULT_TLS_ORIGIN = 52         # 502: the origin's handshake failed

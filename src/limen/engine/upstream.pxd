@@ -1,6 +1,6 @@
 # Where exchanges go: endpoints with their idle connections, upstreams with their balancer.
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
 from limen.engine.balance cimport Balancer
@@ -86,7 +86,13 @@ cdef class Upstream:
     cdef uint64_t handshake_timeout   # ns
     cdef readonly long idle_most      # per endpoint
     cdef readonly double dial_seconds
+    cdef uint64_t age_most            # ns a connection is used; 0 = no bound
+    cdef uint32_t requests_most       # exchanges on one connection; 0 = no bound
+    cdef readonly long retrying       # exchanges that are in a retry, in this worker
+    cdef uint64_t random              # state of draw_next()
 
+    # Exchanges at its endpoints, in this worker.
+    cdef long live(self) noexcept
     # By `balancer`, which is the upstream's or one of `nearest`.
     cdef int choose(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key) noexcept
     cdef Endpoint claim(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key)

@@ -97,11 +97,14 @@ class Upstream:
         most: int = 0,
         cookie: Cookie | None = None,
         nearest: Nearest | None = None,
+        max_age: float = 0.0,
+        max_requests: int = 0,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
         `run_most`: failures in a row that raise the alarm of the board, 0 for none; `failing`: statuses that count as
         failures. `whole`: no endpoint, but what counts the exchanges at all of them, `most` at a time.
+        `max_age` and `max_requests` of one connection, a little less for some; 0: no bound.
         `cookie` keeps clients at their endpoint; `nearest` has balancers by the client's place.
         ValueError if the balancer or the cookie is for another number of endpoints.
         """
@@ -138,3 +141,6 @@ class Upstream:
     def tls(self) -> ClientContext | None: ...
     @property
     def dial_seconds(self) -> float: ...
+    @property
+    def retrying(self) -> int:
+        """Exchanges that are in a retry or a hedge, in this worker."""

@@ -1,7 +1,9 @@
 # Endpoints and their pools. They decide and do no I/O: dialling and closing follow in the caller.
 
+import os
+
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from limen.engine.addresses cimport HOST_IPV6, TargetHost, parse_ip
@@ -223,6 +225,7 @@ cdef class Upstream:
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
         int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
         Endpoint whole=None, int64_t most=0, Cookie cookie=None, Nearest nearest=None,
+        double max_age=0.0, uint32_t max_requests=0,
     ):
         cdef int i
         cdef Endpoint member
@@ -243,6 +246,9 @@ cdef class Upstream:
         self.dial_timeout = <uint64_t>(dial_timeout * 1e9)
         self.idle_timeout = <uint64_t>(idle_timeout * 1e9)
         self.idle_most = idle
+        self.age_most = <uint64_t>(max_age * 1e9)
+        self.requests_most = max_requests
+        self.random = int.from_bytes(os.urandom(8), "little") | 1
         self.tls = tls
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
         self.whole = whole
@@ -259,6 +265,13 @@ cdef class Upstream:
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"
+
+    cdef long live(self) noexcept:
+        cdef long found = 0
+        cdef int i
+        for i in range(self.count):
+            found += (<Endpoint>self.members[i]).active
+        return found
 
     def adopt(self, Upstream fresh not None) -> None:
         """Have the endpoints of `fresh`, and its way to choose among them, from now on; `fresh` is used up.

@@ -52,7 +52,6 @@ cdef class Worker(Reactor):
     cdef public long connections       # client connections
     cdef public long exchanges
     cdef public long tunnels
-    cdef public long retries         # exchanges that are in a retry: the budget's measure
     cdef public bint draining
     cdef dict names           # bytes host -> Resolution
     cdef dict direct          # bytes host:port -> Endpoint (targets of requests)

@@ -28,7 +28,6 @@ class Worker(Reactor):
     connections: int  # of clients
     exchanges: int
     tunnels: int
-    retries: int  # exchanges that are in a retry
     draining: bool
     places: Places | None  # where clients are
     @property

@@ -54,6 +54,8 @@ class RouteCell(enum.IntEnum):
     SENT = 7
     NANOSECONDS = 8
     BUCKETS = 9
+    RETRIES = 27  # + cause: no connection, reset, too late, status
+    BUDGET_SPENT = 31
 
 
 class EndpointCell(enum.IntEnum):
@@ -116,6 +118,11 @@ class WorkerCell(enum.IntEnum):
     HOOK_FAILURES = 10
     DNS_LOOKUPS = 11
     LOG_LOST = 12
+    HEDGES = 24
+    HEDGES_WON = 25
+    MIRRORED = 26
+    MIRRORS_SHED = 27
+    MIRRORS_FAILED = 28
 
 
 def create(workers: int) -> tuple[int, mmap.mmap]:
@@ -147,6 +154,8 @@ class RouteCounts:
     sent: int
     nanoseconds: int
     buckets: tuple[int, ...]  # len(BUCKETS) + 1, not cumulative
+    retries: tuple[int, ...]  # by cause: no connection, reset, too late, status
+    budget_spent: int
 
     @classmethod
     def of(cls, cells: tuple[int, ...]) -> RouteCounts:
@@ -157,6 +166,8 @@ class RouteCounts:
             sent=cells[RouteCell.SENT],
             nanoseconds=cells[RouteCell.NANOSECONDS],
             buckets=cells[RouteCell.BUCKETS : RouteCell.BUCKETS + len(BUCKETS) + 1],
+            retries=cells[RouteCell.RETRIES : RouteCell.BUDGET_SPENT],
+            budget_spent=cells[RouteCell.BUDGET_SPENT],
         )
 
     @property

@@ -51,6 +51,13 @@ WORKER: dict[WorkerCell, Metric] = {
     WorkerCell.HOOK_FAILURES: _counter("hook_failures", "calls", "Hooks that failed or were too slow."),
     WorkerCell.DNS_LOOKUPS: _counter("dns_lookups", "questions", "Questions asked of DNS servers."),
     WorkerCell.LOG_LOST: _counter("access_log_lost", "records", "Access log records that could not be written."),
+    WorkerCell.HEDGES: _counter("hedges", "attempts", "Second attempts made beside slow ones."),
+    WorkerCell.HEDGES_WON: _counter("hedges_won", "attempts", "Of these, those that answered first."),
+    WorkerCell.MIRRORED: _counter("mirrored", "requests", "Requests copied to a mirror."),
+    WorkerCell.MIRRORS_SHED: _counter(
+        "mirrors_shed", "requests", "Requests not copied: too many under way, too much content, or no endpoint."
+    ),
+    WorkerCell.MIRRORS_FAILED: _counter("mirrors_failed", "requests", "Copies that got no whole answer in time."),
 }
 
 LISTENER: dict[ListenerCell, Metric] = {
@@ -83,6 +90,15 @@ DURATION = Metric(
     "Time from the first byte of a request to the last of its response.",
     ("route",),
 )
+
+RETRIES = _counter(
+    "retries",
+    "requests",
+    "Requests sent again, by what failed before: dial, reset, timeout or the status of an answer.",
+    "route",
+    "cause",
+)
+BUDGET_SPENT = _counter("retry_budget_spent", "requests", "Retries that the budget prevented or delayed.", "route")
 
 ENDPOINT: dict[EndpointCell, Metric] = {
     cell: make(f"endpoint_{name}", unit, meaning, "upstream", "endpoint")
@@ -170,6 +186,8 @@ CATALOGUE: tuple[Metric, ...] = (
     RECEIVED,
     SENT,
     DURATION,
+    RETRIES,
+    BUDGET_SPENT,
     *ENDPOINT.values(),
     STATE,
     PROBES,

@@ -19,6 +19,7 @@ from limen.observe.catalogue import Metric
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _CODES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+_CAUSES = ("dial", "reset", "timeout", "status")
 _BOUNDS = (*(f"{bound:g}" for bound in BUCKETS), "+Inf")
 
 Sample = tuple[tuple[str, ...], int | float | str]  # label values, value
@@ -136,6 +137,16 @@ def _routes(routes: list[tuple[str, RouteCounts]]) -> Iterator[str]:
     yield _family(catalogue.RECEIVED, [((route,), counts.received) for route, counts in routes])
     yield _family(catalogue.SENT, [((route,), counts.sent) for route, counts in routes])
     yield _histogram(catalogue.DURATION, routes)
+    yield _family(
+        catalogue.RETRIES,
+        [
+            ((route, cause), count)
+            for route, counts in routes
+            for cause, count in zip(_CAUSES, counts.retries, strict=True)
+            if count
+        ],
+    )
+    yield _family(catalogue.BUDGET_SPENT, [((route,), counts.budget_spent) for route, counts in routes])
 
 
 def _faults(reader: BoardReader) -> Iterator[Sample]:

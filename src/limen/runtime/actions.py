@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.service import Action, Edits
 from limen.engine.tables import match_of
 from limen.exchange.hooks import Chain, load_hook
 from limen.policy.routes import compile_certificate
+from limen.runtime.persistence import own_fields, resilience
 from limen.terms import Phase
 
 if TYPE_CHECKING:
@@ -31,8 +32,14 @@ class Chains(TypedDict):
     response_hooks: list[object]
 
 
-def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | None, hsts: str) -> Action:
-    """What a route does: to its upstream, answered here, or sent elsewhere. Raises ConfigError for hooks."""
+def route_action(
+    label: str, route: Route, *, slot: int, upstreams: Mapping[str, Upstream], hsts: str, share: str | None = None
+) -> Action:
+    """What a route does: to its upstream, answered here, or sent elsewhere. Raises ConfigError for hooks.
+
+    `share`: the upstream of one share of a split route.
+    """
+    upstream = share or route.upstream
     body_most = route.body.max or 0
     if route.respond is not None:
         return _respond(label, slot, route, body_most, hsts)
@@ -43,11 +50,11 @@ def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | No
     return Action(
         label,
         slot=slot,
-        upstream=upstream,
+        upstream=upstreams[upstream] if upstream is not None else None,
         strip=rewrite.strip or "" if rewrite is not None and not whole else "",
         add=rewrite.add or "" if rewrite is not None and not whole else "",
         replace=_rewriter(rewrite) if rewrite is not None and whole else None,
-        request=field_edits(route.request),
+        request=field_edits(route.request, own=own_fields(route)),
         response=field_edits(route.response, hsts),
         body_most=body_most,
         response_timeout=route.timeouts.response,
@@ -60,16 +67,18 @@ def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | No
         host=route.host,
         upgrade=route.upgrade,
         certificate=_certificate(route),
+        resilience=resilience(route, upstreams),
         **hook_chains(route.hooks, route.hook_timeout),
     )
 
 
-def field_edits(edits: FieldEdits, hsts: str = "") -> Edits | None:
-    """Edits of one direction; None where there are none."""
+def field_edits(edits: FieldEdits, hsts: str = "", *, own: list[str] | None = None) -> Edits | None:
+    """Edits of one direction; None where there are none. `own` fields are ours to set: others' are removed."""
     fields = _with_hsts(dict(edits.set), hsts)
-    if not fields and not edits.remove:
+    removed = [*edits.remove, *(own or ())]
+    if not fields and not removed:
         return None
-    return Edits(fields, list(edits.remove))
+    return Edits(fields, removed)
 
 
 def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:

@@ -211,6 +211,8 @@ class _Builder:
             idle=model.pool.idle,
             whole=self._whole(name, model),
             most=model.max_requests or 0,
+            max_age=model.pool.max_age or 0.0,
+            max_requests=model.pool.max_requests or 0,
             **self._encryption(name, model),
         )
 
@@ -280,6 +282,7 @@ class _Builder:
         if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
         used: set[str | None] = {name for route in listener.routes or () for name in route.upstreams}
+        used.update(route.mirror.upstream for route in listener.routes or () if route.mirror is not None)
         used.add(listener.stream.upstream if listener.stream is not None else None)
         used.update(route.upstream for _, _, route in listener.opaque_routes())
         if not all(self._keeps_upstream(name) for name in used):
@@ -436,7 +439,9 @@ class _Builder:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
-            if before.route == route and before.hsts == hsts and all(map(self._keeps_upstream, route.upstreams)):
+            mirrored = (route.mirror.upstream,) if route.mirror is not None else ()
+            kept = all(map(self._keeps_upstream, (*route.upstreams, *mirrored)))
+            if before.route == route and before.hsts == hsts and kept:
                 self.assembly.specs[label] = before
                 return before.compiled
         compiled = compile_route_match(route.match, self._action(label, route, hsts))
@@ -451,8 +456,8 @@ class _Builder:
     def _action(self, label: str, route: Route, hsts: str) -> Action:
         if route.split is not None:
             return self._split(label, route, route.split, hsts)
-        upstream = self.assembly.upstreams[route.upstream] if route.upstream is not None else None
-        return route_action(label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts)
+        slot = self._slot(names.ROUTE, label)
+        return route_action(label, route, slot=slot, upstreams=self.assembly.upstreams, hsts=hsts)
 
     def _split(self, label: str, route: Route, split: SplitModel, hsts: str) -> Action:
         """One action per share: they differ in their upstream and in what they count under."""
@@ -461,8 +466,9 @@ class _Builder:
                 label,
                 route,
                 slot=self._slot(names.ROUTE, names.share_name(label, name)),
-                upstream=self.assembly.upstreams[name],
+                upstreams=self.assembly.upstreams,
                 hsts=hsts,
+                share=name,
             )
             for name in route.upstreams
         ]

@@ -34,6 +34,7 @@ from limen.config.models.listeners import (
     RequestId,
 )
 from limen.config.models.log import AccessLog, Log
+from limen.config.models.resilience import Backoff, Budget, Deadline, Hedge, Mirror, Retry, RouteTimeouts
 from limen.config.models.resolver import Resolver
 from limen.config.models.root import Config
 from limen.config.models.routes import (
@@ -43,10 +44,8 @@ from limen.config.models.routes import (
     Redirect,
     Replace,
     Respond,
-    Retry,
     Rewrite,
     Route,
-    RouteTimeouts,
 )
 from limen.config.models.section import Section
 from limen.config.models.stream import Stream, StreamTimeouts
@@ -65,11 +64,13 @@ __all__ = [
     "AccessLog",
     "Address",
     "Admin",
+    "Backoff",
     "Balance",
     "Body",
     "Bridge",
     "BridgeAuthority",
     "BridgeTls",
+    "Budget",
     "CertificateCondition",
     "CertificateFiles",
     "CertificateMatch",
@@ -80,6 +81,7 @@ __all__ = [
     "ConnectCondition",
     "ConnectRule",
     "Control",
+    "Deadline",
     "Discover",
     "DnsSource",
     "Drain",
@@ -95,6 +97,7 @@ __all__ = [
     "ForwardedFields",
     "HashKey",
     "Head",
+    "Hedge",
     "HelloCondition",
     "HelloMatch",
     "HelloRule",
@@ -109,6 +112,7 @@ __all__ = [
     "Log",
     "Match",
     "MinRate",
+    "Mirror",
     "OpaqueRoute",
     "Outlier",
     "PathMatch",

@@ -12,7 +12,8 @@ from limen.config.models import places
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
 from limen.config.models.places import Asns, Continents, Countries, Regions
-from limen.config.models.section import Section, Several, Shorthand, WrittenAs, changed, exactly_one
+from limen.config.models.resilience import Hedge, Mirror, Retry, RouteTimeouts
+from limen.config.models.section import Section, Several, Shorthand, WrittenAs, exactly_one
 from limen.config.models.steering import Listed, Split
 from limen.config.refusal import Refused
 from limen.config.scalars import (
@@ -34,11 +35,9 @@ from limen.config.scalars import (
     Status,
     Text,
     UrlPath,
-    choice,
     duration,
     optional,
     size,
-    whole,
 )
 from limen.config.units import parse_duration, parse_size
 
@@ -202,47 +201,6 @@ class Body(Section):
     )
 
 
-class RouteTimeouts(Section):
-    """How long a route waits for its origin. There is no total time: streams may last."""
-
-    response: Annotated[float, duration("10ms", "24h")] = Field(
-        default=parse_duration("60s"),
-        description="From the request being sent until the head of the response (504 beyond).",
-    )
-    stall: Annotated[float, duration("10ms", "24h")] = Field(
-        default=parse_duration("60s"),
-        description="How long the origin may send nothing of a response, or take nothing of a request.",
-    )
-
-
-class Retry(Section):
-    """When a request is sent again to another endpoint (or by a new connection), before any response was seen."""
-
-    attempts: Annotated[int, whole(0, 10)] = Field(
-        default=2, description="Further attempts after the first one; 0 turns retries off."
-    )
-    methods: Annotated[str, choice("safe", "idempotent", "any")] = Field(
-        default="safe",
-        description="Which requests: `safe` (GET, HEAD, OPTIONS, TRACE), `idempotent` (also PUT and DELETE), or `any`, "
-        "which may do things twice. A request that certainly never reached an origin is retried whatever its method.",
-    )
-    memory: Annotated[int, size("0B", "16MiB")] = Field(
-        default=parse_size("64KiB"),
-        description="Bytes of a request body kept in memory for a retry; never more than `max`.",
-    )
-    max: Annotated[int, size("0B", "1GiB")] = Field(
-        default=parse_size("1MiB"),
-        description="Bytes of a request body kept for a retry in all; beyond `memory` in a spool file. A request with "
-        "a larger body is not retried.",
-    )
-
-    @model_validator(mode="after")
-    def _memory_within_max(self) -> Retry:
-        if self.memory > self.max and changed(self, "memory"):
-            raise Refused("`memory` is larger than `max`", "memory is the first part of max", at="memory")
-        return self
-
-
 class Route(Section):
     """Conditions and an action: exactly one of `upstream`, `split`, `respond` and `redirect`."""
 
@@ -269,6 +227,12 @@ class Route(Section):
     body: Body = Field(default_factory=Body, description="Bounds of the request body.")
     timeouts: RouteTimeouts = Field(default_factory=RouteTimeouts, description="Patience with the origin.")
     retry: Retry = Field(default_factory=Retry, description="Second attempts.")
+    hedge: Annotated[Hedge, Shorthand("after")] | None = Field(
+        default=None, description="A second attempt beside a slow one; a time, or a section."
+    )
+    mirror: Annotated[Mirror, Shorthand("upstream")] | None = Field(
+        default=None, description="Copies of the requests for another upstream; its name, or a section."
+    )
     host: OriginHost = Field(
         default="pass",
         description="Host field towards the origin: `pass` as the client sent it, `endpoint` the endpoint's address as "
@@ -294,6 +258,9 @@ class Route(Section):
     @model_validator(mode="after")
     def _one_action(self) -> Route:
         exactly_one(self, "upstream", "split", "respond", "redirect")
+        for key in ("hedge", "mirror"):
+            if not self.upstreams and getattr(self, key) is not None:
+                raise Refused(f"`{key}` needs an `upstream`", "leave it out where the answer is made here", at=key)
         return self
 
     @property

@@ -77,6 +77,14 @@ class Pool(Section):
     idle: Annotated[int, whole(0, 65535)] = Field(
         default=512, description="Idle connections kept per endpoint and worker; 0 closes each after its exchange."
     )
+    max_age: Annotated[float, duration("1s", "30d")] | None = Field(
+        default=None,
+        description="How long one connection is used; up to a tenth less, by chance, so that not all end at once. An "
+        "exchange is never cut off by it. Without it as long as it lives.",
+    )
+    max_requests: Annotated[int, whole(1, 1_000_000_000)] | None = Field(
+        default=None, description="Exchanges on one connection; up to a tenth less, by chance. Without it any number."
+    )
 
 
 class Upstream(Section):

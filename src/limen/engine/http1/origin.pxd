@@ -41,6 +41,9 @@ cdef class Http1Origin(Pooled):
     cdef uint64_t head_timeout
     cdef uint64_t stall_timeout
     cdef long idle_most
+    cdef uint64_t retire_at   # monotonic ns: not used again after it; 0 = never
+    cdef uint32_t served      # exchanges so far
+    cdef uint32_t serves_most # 0 = any number
     cdef HeadLimits limits
 
     cdef int start(self, int fd, Endpoint endpoint) noexcept

@@ -574,6 +574,16 @@ cdef class Http1Origin(Pooled):
         self.state = ORIGIN_IDLE
         self.reused = True
         self.paused = False
+        self.served += 1
+        if self.serves_most or self.retire_at:
+            if self.served == self.serves_most or (self.retire_at and self.worker.now >= self.retire_at):
+                self.say_end()
+                self.abort()
+                return
+            if self.retire_at:
+                self.worker.arm(self, min(self.worker.now + self.idle_timeout, self.retire_at))
+                self.endpoint.give(self, self.idle_most)
+                return
         self.worker.arm(self, self.worker.now + self.idle_timeout)
         self.endpoint.give(self, self.idle_most)
 

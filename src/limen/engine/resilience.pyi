@@ -1,0 +1,36 @@
+from typing import Self
+
+from limen.engine.upstream import Upstream
+
+class Resilience:
+    """Retries, deadline, mirror and hedge of a route. All times in seconds; 0 turns off."""
+
+    def __new__(
+        cls,
+        *,
+        on: int = 3,
+        statuses: tuple[int, ...] = (),
+        per_try: float = 0.0,
+        total: float = 0.0,
+        budget_share: float = 0.2,
+        budget_least: int = 10,
+        budget_wait: float = 1.0,
+        backoff_base: float = 0.025,
+        backoff_most: float = 0.25,
+        deadline_field: str = "",
+        deadline_grpc: bool = False,
+        mirror: Upstream | None = None,
+        mirror_share: float = 1.0,
+        mirror_most: int = 100,
+        mirror_field: str = "X-Mirrored",
+        hedge_after: float = 0.0,
+    ) -> Self:
+        """`on`: bits of resilience.Cause, `statuses` adds its own; shares are parts of 1."""
+
+    @property
+    def on(self) -> int: ...
+    @property
+    def mirror(self) -> Upstream | None: ...
+    @property
+    def mirrors(self) -> int:
+        """Copies under way, in this worker."""
