@@ -63,7 +63,7 @@ cdef enum:  # EndpointCell
 
 
 cdef enum:  # HealthCell
-    HEALTH_WORD = 0               # flags (HealthFlag) and, from bit 32 on, the weight in force if not the configured one
+    HEALTH_WORD = 0               # flags (HealthFlag); from bit 32 on the weight in force, 0 = as configured
     HEALTH_SINCE = 1              # monotonic ns at which it came (back) into rotation; 0 = from the beginning
     HEALTH_CELLS = 2
 
