@@ -96,12 +96,12 @@ def test_it_comes_back_and_is_ejected_longer(start_gateway, start_origin):
 
 
 def test_an_error_rate(start_gateway, start_origin):
-    origins = [start_origin([Reply(500), Reply(200)] * 500), start_origin(), start_origin()]
+    origins = [start_origin([Reply(500), Reply(500), Reply(200)] * 500), start_origin(), start_origin()]
     outlier = {
         "consecutive": 0,
         "failures": [500],
-        "error_rate": {"above": 0.4, "requests": 10},
-        "interval": "500ms",
+        "error_rate": {"above": 0.4, "requests": 3},
+        "interval": "2s",
         "ejection": LONG,
     }
     gateway = start_gateway(*origins, upstream={"outlier": outlier}, root=WORKERS)
