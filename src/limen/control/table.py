@@ -85,7 +85,7 @@ def _endpoint(upstream: Mapping[str, object], endpoint: Mapping[str, object], no
 
 def _ago(moment: object, now: float) -> str:
     """How long an ISO 8601 time is past."""
-    return _duration(now - datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else "-"
+    return duration(now - datetime.fromisoformat(moment).timestamp()) if isinstance(moment, str) else "-"
 
 
 def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
