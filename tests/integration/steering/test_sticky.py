@@ -1,5 +1,6 @@
 """The cookie that keeps clients at their endpoint: two workers, reloads, lost endpoints, other machines, forgeries."""
 
+import json
 import re
 import signal
 import ssl
@@ -115,11 +116,10 @@ def test_it_outlives_reloads_and_handovers_and_lost_endpoints_get_a_new_one(star
     assert taken(moved)[1] == homes[moved.text]
     site.reload(site_of(origins, "own"))
     assert [home(name).text for name in "abc"] == ["a", "b", "c"]
-    if site.pid:
-        site.signal(signal.SIGUSR2)
-        site.wait_for_log("has taken over")
-        assert [home(name).text for name in "abc"] == ["a", "b", "c"]
-        assert all(home(name).get_all("Set-Cookie") == [] for name in "abc")
+    site.signal(signal.SIGUSR2)
+    site.wait_for_log("has taken over", timeout=90)
+    assert [home(name).text for name in "abc"] == ["a", "b", "c"]
+    assert all(home(name).get_all("Set-Cookie") == [] for name in "abc")
 
 
 def test_an_endpoint_that_cannot_be_dialled_loses_its_clients(start_limen, named_origins):
@@ -219,3 +219,33 @@ def test_what_hash_does_is_said_to_be_there(sticky, tmp_path):
     done = run_limen("check", str(file))
     assert done.returncode == 2
     assert "policy hash" in done.stdout + done.stderr
+
+
+def test_discovered_endpoints_keep_their_clients(start_limen, named_origins, tmp_path):
+    origins = named_origins("a", "b", "c")
+    file = tmp_path / "endpoints.yaml"
+
+    def write(names):
+        fresh = tmp_path / "fresh"
+        fresh.write_text(json.dumps([origins[name].address for name in names]))
+        fresh.replace(file)
+
+    write("AC")
+    text = site_of(origins, OWN)
+    start = text.index("    endpoints:")
+    text = f"{text[:start]}    discover: {{file: {file}}}\n{text[text.index('    sticky') :]}"
+    site = start_limen(text)
+    homes = {}
+    while len(homes) < 2:
+        response = site.get()
+        homes[response.text] = taken(response)[1]
+    write("BCA")
+    wait_until(lambda: any(site.get().text == "b" for _ in range(3)), what="the new endpoint")
+    for name, value in homes.items():
+        for _ in range(6):
+            response = site.get(fields=[("Cookie", f"own={value}")])
+            assert (response.text, response.get("Set-Cookie")) == (name, None)
+    write("BC")
+    asked = [("Cookie", f"own={homes['a']}")]
+    wait_until(lambda: site.get(fields=asked).text != "a", what="the endpoint to be gone")
+    assert site.get(fields=[("Cookie", f"own={homes['c']}")]).text == "c"

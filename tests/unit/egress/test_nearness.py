@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limen.egress.nearness import EARTH, Nearness, Site, distance
@@ -22,6 +22,7 @@ def test_known_distances(one, other, kilometres):
     assert distance(one, other) == pytest.approx(kilometres, rel=0.005)
 
 
+@settings(deadline=None)
 @given(coordinates, coordinates)
 def test_distance_is_that_on_a_sphere(one, other):
     def point(at):
@@ -61,6 +62,7 @@ def naive_less(client, order, one, other):
     return place(one) < place(other)
 
 
+@settings(deadline=None)
 @given(
     sites,
     st.lists(st.tuples(st.integers(0, 2), sites), min_size=1, max_size=8),

@@ -1,7 +1,7 @@
 """Cookies that Limen sets: what was not signed here is nothing, whatever it looks like."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limen.config.models.steering import SetCookie
@@ -42,6 +42,7 @@ made = sticky_cookie(SetCookie(key=(KEY,)), "web", LABELS, b"")
 signed = {value.encode() for value in values(LABELS)}
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=64)
     | st.sampled_from(sorted(signed)).flatmap(

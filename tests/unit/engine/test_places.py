@@ -1,7 +1,7 @@
 """Places: numbers, the cache, and conditions against sets."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limen.engine import _tables_probe as probe
@@ -66,6 +66,7 @@ asns = st.integers(0, 5) | st.just(2**32 - 1)
 regions = st.sampled_from(["", "eu", "us", "lab"])
 
 
+@settings(deadline=None)
 @given(
     st.builds(facts, codes, continents, asns, regions),
     st.sets(codes.filter(bool), max_size=3),

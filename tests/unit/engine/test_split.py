@@ -1,7 +1,7 @@
 """Shares of a split: exact over a round, even by keys, and steady when weights change."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limen.engine.cookies import Cookie
@@ -15,6 +15,7 @@ def split_of(numbers, **options):
     return Split([Action(str(number)) for number in range(len(numbers))], list(numbers), **options)
 
 
+@settings(deadline=None)
 @given(weights, st.integers(1, 5))
 def test_each_round_is_exact_wherever_it_begins(numbers, rounds):
     split = split_of(numbers)
@@ -24,6 +25,7 @@ def test_each_round_is_exact_wherever_it_begins(numbers, rounds):
         assert [taken.count(share) for share in range(len(numbers))] == numbers
 
 
+@settings(deadline=None)
 @given(weights.filter(lambda numbers: len(numbers) > 1))
 def test_shares_are_spread_and_never_in_runs(numbers):
     split = split_of(numbers)
@@ -39,6 +41,7 @@ def test_it_does_not_always_begin_with_the_largest_share():
     assert {split_of([9, 1]).turn() for _ in range(400)} == {0, 1}
 
 
+@settings(deadline=None)
 @given(weights)
 def test_keys_have_their_shares(numbers):
     split = split_of(numbers)

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.section import Section, Shorthand, exactly_one
 from limen.config.scalars import (
+    Coordinates,
     FilePath,
     Flag,
     HostName,
@@ -83,6 +84,8 @@ class EndpointDefaults(Section):
     backup: Flag | None = Field(default=None, description="As of an endpoint.")
     max_requests: Annotated[int, whole(1, 1_000_000)] | None = Field(default=None, description="As of an endpoint.")
     region: Name | None = Field(default=None, description="As of an endpoint.")
+    zone: Name | None = Field(default=None, description="As of an endpoint.")
+    at: Coordinates | None = Field(default=None, description="As of an endpoint.")
 
     @property
     def written(self) -> dict[str, object]:
