@@ -461,8 +461,8 @@ cdef class Exchange(ExchangeState):
     cdef void end_try(self) noexcept:
         """The attempt has had its time."""
         cdef Http1Origin origin = <Http1Origin>self.origin
-        if self.phase == PHASE_FORWARD and not self.request_over:
-            # the client takes its time
+        if self.phase == PHASE_FORWARD and not self.request_over and not origin.is_clogged():
+            # the client takes its time, not the origin
             set_alarm(self, self.worker.now + self.action.resilience.per_try)
         elif origin is not None:
             origin.fail(FAULT_TLS_ORIGIN_TIMEOUT if origin.shaking else FAULT_RESPONSE_TIMEOUT)

@@ -143,7 +143,6 @@ def _routes(routes: list[tuple[str, RouteCounts]]) -> Iterator[str]:
             ((route, cause), count)
             for route, counts in routes
             for cause, count in zip(_CAUSES, counts.retries, strict=True)
-            if count
         ],
     )
     yield _family(catalogue.BUDGET_SPENT, [((route,), counts.budget_spent) for route, counts in routes])

@@ -132,7 +132,7 @@ def test_an_attempt_that_takes_too_long(start_gateway, start_origin, content):
     done = threading.Event()
     slow = start_origin(lambda *_: done.wait(10) and None)
     good = start_origin()
-    gateway = start_gateway(slow, good, route={"retry": {"per_try": "100ms", "methods": "any"}})
+    gateway = start_gateway(slow, good, route={"retry": {"per_try": "500ms", "methods": "any"}})
     try:
         with gateway.connect() as client:
             for _ in range(4):
@@ -177,13 +177,13 @@ def test_the_total_time(start_gateway, start_origin):
 
     def script(request, _):
         if request.target == "/drips":
-            return [Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), *[Delay(0.05)] * 8, Close()]
+            return [Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), *[Delay(0.1)] * 12, Close()]
         if request.target == "/never":
             return done.wait(10) and None
         return Reply()
 
     origin = start_origin(script)
-    gateway = start_gateway(origin, route={"timeouts": {"total": "150ms"}})
+    gateway = start_gateway(origin, route={"timeouts": {"total": "600ms"}})
     try:
         with gateway.connect() as client:
             assert client.request().status == 200
@@ -282,7 +282,9 @@ def test_an_origin_is_killed_under_load(start_gateway, workers):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_origin_hangs_under_load(start_gateway, workers):
     with nginx("one") as one, nginx("two") as two, nginx("three") as three:
-        gateway = start_gateway(one, two, three, root={"workers": workers}, route={"retry": {"per_try": "200ms"}})
+        gateway = start_gateway(
+            one, two, three, root={"workers": workers}, route={"retry": {"per_try": "500ms", "attempts": 4}}
+        )
         with Load(gateway.port("PORT"), kept=12, fresh=4, target="/who") as load:
             load.wait(300)
             os.killpg(one.pid, signal.SIGSTOP)
@@ -336,8 +338,8 @@ def test_silence_after_the_accept(start_gateway, start_origin):
     done = threading.Event()
     with RawOrigin(lambda _: done.wait(10) and None) as silent:
         good = start_origin()
-        gateway = start_gateway(silent, good, route={"retry": {"per_try": "100ms", "methods": "any", "max": "8MiB"}})
-        content = bytes(range(250)) * 20000
+        gateway = start_gateway(silent, good, route={"retry": {"per_try": "1s", "methods": "any", "max": "16MiB"}})
+        content = bytes(range(250)) * 50000
         try:
             with gateway.connect() as client:
                 for _ in range(2):

@@ -147,7 +147,7 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, host, hooks, hook_timeout, client_certificate, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, host, hooks, hook_timeout, client_certificate, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",
