@@ -40,7 +40,7 @@ def overview(status: Mapping[str, object]) -> list[str]:
     sources = [(upstream.get("name"), _mapping(upstream.get("discovery"))) for upstream in upstreams]
     if any(source for _, source in sources):
         rows = [(name, *(source.get(key) for key in _SOURCE_KEYS)) for name, source in sources if source]
-        lines += ["", *_table(("DISCOVERY", "SOURCE", "ENDPOINTS", "FROM", "SUCCEEDED", "FAILURES", "ERROR"), rows)]
+        lines += ["", *table(("DISCOVERY", "SOURCE", "ENDPOINTS", "FROM", "SUCCEEDED", "FAILURES", "ERROR"), rows)]
     certificates = _mappings(status.get("certificates"))
     if certificates:
         rows = [

@@ -31,14 +31,21 @@ _LISTENER_CELLS = (ListenerCell.CONNECTIONS, ListenerCell.ACCEPTED, ListenerCell
 
 
 def live(
-    *, version: str, state: str, began: float, estate: Estate, crew: Crew, board: SharedBoard
+    *,
+    version: str,
+    state: str,
+    began: float,
+    estate: Estate,
+    crew: Crew,
+    board: SharedBoard,
+    discovery: Mapping[str, Mapping[str, object]],
 ) -> Mapping[str, object]:
-    """See the head of this file. `at` is a clock that never goes back, in seconds."""
+    """See the head of this file. `at` is a clock that never goes back, in seconds; `discovery` as in `report`."""
     names = slot_names(estate)
     reader = board.reader
     totals = reader.workers_sum()
     routes = [(names.routes[slot], counts) for slot, counts in reader.routes(names.routes)]
-    rows, untold = _bounded(upstreams(estate, board))
+    rows, untold = _bounded(upstreams(estate, board, discovery))
     return {
         "at": time.monotonic(),
         "version": version,

@@ -13,6 +13,7 @@ from limen.runtime.report import listeners, upstreams
 if TYPE_CHECKING:
     from limen.config.models.admin import Admin
     from limen.runtime.crew import Crew
+    from limen.runtime.discovering import Discovery
     from limen.runtime.estate import Estate
     from limen.runtime.explain.asked import Asked
     from limen.runtime.metrics import SharedBoard
@@ -24,6 +25,7 @@ class Reporting:
     _began: float
     _phase: enum.Enum
     _version: str
+    _discovery: Discovery
     # None until they have come to be.
     _board: SharedBoard | None
     _crew: Crew | None
@@ -41,11 +43,14 @@ class Reporting:
             estate=self._held,
             crew=self._crew,
             board=self._board,
+            discovery=self._discovery.report(),
         )
 
     def upstreams(self) -> Sequence[Mapping[str, object]]:
         """Those in force, with their endpoints."""
-        return [] if self._board is None or self._held is None else upstreams(self._held, self._board)
+        if self._board is None or self._held is None:
+            return []
+        return upstreams(self._held, self._board, self._discovery.report())
 
     def listeners(self) -> Sequence[Mapping[str, object]]:
         """Those in force."""

@@ -64,7 +64,10 @@ SCHEMAS: Json = {
             "since": {"description": "When it came into this state."},
         },
     ),
-    "Upstream": _object({"name": _TEXT, "balance": _TEXT, "endpoints": _many(_ref("Endpoint"))}, {"count": _COUNT}),
+    "Upstream": _object(
+        {"name": _TEXT, "balance": _TEXT, "endpoints": _many(_ref("Endpoint"))},
+        {"count": _COUNT, "discovery": _maybe(_ANY)},
+    ),
     "Certificate": _object(
         {"listener": _maybe(_TEXT), "upstream": _maybe(_TEXT), "file": _TEXT, "expires": _TEXT, "days": _COUNT}
     ),

@@ -279,7 +279,9 @@ function showUpstreams(live) {
     const total = upstream.count ?? endpoints.length;
     const [name, policy, health] = box.firstChild.children;
     put(name, upstream.name);
-    put(policy, String(upstream.balance || ''));
+    const source = upstream.discovery;
+    put(policy, `${upstream.balance || ''}${source ? ` · from ${source.source}` : ''}`);
+    if (source && source.error) problems.push([`${upstream.name}: ${source.source} fails: ${source.error}`, 'warn']);
     const level = usable === 0 ? 'bad' : usable < endpoints.length ? 'warn' : 'good';
     put(health, total > endpoints.length ? `${usable} of the ${endpoints.length} shown usable (${total} in all)` : `${usable} of ${total} usable`, `state ${level}`);
     if (usable === 0 && endpoints.length) problems.unshift([`${upstream.name}: no endpoint is usable`, 'bad']);
