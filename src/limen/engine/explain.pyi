@@ -12,6 +12,9 @@ from limen.engine.worker import Worker
 class Standing(TypedDict):
     """What a balancer knows of an endpoint. Times in seconds; `share` of its priority, `portion` of all load."""
 
+    address: str
+    priority: int
+    backup: bool
     live: bool
     out_for: float
     failures: int

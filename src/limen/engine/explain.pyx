@@ -279,6 +279,9 @@ cdef list rows_of(Upstream upstream, uint64_t now):
             seat = &balancer.seats[i]
             endpoint = upstream.members[i]
             rows[i] = {
+                "address": endpoint.label.decode(),
+                "priority": seat.priority,
+                "backup": bool(seat.backup),
                 "live": bool(seat.live),
                 "out_for": (seat.load.out_until - now) / 1e9 if seat.load.out_until > now else 0.0,
                 "failures": endpoint.failures,

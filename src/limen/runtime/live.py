@@ -40,7 +40,7 @@ def live(
     board: SharedBoard,
     upstreams: list[dict[str, object]],
 ) -> Mapping[str, object]:
-    """See the head of this file. `at` is a clock that never goes back, in seconds."""
+    """See the head of this file. `at` is a clock that never goes back, in seconds"""
     names = slot_names(estate)
     reader = board.reader
     totals = reader.workers_sum()

@@ -27,6 +27,7 @@ class Reporting:
     _began: float
     _phase: enum.Enum
     _version: str
+    _discovery: Discovery
     # None until they have come to be.
     _board: SharedBoard | None
     _crew: Crew | None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from limen.config.models.balance import POLICIES
 from limen.engine.explain import Question, standing
 
 if TYPE_CHECKING:
-    from limen.config.models.upstreams import Endpoint, Upstream
+    from limen.config.models.upstreams import Upstream
     from limen.engine.explain import Standing
     from limen.engine.upstream import Upstream as Compiled
 
@@ -35,6 +36,8 @@ def endpoints(name: str, model: Upstream, compiled: Compiled, question: Question
     policy = POLICIES[compiled.balancer.policy]
     place = {index: number for number, index in enumerate(order, 1)}
     indices = sorted(range(len(rows)), key=lambda index: (place.get(index, len(rows) + 1), index))
+    # By address: what is discovered may change while an explanation waits for a name.
+    regions = {str(endpoint.address): endpoint.region for endpoint in model.endpoints}
     all_out = bool(rows) and not any(row["live"] for row in rows)
     answer: dict[str, object] = {
         "name": name,
@@ -44,8 +47,7 @@ def endpoints(name: str, model: Upstream, compiled: Compiled, question: Question
         "live": sum(row["live"] for row in rows),
         "count": len(rows),
         "endpoints": [
-            _row(model.endpoints[index], rows[index], place.get(index), policy, all_out=all_out)
-            for index in indices[:SHOWN]
+            _row(rows[index], place.get(index), policy, regions, all_out=all_out) for index in indices[:SHOWN]
         ],
     }
     if policy == "hash":
@@ -56,26 +58,28 @@ def endpoints(name: str, model: Upstream, compiled: Compiled, question: Question
     return answer
 
 
-def _row(endpoint: Endpoint, row: Standing, place: int | None, policy: str, *, all_out: bool) -> dict[str, object]:
+def _row(
+    row: Standing, place: int | None, policy: str, regions: Mapping[str, str | None], *, all_out: bool
+) -> dict[str, object]:
     return {
         "place": place,
-        "address": str(endpoint.address),
+        "address": row["address"],
         "usable": row["live"],
-        "reason": "; ".join(_reasons(endpoint, row, place, policy, all_out=all_out)),
+        "reason": "; ".join(_reasons(row, place, policy, all_out=all_out)),
         "weight": row["weight"],
         "share": round(row["share"] * row["portion"], 4),
         "in_flight": row["in_flight"],
         "most": row["most"] or None,
-        "priority": endpoint.priority,
-        "backup": endpoint.backup,
-        "region": endpoint.region,
+        "priority": row["priority"],
+        "backup": row["backup"],
+        "region": regions.get(row["address"]),
         "out_for": round(row["out_for"], 3),
         "failures": row["failures"],
         "peak": round(row["peak"], 6) or None,
     }
 
 
-def _reasons(endpoint: Endpoint, row: Standing, place: int | None, policy: str, *, all_out: bool) -> list[str]:
+def _reasons(row: Standing, place: int | None, policy: str, *, all_out: bool) -> list[str]:
     """In the order of weight: why it stands where it stands."""
     found = []
     if not row["live"]:
@@ -91,10 +95,10 @@ def _reasons(endpoint: Endpoint, row: Standing, place: int | None, policy: str, 
         found.append("usable, not among the first choices")
     else:
         found.append(_because(row, policy))
-    if endpoint.backup:
+    if row["backup"]:
         found.append("a backup: used when all others are out or full")
     elif row["group"]:
-        found.append(f"priority {endpoint.priority}: takes {row['portion']:.0%} of what those before leave")
+        found.append(f"priority {row['priority']}: takes {row['portion']:.0%} of what those before leave")
     if row["warming"]:
         found.append("warming up")
     return found

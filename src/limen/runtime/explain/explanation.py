@@ -101,6 +101,8 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
     if question.chosen is not None and refusal == FaultNumber.NONE:
         name = question.chosen.name.decode()
         parts["upstream"] = endpoints(name, config.upstreams[name], question.chosen, question)
+        if question.chosen.count == 0 and config.upstreams[name].discover is not None:
+            parts["notes"] = [f"the endpoints of {name} are discovered, and none is known here"]
     parts["verdict"] = _verdict(refusal, listener, route, question, parts)
     return parts
 

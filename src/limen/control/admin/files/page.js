@@ -7,7 +7,7 @@ const RATE_WINDOW = 5;          // s that a rate is taken over
 const LONG_WINDOW = 30;         // s that latencies and shares of errors are taken over
 const KEPT = 180;               // samples for the traces
 const CERTIFICATE_DAYS = 14;    // from here on an expiry is worth a warning
-const WELL = new Set(['usable', 'up', 'healthy', 'ready', 'enabled', 'ok']);
+const WELL = new Set(['usable', 'up', 'ready', 'enabled', 'ok']);
 const MEANT = new Set(['draining', 'drained', 'disabled', 'maintenance', 'warming']);
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -279,7 +279,9 @@ function showUpstreams(live) {
     const total = upstream.count ?? endpoints.length;
     const [name, policy, health] = box.firstChild.children;
     put(name, upstream.name);
-    put(policy, String(upstream.balance || ''));
+    const source = upstream.discovery;
+    put(policy, `${upstream.balance || ''}${source ? ` · from ${source.source}` : ''}`);
+    if (source && source.error) problems.push([`${upstream.name}: ${source.source} fails: ${source.error}`, 'warn']);
     const level = usable === 0 ? 'bad' : usable < endpoints.length ? 'warn' : 'good';
     put(health, total > endpoints.length ? `${usable} of the ${endpoints.length} shown usable (${total} in all)` : `${usable} of ${total} usable`, `state ${level}`);
     if (usable === 0 && endpoints.length) problems.unshift([`${upstream.name}: no endpoint is usable`, 'bad']);
