@@ -12,7 +12,7 @@ SORTS = ("state", "requests", "active", "failures", "name")
 
 Row = Mapping[str, object]
 
-_WELL = ("up", "warming")
+_WELL = ("usable", "up", "warming")
 # What a name could do to a terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LEAST_ROWS = 5

@@ -1,4 +1,4 @@
-"""What a supervisor tells whoever looks at it, beside its status: counts of the moment, and explanations."""
+"""What a supervisor tells whoever looks at it: its state, counts of the moment, and explanations."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from limen.errors import LimenError
 from limen.runtime.explain.worker import ExplainFailed, ask_worker
-from limen.runtime.health_report import upstream_rows
+from limen.runtime.health_report import conditions, upstream_rows
 from limen.runtime.live import live
-from limen.runtime.report import listeners
+from limen.runtime.report import listeners, report
+from limen.tls.bridge_files import authorities_of
 
 if TYPE_CHECKING:
     from limen.config.models.admin import Admin
+    from limen.config.models.bridge import BridgeAuthority
     from limen.runtime.crew import Crew
     from limen.runtime.discovering import Discovery
     from limen.runtime.estate import Estate
@@ -27,13 +30,43 @@ class Reporting:
     _began: float
     _phase: enum.Enum
     _version: str
-    _discovery: Discovery
     # None until they have come to be.
     _board: SharedBoard | None
     _crew: Crew | None
     _held: Estate | None
     _health: Health | None
     _discovery: Discovery
+
+    async def status(self) -> Mapping[str, object]:
+        """See limen.runtime.report."""
+        if self._crew is None or self._held is None:
+            return {"version": self._version, "state": str(self._phase.value)}
+        return await report(
+            version=self._version,
+            state=str(self._phase.value),
+            began=self._began,
+            estate=self._held,
+            crew=self._crew,
+            health=self.health,
+            discovery=self._discovery.report(),
+        )
+
+    def metrics(self) -> bytes:
+        """The Prometheus exposition."""
+        if self._board is None or self._held is None:
+            return b""
+        return self._board.exposition(self._held, self._discovery.samples(), conditions(self.health))
+
+    @property
+    def health(self) -> Health:
+        """Of the endpoints, to be seen and set."""
+        if self._health is None:
+            raise LimenError("the instance has not started yet")
+        return self._health
+
+    def authorities(self) -> tuple[BridgeAuthority, ...]:
+        """Those that the revision in force bridges with."""
+        return () if self._held is None else authorities_of(self._held.revision.config)
 
     def live(self) -> Mapping[str, object]:
         """See limen.runtime.live."""

@@ -32,7 +32,6 @@ from limen.runtime.discovering import Discovery
 from limen.runtime.estate import Estate, Inheritance, Steering, changed, establish, retire
 from limen.runtime.event_log import configure as configure_log
 from limen.runtime.health import Health
-from limen.runtime.health_report import conditions
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
@@ -43,14 +42,11 @@ from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
 from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace
-from limen.runtime.report import report
 from limen.runtime.reporting import Reporting
 from limen.runtime.upkeep import Upkeep
-from limen.tls.bridge_files import authorities_of
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.bridge import BridgeAuthority
 
 _log = logging.getLogger("limen.supervisor")
 
@@ -475,39 +471,6 @@ class Supervisor(Reporting):
             self._instance.release(unlink=ours)
         if self._board is not None:
             self._board.close()
-
-    # -- reports
-
-    async def status(self) -> Mapping[str, object]:
-        """See limen.runtime.report."""
-        if self._crew is None:
-            return {"version": self._options.version, "state": self._phase.value}
-        return await report(
-            version=self._options.version,
-            state=self._phase.value,
-            began=self._began,
-            estate=self._estate,
-            crew=self._crew,
-            health=self.health,
-            discovery=self._discovery.report(),
-        )
-
-    def metrics(self) -> bytes:
-        """The Prometheus exposition."""
-        if self._board is None:
-            return b""
-        return self._board.exposition(self._estate, self._discovery.samples(), conditions(self.health))
-
-    @property
-    def health(self) -> Health:
-        """Of the endpoints, to be seen and set."""
-        if self._health is None:
-            raise LimenError("the instance has not started yet")
-        return self._health
-
-    def authorities(self) -> tuple[BridgeAuthority, ...]:
-        """Those that the revision in force bridges with."""
-        return () if self._held is None else authorities_of(self._held.revision.config)
 
     @property
     def _estate(self) -> Estate:

@@ -104,7 +104,7 @@ CASES = {
     ),
     "later_discovery": (
         UPSTREAM % "endpoints: [127.0.0.1:9001], discovery: {dns: a}",
-        "f.yaml:3:38: upstreams.web.discovery: the key 'discovery' is not available in this version; remove it",
+        "f.yaml:3:38: upstreams.web.discovery: unknown key 'discovery'; did you mean 'discover'?",
     ),
     "empty_stream_routes": (
         "listeners: [{bind: 127.0.0.1:80, stream: {routes: []}}]\n",
