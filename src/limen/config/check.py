@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from limen.config import balance, exposure, loops, references
+from limen.config import balance, exposure, loops, references, shielding
 from limen.config.findings import Finding
 from limen.config.models.root import Config
 from limen.config.positions import Positions, path_text
@@ -26,6 +26,8 @@ CHECKS: tuple[Check, ...] = (
     references.ineffective_keys,
     references.missing_directories,
     balance.balancing,
+    shielding.limits,
+    shielding.address_lists,
     loops.own_listeners,
     exposure.open_proxies,
     exposure.wide_trust,

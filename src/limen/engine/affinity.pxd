@@ -14,5 +14,12 @@ cdef enum KeyBy:
     KEY_QUERY = 5             # one parameter, or all of the query
 
 
+cdef struct Piece:
+    const char* data          # borrowed from the exchange
+    size_t size
+
+
+# The value of a field (KEY_FIELD, `name` in lower case) or a cookie (KEY_COOKIE) of the request.
+cdef bint in_fields(ExchangeState exchange, int by, bytes name, Piece* out) noexcept
 # The key of an exchange with an upstream; of one that lacks what is asked for, another each time.
 cdef uint64_t exchange_key(ExchangeState exchange) noexcept

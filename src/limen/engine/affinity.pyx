@@ -6,11 +6,6 @@ from limen.engine.types cimport FIELD_COOKIE, Field
 from limen.engine.worker cimport Worker
 
 
-cdef struct Piece:
-    const char* data
-    size_t size
-
-
 cdef inline bint same_name(const char* found, const char* wanted, size_t size) noexcept nogil:
     """`wanted` is in lower case; names of fields are ASCII tokens."""
     cdef size_t i

@@ -13,6 +13,7 @@ from libc.string cimport memset
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
+from limen.engine.admission cimport admit, leave_limits
 from limen.engine.affinity cimport exchange_key
 from limen.engine.balance cimport POLICY_HASH, load_measured
 from limen.engine.board cimport ENDPOINT_RETRIES, WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
@@ -28,7 +29,7 @@ from limen.engine.look cimport Look
 from limen.engine.preface cimport send_preface
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.repeat cimport PARKED_CONTENT, hold_most, is_keeping, is_repeatable, keep_more, may_repeat
-from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop
+from limen.engine.replies cimport fault_status, send_action, send_fault, send_last_hop, send_page
 from limen.engine.routing cimport (
     check_access,
     check_authority,
@@ -181,6 +182,11 @@ cdef class Exchange(ExchangeState):
         if self.action.certificate is not None and not has_certificate(self):
             self.refuse(FAULT_CLIENT_CERTIFICATE)
             return
+        if self.action.guard is not None:
+            fault = admit(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
         if self.action.body_most and self.head.framing == FRAMING_LENGTH and self.head.length > self.action.body_most:
             self.refuse(FAULT_BODY_TOO_LARGE)
             return
@@ -662,6 +668,10 @@ cdef class Exchange(ExchangeState):
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept:
         self.phase = PHASE_REPLY
         self.status = head.status
+        if self.action.pages is not None and self.action.pages.replaces and send_page(self, head, fields, base):
+            self.drop_origin()
+            self.finish()
+            return
         if lay_response(self, head, fields, base) < 0:
             self.drop_origin()
             self.refuse(FAULT_INTERNAL)
@@ -846,6 +856,8 @@ cdef class Exchange(ExchangeState):
             self.waiting = False
             self.upstream.queue.drop(self)
         self.leave()
+        if self.holds_limits:
+            leave_limits(self)
         if self.retrying:
             worker.retries -= 1
         log_exchange(self)

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 
 from limen.engine.board cimport Board
+from limen.engine.cells cimport LimitCells
 from limen.engine.journal cimport Journal
 from limen.engine.reactor cimport Reactor
 from limen.engine.stream cimport OutField, OutHead, Party
@@ -35,6 +36,7 @@ cdef class Resolution
 cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
+    cdef public LimitCells cells       # None: no limits are configured
     cdef Field parsed[256]    # of the head being parsed
     cdef Head head
     cdef OutField out[320]    # of the head being written

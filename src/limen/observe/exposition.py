@@ -37,9 +37,28 @@ Expiries = Sequence[tuple[str, str, str, int]]
 """Certificates: listener, upstream (one of both is empty), file, Unix time of the end."""
 
 
-def render(reader: BoardReader, names: Names, expiries: Expiries = ()) -> bytes:
-    """The whole exposition, as CONTENT_TYPE says."""
-    return "".join((*_families(reader, names), _expiry(expiries))).encode()
+def render(
+    reader: BoardReader,
+    names: Names,
+    expiries: Expiries = (),
+    *,
+    limits: Sequence[tuple[str, tuple[int, ...]]] = (),
+    lists: Sequence[tuple[str, int, int]] = (),
+) -> bytes:
+    """The whole exposition, as CONTENT_TYPE says.
+
+    `limits`: name and counts (index: LimitCell); `lists`: name, entries and bytes of address lists.
+    """
+    return "".join((*_families(reader, names), *_shielding(limits, lists), _expiry(expiries))).encode()
+
+
+def _shielding(
+    limits: Sequence[tuple[str, tuple[int, ...]]], lists: Sequence[tuple[str, int, int]]
+) -> Iterator[str]:
+    for cell, metric in catalogue.LIMIT.items():
+        yield _family(metric, [((name,), counts[cell]) for name, counts in limits])
+    yield _family(catalogue.LIST_ENTRIES, [((name,), entries) for name, entries, _ in lists])
+    yield _family(catalogue.LIST_BYTES, [((name,), size) for name, _, size in lists])
 
 
 def _expiry(expiries: Expiries) -> str:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.service import Action, Edits
 from limen.engine.tables import match_of
 from limen.exchange.hooks import Chain, load_hook
 from limen.policy.routes import compile_certificate
+from limen.runtime.pages import REVEALING
 from limen.terms import Phase
 
 if TYPE_CHECKING:
     from limen.config.models.edits import FieldEdits
     from limen.config.models.routes import Rewrite, Route
     from limen.engine.certificates import CertificateMatch
+    from limen.engine.guard import Guard
+    from limen.engine.mask import Mask
+    from limen.engine.pages import Pages
     from limen.engine.upstream import Upstream
 
 _METHODS = {"safe": 0, "idempotent": 1, "any": 2}
 _HOST = {"pass": 0, "endpoint": 1}
 _LITERAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Shield:
+    """What shields a route, and its origins."""
+
+    guard: Guard | None = None
+    pages: Pages | None = None
+    mask: Mask | None = None
 
 
 class Chains(TypedDict):
@@ -31,13 +45,13 @@ class Chains(TypedDict):
     response_hooks: list[object]
 
 
-def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | None, hsts: str) -> Action:
+def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | None, hsts: str, shield: Shield) -> Action:
     """What a route does: to its upstream, answered here, or sent elsewhere. Raises ConfigError for hooks."""
     body_most = route.body.max or 0
     if route.respond is not None:
-        return _respond(label, slot, route, body_most, hsts)
+        return _respond(label, slot, route, body_most, hsts, shield)
     if route.redirect is not None:
-        return _redirect(label, slot, route, body_most, hsts)
+        return _redirect(label, slot, route, body_most, hsts, shield)
     rewrite = route.rewrite
     whole = rewrite is not None and rewrite.replace is not None
     return Action(
@@ -48,7 +62,7 @@ def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | No
         add=rewrite.add or "" if rewrite is not None and not whole else "",
         replace=_rewriter(rewrite) if rewrite is not None and whole else None,
         request=field_edits(route.request),
-        response=field_edits(route.response, hsts),
+        response=field_edits(route.response, hsts, REVEALING if route.mask and route.mask.software else ()),
         body_most=body_most,
         response_timeout=route.timeouts.response,
         stall_timeout=route.timeouts.stall,
@@ -60,16 +74,19 @@ def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | No
         host=route.host,
         upgrade=route.upgrade,
         certificate=_certificate(route),
+        guard=shield.guard,
+        pages=shield.pages,
+        mask=shield.mask,
         **hook_chains(route.hooks, route.hook_timeout),
     )
 
 
-def field_edits(edits: FieldEdits, hsts: str = "") -> Edits | None:
-    """Edits of one direction; None where there are none."""
+def field_edits(edits: FieldEdits, hsts: str = "", masked: tuple[str, ...] = ()) -> Edits | None:
+    """Edits of one direction, `masked` removed as well; None where there are none."""
     fields = _with_hsts(dict(edits.set), hsts)
-    if not fields and not edits.remove:
+    if not fields and not edits.remove and not masked:
         return None
-    return Edits(fields, list(edits.remove))
+    return Edits(fields, [*edits.remove, *masked])
 
 
 def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
@@ -95,7 +112,7 @@ def _certificate(route: Route) -> CertificateMatch | None:
     return match_of(spec) if spec is not None else None
 
 
-def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str, shield: Shield) -> Action:
     respond = route.respond
     assert respond is not None  # noqa: S101 the caller looked
     fields = dict(respond.fields)
@@ -109,10 +126,12 @@ def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> 
         reply=Edits(_with_hsts(fields, hsts), []),
         body_most=body_most,
         certificate=_certificate(route),
+        guard=shield.guard,
+        pages=shield.pages,
     )
 
 
-def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str, shield: Shield) -> Action:
     redirect = route.redirect
     assert redirect is not None  # noqa: S101 the caller looked
     return Action(
@@ -123,6 +142,8 @@ def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) ->
         reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
         body_most=body_most,
         certificate=_certificate(route),
+        guard=shield.guard,
+        pages=shield.pages,
     )
 
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, cast
 from limen.config.addresses import Address
 from limen.egress.resolver import Resolver
 from limen.engine.board import Board
+from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
+from limen.engine.lists import AddressList
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
@@ -55,6 +57,7 @@ class Core:
 
     def __init__(self, *, worker: int, board: int | None, log: Log) -> None:
         self._log = log
+        self._number = worker
         self._board = Board(board, worker)
         self._board.reset_gauges()
         if board is not None:
@@ -75,7 +78,8 @@ class Core:
         self._tickets = TicketHold()
         self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
-        self._surroundings = Surroundings(self._tickets, self._start, self._reject)
+        self._lists: dict[str, AddressList] = {}
+        self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
         self._force: Assembly | None = None
@@ -136,6 +140,10 @@ class Core:
             for key, endpoint in previous.endpoints.items():
                 if key not in assembly.endpoints:
                     endpoint.retire()
+        used = {model.file for model in config.lists.values()}
+        for path in self._lists.keys() - used:
+            # tables that name it keep it as long as they live
+            del self._lists[path]
         configure(config.log.level)
         self._restart_housekeeping()
 
@@ -176,6 +184,23 @@ class Core:
         self._pins = payload
         if self._force is not None:
             self._force.bridges.adopt(decode_pins(payload))
+
+    def take_limits(self, fd: int) -> None:
+        """See WorkerCore."""
+        try:
+            if self._engine.cells is None:
+                self._engine.cells = LimitCells(fd, self._number)
+        finally:
+            os.close(fd)
+
+    def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
+        """See WorkerCore."""
+        try:
+            for path, fd in lists:
+                self._lists.setdefault(path, AddressList()).replace(fd)
+        finally:
+            for _, fd in lists:
+                os.close(fd)
 
     def _reject(self, key: str, host: str, client: str, alert: str) -> None:
         if self.rejected is not None:

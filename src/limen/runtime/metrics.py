@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from limen.observe import board
 from limen.observe.exposition import Names, render
-from limen.runtime.names import ENDPOINT, LISTENER, ROUTE, endpoint_name
+from limen.runtime.names import ENDPOINT, LIMIT, LISTENER, ROUTE, endpoint_name
 
 if TYPE_CHECKING:
     from limen.runtime.estate import Estate
+    from limen.runtime.shared import Shared
 
 _AREAS = {
     LISTENER: (board.LISTENER_AREA, board.LISTENER_CELLS),
@@ -38,6 +39,8 @@ class SharedBoard:
     def clear(self, reused: Iterable[tuple[str, int]]) -> None:
         """Zeroes the cells of (kind, slot) in every worker's region."""
         for kind, slot in reused:
+            if kind not in _AREAS:
+                continue
             area, cells = _AREAS[kind]
             for worker in range(self._workers):
                 start = board.HEADER + worker * board.REGION + area + slot * cells
@@ -45,9 +48,13 @@ class SharedBoard:
             if kind == ENDPOINT:
                 os.pwrite(self.fd, bytes(board.CELL), (board.TOTALS + slot) * board.CELL)
 
-    def exposition(self, estate: Estate) -> bytes:
+    def exposition(self, estate: Estate, shared: Shared | None = None) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, _names(estate), expiries(estate))
+        limits, lists = [], []
+        if shared is not None:
+            names = {number: name for name, number in estate.slots.active.get(LIMIT, {}).items()}
+            limits, lists = shared.limit_counts(names), shared.list_sizes(estate.revision.config)
+        return render(self._reader, _names(estate), expiries(estate), limits=limits, lists=lists)
 
     def endpoint(self, slot: int) -> dict[str, int]:
         """What the workers together count for an endpoint now."""

@@ -8,19 +8,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from limen.observe.board import ENDPOINTS, LISTENERS, ROUTES
+from limen.observe.limits import SLOTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from limen.config import Config
+    from limen.config.models.limit import Limit
 
 LISTENER = "listener"
 ROUTE = "route"
 ENDPOINT = "endpoint"
-CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS}
+LIMIT = "limit"
+CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS, LIMIT: SLOTS}
 
 
 def endpoint_name(upstream: str, address: object) -> str:
     """`UPSTREAM/ADDRESS`: the same address in two upstreams counts apart."""
     return f"{upstream}/{address}"
+
+
+def limit_label(place: str, limits: Sequence[Limit], number: int) -> str:
+    """What a limit is called: its name, or that of its route (with a number where there are several)."""
+    return limits[number].name or (place if len(limits) == 1 else f"{place}/{number + 1}")
+
+
+def limit_labels(config: Config) -> Iterator[str]:
+    """All of them, in order; a name may come several times."""
+    for listener in config.listeners:
+        places = [(listener.route_label(index), route.limit) for index, route in enumerate(listener.routes or ())]
+        if listener.forward is not None:
+            places.append((listener.label, listener.forward.limit))
+        for place, limits in places:
+            yield from (limit_label(place, limits, number) for number in range(len(limits)))
 
 
 def slot_names(config: Config) -> dict[str, list[str]]:
@@ -43,4 +63,5 @@ def slot_names(config: Config) -> dict[str, list[str]]:
             for name, upstream in config.upstreams.items()
             for endpoint in upstream.endpoints
         ],
+        LIMIT: list(limit_labels(config)),
     }

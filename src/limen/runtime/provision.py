@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from limen.config.check import Report, check
 from limen.errors import ConfigErrors
 from limen.runtime.contexts import encode_keys
+from limen.runtime.lists import Lists
 from limen.tls.material import NO_MATERIAL, Material
 from limen.tls.tickets import Rings
 
@@ -67,6 +68,7 @@ class Provision:
         self._store: Store | None = None
         self.rings = Rings()
         self.staples: Staples | None = None
+        self.lists = Lists()
 
     def load(self, document: Document) -> Loaded:
         """All checks, and the material. Raises ConfigErrors."""
@@ -84,13 +86,13 @@ class Provision:
         return self._checked(loaded.config, partial(check, loaded.config), before=loaded.gathered)
 
     def findings(self, config: Config) -> Iterable[Finding]:
-        """The check of everything that the TLS of a configuration names (a limen.config.Check)."""
+        """The check of all files that a configuration names for TLS, and of its address lists (a limen.config.Check)."""
         gathered = self._gathered(config, None)
-        return gathered.findings if gathered is not None else ()
+        return (*(gathered.findings if gathered is not None else ()), *self.lists.gather(config))
 
     def _checked(self, config: Config, run: Callable[..., Report], before: Gathered | None = None) -> Loaded:
         gathered = self._gathered(config, before)
-        findings = gathered.findings if gathered is not None else ()
+        findings = (*(gathered.findings if gathered is not None else ()), *self.lists.gather(config))
         report = run(checks=[lambda _config: findings])
         if report.errors:
             raise ConfigErrors(report.errors)
@@ -127,6 +129,7 @@ class Provision:
 
     def settle(self, loaded: Loaded) -> None:
         """This one is in force: what only others needed is forgotten."""
+        self.lists.settle(loaded.config)
         if self._store is not None:
             self._store.keep(loaded.gathered.files if loaded.gathered is not None else ())
         if self.staples is not None:

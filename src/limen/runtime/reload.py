@@ -21,6 +21,7 @@ from limen.runtime.crew import Crew, Member
 from limen.runtime.estate import Estate, abandon
 from limen.runtime.process import WorkerProcess
 from limen.runtime.revision import encode
+from limen.runtime.shared import Shared
 
 _log = logging.getLogger("limen.supervisor")
 
@@ -52,7 +53,9 @@ class ReloadReport:
     warnings: Sequence[str] = ()
 
 
-async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = b"", pins: bytes = b"") -> None:
+async def configure(
+    process: WorkerProcess, estate: Estate, *, tickets: bytes = b"", pins: bytes = b"", shared: Shared | None = None
+) -> None:
     """Brings a fresh worker to the estate, accepting; `tickets`: the keys of all listeners.
 
     Raises CallFailed, ChannelClosed, BindError or TimeoutError.
@@ -62,6 +65,8 @@ async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = 
         await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
     if pins:
         await process.call("pins", payload=pins, timeout=PUBLISH_TIMEOUT)
+    if shared is not None:
+        await shared.send(process)
     await process.call("prepare", {"number": number}, payload=encode(estate.revision), timeout=PREPARE_TIMEOUT)
     await process.call("publish", {"number": number}, timeout=PUBLISH_TIMEOUT)
     estate.open(estate.listeners, worker=process.number)
@@ -76,6 +81,13 @@ async def distribute(crew: Crew, tickets: bytes, kind: str = "tickets") -> None:
 
     for process, failure in await _each(crew.ready, send):
         _log.error("worker %d did not take %s (%s): killing it", process.number, kind, failure)
+        process.kill()
+
+
+async def share(crew: Crew, shared: Shared) -> None:
+    """Shared memory for every worker that serves; one that does not take it is started anew."""
+    for process, failure in await _each(crew.ready, shared.send):
+        _log.error("worker %d did not take shared memory (%s): killing it", process.number, failure)
         process.kill()
 
 

@@ -38,8 +38,10 @@ from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, distribute, replace
+from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, distribute, replace, share
+from limen.runtime.names import LIMIT
 from limen.runtime.report import report
+from limen.runtime.shared import Shared
 from limen.runtime.upkeep import Upkeep
 from limen.runtime.worker import DEFAULT_CORE
 from limen.tls.bridge_files import authorities_of
@@ -102,6 +104,7 @@ class Supervisor:
         self._workers = count_workers(config)
         self._upkeep = Upkeep(self, provision)
         self._pins = Pins()
+        self._shared = Shared(self._workers, provision.lists)
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
@@ -147,6 +150,7 @@ class Supervisor:
         self._pins.settle(estate)
         inheritance.close_rest()
         self._board = SharedBoard(workers)
+        self._shared.prepare(config)
         command = WorkerCommand(options.core, self._board.fd, options.base, config.log.level)
         self._crew = crew = Crew(
             workers,
@@ -180,7 +184,7 @@ class Supervisor:
 
     async def _configure(self, process: WorkerProcess) -> None:
         async with self._change:
-            await configure(process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload)
+            await configure(process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload, shared=self._shared)
 
     # -- signals
 
@@ -276,6 +280,8 @@ class Supervisor:
         except LimenError as error:
             raise ReloadFailed(str(error)) from error
         self._board.clear(successor.slots.reused)
+        self._shared.clear(number for kind, number in successor.slots.reused if kind == LIMIT)
+        self._shared.prepare(loaded.config)
 
         def commit() -> None:
             self._held = successor
@@ -283,6 +289,7 @@ class Supervisor:
             retire(previous, successor=successor)
 
         self._provision.prepare(loaded)
+        await share(self._crew, self._shared)
         try:
             done = await replace(self._crew, previous, successor, commit=commit, tickets=self._provision.tickets)
         except ReloadFailed:
@@ -328,6 +335,19 @@ class Supervisor:
         async with self._change:
             self._provision.rings.turn()
             await self._distribute_tickets()
+
+    async def renew_lists(self, paths: Sequence[str]) -> None:
+        """Reads address lists again and puts them in force on all workers; what is broken is told and stays as it was."""
+        async with self._change:
+            if self._phase is not Phase.RUNNING or self._crew is None:
+                return
+            lists, config = self._provision.lists, self.loaded.config
+            wrong = await asyncio.to_thread(lambda: list(lists.reread(config, paths)))
+            for line in wrong:
+                _log.error("%s", line)
+            if len(wrong) < len(paths):
+                await share(self._crew, self._shared)
+                _log.info("address lists were read again: %s", ", ".join(paths))
 
     def _note_rejected(self, fields: Mapping[str, object]) -> None:
         if self._pins.note(fields):
@@ -422,6 +442,7 @@ class Supervisor:
             self._instance.release(unlink=ours)
         if self._board is not None:
             self._board.close()
+        self._shared.close()
 
     # -- reports
 
@@ -440,7 +461,7 @@ class Supervisor:
 
     def metrics(self) -> bytes:
         """The Prometheus exposition of the board."""
-        return b"" if self._board is None else self._board.exposition(self._estate)
+        return b"" if self._board is None else self._board.exposition(self._estate, self._shared)
 
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """Those that the revision in force bridges with."""
@@ -473,6 +494,8 @@ def _not_applied(first: Config, config: Config, workers: int) -> list[str]:
     found = []
     if count_workers(config) != workers:
         found.append(f"workers: {workers} run; another number needs a handover (SIGUSR2) or a restart")
+    if config.limits.keys != first.limits.keys:
+        found.append("limits.keys: another number needs a handover (SIGUSR2) or a restart")
     if config.control.socket != first.control.socket:
         found.append("control.socket: another path needs a handover (SIGUSR2) or a restart")
     return found

@@ -21,6 +21,7 @@ from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
 from limen.config.models.hello import HelloMatch, OpaqueRoute
+from limen.config.models.limit import Limit, LimitKey
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
     ForwardedFields,
@@ -32,6 +33,7 @@ from limen.config.models.listeners import (
     RequestId,
 )
 from limen.config.models.log import AccessLog, Log
+from limen.config.models.masks import ErrorPage, Mask
 from limen.config.models.resolver import Resolver
 from limen.config.models.root import Config
 from limen.config.models.routes import (
@@ -47,6 +49,7 @@ from limen.config.models.routes import (
     RouteTimeouts,
 )
 from limen.config.models.section import Section
+from limen.config.models.shield import AddressList, Addresses, Maintenance
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
     CertificateFiles,
@@ -62,6 +65,8 @@ from limen.config.models.upstreams import Endpoint, Pool, Upstream, UpstreamTime
 __all__ = [
     "AccessLog",
     "Address",
+    "AddressList",
+    "Addresses",
     "Admin",
     "Balance",
     "Body",
@@ -80,6 +85,7 @@ __all__ = [
     "Control",
     "Drain",
     "Endpoint",
+    "ErrorPage",
     "FieldEdits",
     "Forward",
     "ForwardBody",
@@ -93,11 +99,15 @@ __all__ = [
     "HttpsRedirect",
     "Learn",
     "Leaves",
+    "Limit",
+    "LimitKey",
     "Limits",
     "Listener",
     "ListenerTimeouts",
     "ListenerTls",
     "Log",
+    "Maintenance",
+    "Mask",
     "Match",
     "MinRate",
     "OpaqueRoute",

@@ -13,6 +13,7 @@ from limen.config.models.listeners import Listener
 from limen.config.models.log import Log
 from limen.config.models.resolver import Resolver
 from limen.config.models.section import Section, Several
+from limen.config.models.shield import AddressList
 from limen.config.models.upstreams import Upstream
 from limen.config.scalars import Name, WorkerCount
 
@@ -27,6 +28,9 @@ class Config(Section):
         description="The bound addresses, and what they serve."
     )
     upstreams: dict[Name, Upstream] = Field(default_factory=dict, description="Groups of endpoints, by name.")
+    lists: dict[Name, AddressList] = Field(
+        default_factory=dict, description="Address lists in files, by name; read when they change."
+    )
     admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
     control: Control = Field(default_factory=Control, description="Socket of the command line.")
     log: Log = Field(default_factory=Log, description="Logs.")
