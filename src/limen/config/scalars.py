@@ -408,9 +408,7 @@ RateText = Annotated[
     rates.Rate,
     Scalar(_rate, {"type": "string", "pattern": rates.RATE_PATTERN, "examples": ["100/s", "1000/h"]}, "rate", str),
 ]
-PageFile = Annotated[
-    pages.PageText, Scalar(_page, {"type": "string", "minLength": 1}, "path", pages.written)
-]
+PageFile = Annotated[pages.PageText, Scalar(_page, {"type": "string", "minLength": 1}, "path", pages.written)]
 ErrorStatus = Annotated[
     int | str,
     Scalar(

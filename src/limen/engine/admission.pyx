@@ -194,10 +194,10 @@ cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint ref
         policy = guard.policy
         left = <long>(exchange.limit_left // limit.interval)
         reset = <long>seconds(limit.burst - exchange.limit_left)
-    value = exchange.worker.value(<size_t>len(limit.token) + 64)
+    value = exchange.worker.value(<size_t>len(limit.shown) + 64)
     if value == NULL:
         return
-    size = snprintf(value, <size_t>len(limit.token) + 64, '"%s";r=%ld;t=%ld', <const char*>limit.token, left, reset)
+    size = snprintf(value, <size_t>len(limit.shown) + 64, '"%s";r=%ld;t=%ld', <const char*>limit.shown, left, reset)
     add(exchange, count, b"RateLimit-Policy", 16, <const char*>policy, <unsigned int>len(policy))
     add(exchange, count, b"RateLimit", 9, value, <unsigned int>size)
 

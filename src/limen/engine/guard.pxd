@@ -28,7 +28,7 @@ cdef class Limit:
     cdef int64_t most             # in flight
     cdef bint dry_run
     cdef bint tells               # RateLimit fields on answers that were let through
-    cdef bytes token              # name in RateLimit fields
+    cdef bytes shown              # name in RateLimit fields
     cdef bytes policy             # RateLimit-Policy member
 
 

@@ -7,7 +7,7 @@ from limen.engine.addresses import AddressSet
 class Limit:
     """One limit of a route. `interval` and `burst` in nanoseconds; an interval of 0 makes it one of `most` in flight.
 
-    `identity` (64 bits) is what its cells are known by; `token` the name that RateLimit fields give it.
+    `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
     """
 
     def __new__(
@@ -24,7 +24,7 @@ class Limit:
         most: int = 0,
         dry_run: bool = False,
         tells: bool = False,
-        token: str = "default",
+        shown: str = "default",
     ) -> Self: ...
     @property
     def name(self) -> str: ...

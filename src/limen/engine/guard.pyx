@@ -9,12 +9,12 @@ from limen.engine.cells cimport LIMITS_MOST
 cdef class Limit:
     """One limit of a route. `interval` and `burst` in nanoseconds; an interval of 0 makes it one of `most` in flight.
 
-    `identity` (64 bits) is what its cells are known by; `token` the name that RateLimit fields give it.
+    `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
     """
 
     def __init__(
         self, str name, *, uint64_t identity, unsigned int slot=0xffffffff, int by=0, str key_name="", int prefix=64,
-        int64_t interval=0, int64_t burst=0, int64_t most=0, bint dry_run=False, bint tells=False, str token="default",
+        int64_t interval=0, int64_t burst=0, int64_t most=0, bint dry_run=False, bint tells=False, str shown="default",
     ):
         if interval < 0 or burst < interval or most < 0 or not 0 <= prefix <= 128:
             raise ValueError("a limit out of bounds")
@@ -30,11 +30,11 @@ cdef class Limit:
         self.most = most
         self.dry_run = dry_run
         self.tells = tells and interval > 0
-        self.token = token.encode()
+        self.shown = shown.encode()
         self.policy = b""
         if interval:
             # the quota, and the seconds in which it comes back
-            self.policy = b'"%b";q=%d;w=%d' % (self.token, burst // interval, max(1, -(-burst // 1000000000)))
+            self.policy = b'"%b";q=%d;w=%d' % (self.shown, burst // interval, max(1, -(-burst // 1000000000)))
 
     def __repr__(self) -> str:
         return f"<Limit {self.name} interval={self.interval} burst={self.burst} most={self.most}>"

@@ -48,8 +48,10 @@ class Route(Protocol):
 
 @final
 class RouteTable:
-    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed. `lists`: those
-    that specs name."""
+    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed.
+
+    `lists` are those that specs name.
+    """
 
     def __new__(cls, routes: Iterable[Route] = (), lists: Mapping[str, AddressList] | None = None) -> Self: ...
     def __len__(self) -> int:

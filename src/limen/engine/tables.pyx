@@ -199,8 +199,10 @@ cdef tuple host_key(str host):
 
 @cython.final
 cdef class RouteTable:
-    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed. `lists`: those
-    that specs name."""
+    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed.
+
+    `lists` are those that specs name.
+    """
 
     def __cinit__(self, routes=(), lists=None):
         cdef list specs = list(routes)

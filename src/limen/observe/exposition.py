@@ -52,9 +52,7 @@ def render(
     return "".join((*_families(reader, names), *_shielding(limits, lists), _expiry(expiries))).encode()
 
 
-def _shielding(
-    limits: Sequence[tuple[str, tuple[int, ...]]], lists: Sequence[tuple[str, int, int]]
-) -> Iterator[str]:
+def _shielding(limits: Sequence[tuple[str, tuple[int, ...]]], lists: Sequence[tuple[str, int, int]]) -> Iterator[str]:
     for cell, metric in catalogue.LIMIT.items():
         yield _family(metric, [((name,), counts[cell]) for name, counts in limits])
     yield _family(catalogue.LIST_ENTRIES, [((name,), entries) for name, entries, _ in lists])

@@ -45,7 +45,9 @@ class Chains(TypedDict):
     response_hooks: list[object]
 
 
-def route_action(label: str, route: Route, *, slot: int, upstream: Upstream | None, hsts: str, shield: Shield) -> Action:
+def route_action(
+    label: str, route: Route, *, slot: int, upstream: Upstream | None, hsts: str, shield: Shield
+) -> Action:
     """What a route does: to its upstream, answered here, or sent elsewhere. Raises ConfigError for hooks."""
     body_most = route.body.max or 0
     if route.respond is not None:

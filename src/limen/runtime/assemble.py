@@ -424,7 +424,9 @@ class _Builder:
 
     def _action(self, label: str, route: Route, hsts: str, shield: Shield) -> Action:
         upstream = self.assembly.upstreams[route.upstream] if route.upstream is not None else None
-        return route_action(label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts, shield=shield)
+        return route_action(
+            label, route, slot=self._slot(names.ROUTE, label), upstream=upstream, hsts=hsts, shield=shield
+        )
 
 
 def _layers(maintenance: Maintenance | None) -> list[ErrorPages]:

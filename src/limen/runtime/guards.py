@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.addresses import AddressSet
 from limen.engine.guard import Guard, Limit
@@ -63,7 +63,15 @@ def forward_guard(
     return Guard(**_maintenance(closed), limits=limits_of(label, label, limits, slots))
 
 
-def _maintenance(model: Maintenance | None) -> dict[str, object]:
+class _Closed(TypedDict, total=False):
+    """Arguments of Guard."""
+
+    closed: bool
+    spared: AddressSet | None
+    retry_after: int
+
+
+def _maintenance(model: Maintenance | None) -> _Closed:
     if model is None:
         return {}
     return {
@@ -94,7 +102,7 @@ def limits_of(label: str, identity: str, models: Sequence[LimitModel], slots: Ma
                 most=model.concurrent or 0,
                 dry_run=model.dry_run,
                 tells=model.fields,
-                token=model.name or ("default" if len(models) == 1 else f"limit-{number + 1}"),
+                shown=model.name or ("default" if len(models) == 1 else f"limit-{number + 1}"),
             )
         )
     return found

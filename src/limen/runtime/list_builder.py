@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
         with open(path, "rb") as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
-            raise ValueError("the file is larger than 1 GiB")
+            return _refused("the file is larger than 1 GiB")
         table = build(text, most)
     except OSError as error:
         return _refused(error.strerror or str(error))

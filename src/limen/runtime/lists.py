@@ -1,4 +1,4 @@
-"""The address lists of an instance: read by the supervisor once, mapped by all workers.
+r"""The address lists of an instance: read by the supervisor once, mapped by all workers.
 
     configured --(read)--> held --(file has changed, read again)--> held, new table for all workers at once
                              \--(file is broken)--> held, as it was; told with the number of the line
@@ -65,12 +65,7 @@ def read_list(path: str, most: int) -> Table:
             check=False,
             timeout=_TIMEOUT,
         )
-        text = done.stdout.decode(errors="replace")
-        if done.returncode == _REFUSED:
-            raise ListRefused(text)
-        if done.returncode:
-            raise ListRefused(f"reading it ended with {describe_exit(done.returncode)}")
-        summary = json.loads(text)
+        summary = json.loads(_answer(done))
         fcntl.fcntl(memory, _F_ADD_SEALS, _SEALS)
         return Table(memory, summary["entries"], summary["ranges"], summary["size"], read)
     except subprocess.TimeoutExpired:
@@ -79,6 +74,13 @@ def read_list(path: str, most: int) -> Table:
     except BaseException:
         os.close(memory)
         raise
+
+
+def _answer(done: subprocess.CompletedProcess[bytes]) -> str:
+    text = done.stdout.decode(errors="replace")
+    if done.returncode:
+        raise ListRefused(text if done.returncode == _REFUSED else f"reading it: {describe_exit(done.returncode)}")
+    return text
 
 
 class Lists:
@@ -98,9 +100,7 @@ class Lists:
                 self._hold(model.file, read_list(model.file, model.max))
             except ListRefused as error:
                 hint = "the entries read before stay in force" if known is not None else "mend the file"
-                yield Finding(
-                    ("lists", name, "file"), f"{model.file}: {error}", hint, warning=known is not None
-                )
+                yield Finding(("lists", name, "file"), f"{model.file}: {error}", hint, warning=known is not None)
 
     def _hold(self, path: str, table: Table) -> None:
         before = self._held.get(path)

@@ -33,7 +33,7 @@ REVEALING = (
 
 
 def compile_pages(*layers: ErrorPages) -> Pages | None:
-    """Pages by status; the first layer that says something of a status counts, and there the status before its class."""
+    """Pages by status: of the first layer that says something of it, and there the status before its class."""
     made: dict[int, Page] = {}
     compiled: dict[int, Page] = {}
     for status in range(400, 600):

@@ -86,7 +86,7 @@ class Provision:
         return self._checked(loaded.config, partial(check, loaded.config), before=loaded.gathered)
 
     def findings(self, config: Config) -> Iterable[Finding]:
-        """The check of all files that a configuration names for TLS, and of its address lists (a limen.config.Check)."""
+        """The check of all files that a configuration names for TLS, and of its lists (a limen.config.Check)."""
         gathered = self._gathered(config, None)
         return (*(gathered.findings if gathered is not None else ()), *self.lists.gather(config))
 

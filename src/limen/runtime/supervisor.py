@@ -33,13 +33,13 @@ from limen.runtime.event_log import configure as configure_log
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
+from limen.runtime.names import LIMIT
 from limen.runtime.pacing import uncollected
 from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
 from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, distribute, replace, share
-from limen.runtime.names import LIMIT
 from limen.runtime.report import report
 from limen.runtime.shared import Shared
 from limen.runtime.upkeep import Upkeep
@@ -184,7 +184,9 @@ class Supervisor:
 
     async def _configure(self, process: WorkerProcess) -> None:
         async with self._change:
-            await configure(process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload, shared=self._shared)
+            await configure(
+                process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload, shared=self._shared
+            )
 
     # -- signals
 
@@ -337,7 +339,7 @@ class Supervisor:
             await self._distribute_tickets()
 
     async def renew_lists(self, paths: Sequence[str]) -> None:
-        """Reads address lists again and puts them in force on all workers; what is broken is told and stays as it was."""
+        """Reads address lists again and puts them in force on all workers; a broken one stays as it was."""
         async with self._change:
             if self._phase is not Phase.RUNNING or self._crew is None:
                 return

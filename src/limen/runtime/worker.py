@@ -3,8 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, pins, limits, lists, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop (each answered),
-hello and rejected (sent).
+Messages: tickets, pins, limits, lists, prepare, publish, discard, listen, unlisten, drain, ping, status, reopen, stop
+(each answered), hello and rejected (sent).
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ from limen.config.models.routes import (
     RouteTimeouts,
 )
 from limen.config.models.section import Section
-from limen.config.models.shield import AddressList, Addresses, Maintenance
+from limen.config.models.shield import Addresses, AddressList, Maintenance
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
     CertificateFiles,

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
-from limen.config.models.routes import SIZE_CAP
 from limen.config.models.limit import Limit
+from limen.config.models.routes import SIZE_CAP
 from limen.config.models.section import Section, Sections, Several, exactly_one
 from limen.config.refusal import Refused
 from limen.config.scalars import Clock, Flag, Hook, Method, Name, Network, PortRange, TargetHost, Zone, choice, duration

@@ -42,8 +42,8 @@ class Limit(Section):
 
     name: Name | None = Field(
         default=None,
-        description="Name in logs, metrics and RateLimit fields. Limits of one name on several routes are one limit, and "
-        "must say the same.",
+        description="Name in logs, metrics and RateLimit fields. Limits of one name on several routes are one limit, "
+        "and must say the same.",
     )
     rate: RateText | None = Field(
         default=None,

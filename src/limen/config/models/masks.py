@@ -22,8 +22,8 @@ class ErrorPage(Section):
 
     file: Annotated[tuple[PageFile, ...], Several(single=True)] | None = Field(
         default=None,
-        description="A file that ends in `.html`, `.json` or `.txt`, or one of each. The first is for clients that take "
-        "anything. Read when the configuration is loaded.",
+        description="A file that ends in `.html`, `.json` or `.txt`, or one of each. The first is for clients that "
+        "take anything. Read when the configuration is loaded.",
     )
     html: Text | None = Field(default=None, description="The page itself, as HTML.")
     json_: Text | None = Field(default=None, alias="json", description="The page itself, as JSON.")
@@ -64,14 +64,14 @@ class Mask(Section):
     )
     cookies: Flag = Field(
         default=True,
-        description="Rewrite cookies: a `Domain` that names an origin is left out, so that the cookie belongs to the host "
-        "that the client asked for; `Path` is changed like that of `location`.",
+        description="Rewrite cookies: a `Domain` that names an origin is left out, so that the cookie belongs to the "
+        "host that the client asked for; `Path` is changed like that of `location`.",
     )
     cookie_domain: FieldValue | None = Field(
         default=None, description="`Domain` for all cookies that have one, such as `example.com`."
     )
     hosts: Annotated[tuple[Text, ...], Several(single=True, empty=True)] = Field(
         default=(),
-        description="Further names of origins, with a port or without. Known by themselves are the endpoints, `host` of "
-        "the route and the server name of the upstream's TLS.",
+        description="Further names of origins, with a port or without. Known by themselves are the endpoints, `host` "
+        "of the route and the server name of the upstream's TLS.",
     )

@@ -299,8 +299,8 @@ class Route(Section):
     )
     errors: ErrorPages = Field(
         default_factory=dict,
-        description="Pages for errors, by status or class (`502`, `4xx`, `5xx`): shown instead of our own words, and of "
-        "an origin's where they say so. What is not named here is the listener's.",
+        description="Pages for errors, by status or class (`502`, `4xx`, `5xx`): shown instead of our own words, and "
+        "of an origin's where they say so. What is not named here is the listener's.",
     )
     mask: Annotated[Mask | None, MASKED] = Field(
         default=None, description="Hide what origins tell of themselves; `true` for all of it."
