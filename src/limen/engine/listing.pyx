@@ -9,7 +9,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from limen.engine.addresses cimport Range4, Range6, load_be8, merge4, merge6, parse_ip, parse_prefix
-from limen.engine.lists cimport LIST_HEADER, LIST_STEP, LIST_VERSION, ListView, lay_view
+from limen.engine.lists cimport LIST_HEADER, LIST_STEP, LIST_VERSION, ListView, lay_view, sampled
 from limen.engine.types cimport Address
 
 
@@ -166,7 +166,7 @@ def build(bytes text not None, int most=2000000):
 
 cdef bytearray lay_table(Ranges* ranges, int entries):
     cdef Range6* six = ranges.six
-    cdef uint64_t coarse = 0, fine = 0, words, i
+    cdef uint64_t coarse = 0, fine = 0, words
     cdef ListView view
     cdef bytearray table
     cdef char* place
@@ -188,12 +188,17 @@ cdef bytearray lay_table(Ranges* ranges, int entries):
     lay4(&view, ranges.four, ranges.count4)
     coarse = fine = 0
     cut(six, ranges.count6, &view, &coarse, &fine)
-    for i in range(0, coarse, LIST_STEP):
-        (<uint64_t*>view.sample6)[i // LIST_STEP] = view.first6[i]
-    for i in range(0, fine, LIST_STEP):
-        (<uint64_t*>view.sample_fine)[2 * (i // LIST_STEP)] = view.fine_high[i]
-        (<uint64_t*>view.sample_fine)[2 * (i // LIST_STEP) + 1] = view.fine_first[i]
+    lay_samples(view.first6, <uint64_t*>view.sample6, <uint64_t*>view.top6, coarse)
+    lay_samples(view.fine_high, <uint64_t*>view.sample_fine, <uint64_t*>view.top_fine, fine)
     return table
+
+
+cdef void lay_samples(const uint64_t* keys, uint64_t* sample, uint64_t* top, uint64_t count) noexcept nogil:
+    cdef uint64_t i
+    for i in range(sampled(count)):
+        sample[i] = keys[i * LIST_STEP]
+        if i % LIST_STEP == 0:
+            top[i // LIST_STEP] = sample[i]
 
 
 cdef void lay4(ListView* view, const Range4* four, size_t count) noexcept nogil:

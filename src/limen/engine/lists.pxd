@@ -3,8 +3,9 @@
 #
 # The table, in 64-bit little-endian words: LIST_HEADER words (ListHead), then arrays, each beginning on a word.
 #   IPv4     disjoint ranges by their first address, found through an index of the upper 16 bits
-#   IPv6     ranges of whole /64 networks by their upper half; what is finer, cut at /64, by both halves;
-#            every LIST_STEP-th key stands in a sample, which fits into a cache
+#   IPv6     ranges of whole /64 networks by their upper half; what is finer, cut at /64, likewise, and
+#            within the /64 by the lower half. Every LIST_STEP-th key stands in a sample, and every LIST_STEP-th of those
+#            in a smaller one, which a cache holds
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -15,7 +16,7 @@ cdef enum:
     LIST_HEADER = 8               # words
     LIST_INDEX = 65537            # entries of the index: 32768.5 words, so 32769
     LIST_INDEX_WORDS = 32769
-    LIST_STEP = 64
+    LIST_STEP = 16                # keys: two cache lines
 
 
 cdef struct ListView:
@@ -29,10 +30,17 @@ cdef struct ListView:
     const uint64_t* first6
     const uint64_t* last6
     const uint64_t* sample6
+    const uint64_t* top6
     const uint64_t* fine_high
     const uint64_t* fine_first
     const uint64_t* fine_last
-    const uint64_t* sample_fine   # pairs
+    const uint64_t* sample_fine
+    const uint64_t* top_fine
+
+
+# How many of `count` keys stand in a sample.
+cdef inline uint64_t sampled(uint64_t count) noexcept nogil:
+    return (count + LIST_STEP - 1) // LIST_STEP
 
 
 # Lay `view` over a table of these counts at `words`; returns its size in words.

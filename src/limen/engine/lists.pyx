@@ -38,10 +38,20 @@ cdef extern from *:
         }
         return (uint64_t)(at - keys) + (n == 1 && *at <= key);
     }
+    /* The same of a few keys that lie in two cache lines, which come at once. */
+    static inline uint64_t limen_few_at_most64(const uint64_t *keys, uint64_t n, uint64_t key) {
+        uint64_t i, found = 0;
+        for (i = 0; i < n; i++)
+            found += keys[i] <= key;
+        return found;
+    }
+    #define limen_ahead(place) __builtin_prefetch(place)
     """
     uint64_t load_be8 "limen_list_be8"(const uint8_t*) noexcept nogil
     uint64_t at_most32 "limen_at_most32"(const uint32_t*, uint64_t, uint32_t) noexcept nogil
     uint64_t at_most64 "limen_at_most64"(const uint64_t*, uint64_t, uint64_t) noexcept nogil
+    uint64_t few_at_most64 "limen_few_at_most64"(const uint64_t*, uint64_t, uint64_t) noexcept nogil
+    void fetch_ahead "limen_ahead"(const void*) noexcept nogil
 
 
 cdef uint64_t MAGIC = 0x4C494D454E4C5354ULL   # "LIMENLST"
@@ -66,7 +76,9 @@ cdef uint64_t lay_view(
     view.last6 = words + at
     at += count6
     view.sample6 = words + at
-    at += (count6 + LIST_STEP - 1) // LIST_STEP
+    at += sampled(count6)
+    view.top6 = words + at
+    at += sampled(sampled(count6))
     view.fine_high = words + at
     at += count_fine
     view.fine_first = words + at
@@ -74,7 +86,9 @@ cdef uint64_t lay_view(
     view.fine_last = words + at
     at += count_fine
     view.sample_fine = words + at
-    return at + 2 * ((count_fine + LIST_STEP - 1) // LIST_STEP)
+    at += sampled(count_fine)
+    view.top_fine = words + at
+    return at + sampled(sampled(count_fine))
 
 
 cdef bint list_contains(const ListView* view, const uint8_t* ip) noexcept nogil:
@@ -88,44 +102,47 @@ cdef bint list_contains(const ListView* view, const uint8_t* ip) noexcept nogil:
         place = start + at_most32(view.first4 + start, view.index4[(quad >> 16) + 1] - start, quad)
         return place != 0 and quad <= view.last4[place - 1]
     if view.count6:
-        place = at_most64(view.sample6, (view.count6 + LIST_STEP - 1) // LIST_STEP, high)
-        if place:
-            start = (place - 1) * LIST_STEP
-            place = start + at_most64(
-                view.first6 + start, view.count6 - start if view.count6 - start < LIST_STEP else LIST_STEP, high
-            )
-            if high <= view.last6[place - 1]:
-                return True
+        place = keys_at_most(view.first6, view.sample6, view.top6, view.last6, view.count6, high)
+        if place and high <= view.last6[place - 1]:
+            return True
     return view.count_fine != 0 and fine_contains(view, high, low)
 
 
-cdef inline bint is_at_most(uint64_t a_high, uint64_t a_low, uint64_t high, uint64_t low) noexcept nogil:
-    return a_high < high or (a_high == high and a_low <= low)
+cdef inline uint64_t left(uint64_t count, uint64_t start) noexcept nogil:
+    """How many keys a step has that begins at `start`."""
+    return count - start if count - start < LIST_STEP else LIST_STEP
+
+
+cdef inline uint64_t keys_at_most(
+    const uint64_t* keys, const uint64_t* sample, const uint64_t* top, const uint64_t* beside, uint64_t count,
+    uint64_t key
+) noexcept nogil:
+    """How many keys are at most `key`; `beside` is what will be looked at next, at the last of them."""
+    cdef uint64_t samples = sampled(count)
+    cdef uint64_t start = at_most64(top, sampled(samples), key)
+    if start == 0:
+        return 0
+    start = (start - 1) * LIST_STEP
+    start = (start + few_at_most64(sample + start, left(samples, start), key) - 1) * LIST_STEP
+    fetch_ahead(beside + start)
+    fetch_ahead(beside + start + LIST_STEP // 2)
+    return start + few_at_most64(keys + start, left(count, start), key)
 
 
 cdef bint fine_contains(const ListView* view, uint64_t high, uint64_t low) noexcept nogil:
-    cdef uint64_t first = 0, n = (view.count_fine + LIST_STEP - 1) // LIST_STEP, half
-    while n:
-        half = n >> 1
-        if is_at_most(view.sample_fine[2 * (first + half)], view.sample_fine[2 * (first + half) + 1], high, low):
-            first += half + 1
-            n -= half + 1
-        else:
-            n = half
-    if first == 0:
+    cdef uint64_t end = keys_at_most(
+        view.fine_high, view.sample_fine, view.top_fine, view.fine_first, view.count_fine, high
+    )
+    cdef uint64_t start
+    if end == 0 or view.fine_high[end - 1] != high:
         return False
-    first = (first - 1) * LIST_STEP
-    n = view.count_fine - first
-    if n > LIST_STEP:
-        n = LIST_STEP
-    while n:
-        half = n >> 1
-        if is_at_most(view.fine_high[first + half], view.fine_first[first + half], high, low):
-            first += half + 1
-            n -= half + 1
-        else:
-            n = half
-    return view.fine_high[first - 1] == high and low <= view.fine_last[first - 1]
+    if view.fine_first[end - 1] > low:
+        # others of this /64, perhaps many
+        start = at_most64(view.fine_high, end, high - 1) if high else 0
+        end = start + at_most64(view.fine_first + start, end - start, low)
+        if end == start:
+            return False
+    return low <= view.fine_last[end - 1]
 
 
 cdef class AddressList:

@@ -117,6 +117,8 @@ cdef int mask_location(ExchangeState exchange, Mask mask, Text* value) noexcept:
     path_end = end
     while path_end < size and text[path_end] != 63 and text[path_end] != 35:
         path_end += 1
+    scheme.data = host.data = NULL
+    scheme.size = host.size = 0
     public_name(exchange, &scheme, &host)
     out = exchange.worker.value(size + scheme.size + host.size + <size_t>len(mask.strip) + 8)
     if out == NULL:

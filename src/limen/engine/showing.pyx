@@ -49,7 +49,7 @@ cdef int choose(ExchangeState exchange, Page page) noexcept:
     cdef Wish wish
     cdef const Field* field
     cdef int i, kind, best
-    for kind in range(PAGE_KINDS):
+    for kind in range(<int>PAGE_KINDS):
         wish.weight[kind] = -1
         wish.precision[kind] = 0
     if exchange.base == NULL:
@@ -59,7 +59,7 @@ cdef int choose(ExchangeState exchange, Page page) noexcept:
         if field.name_length == 6 and same(exchange.base + field.name, b"accept", 6):
             read_accept(exchange.base + field.value, field.value_length, &wish)
     best = page.first
-    for kind in range(PAGE_KINDS):
+    for kind in range(<int>PAGE_KINDS):
         if page.templates[kind] is not None and wish.weight[kind] > wish.weight[best] and wish.weight[kind] > 0:
             best = kind
     return best
@@ -180,7 +180,7 @@ cdef char* put(char* out, const char* text, size_t size, int kind) noexcept nogi
         c = <unsigned char>text[i]
         if c < 32 or c > 126:
             c = 63
-        if kind == PAGE_HTML and (c == 38 or c == 60 or c == 62 or c == 34 or c == 39):
+        if kind == <int>PAGE_HTML and (c == 38 or c == 60 or c == 62 or c == 34 or c == 39):
             # numeric references: "&#38;"
             out[0] = 38
             out[1] = 35
@@ -189,7 +189,7 @@ cdef char* put(char* out, const char* text, size_t size, int kind) noexcept nogi
             out[4] = 59
             out += 5
             continue
-        if kind == PAGE_JSON and (c == 34 or c == 92):
+        if kind == <int>PAGE_JSON and (c == 34 or c == 92):
             out[0] = 92
             out += 1
         out[0] = <char>c

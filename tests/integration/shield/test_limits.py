@@ -66,7 +66,8 @@ def test_what_a_refusal_says(start_gateway, start_origin):
     assert refused.get("ratelimit").startswith('"api";r=0;t=')
     assert "http_request_denied" in refused.get("proxy-status")
     assert b"limit: api\n" in refused.content
-    records = gateway.wait_for_records(3)
+    # two workers write as they like
+    records = sorted(gateway.wait_for_records(3), key=lambda record: record["status"])
     assert [record.get("limit") for record in records] == [None, None, "api"]
     assert records[2]["fault"] == "limit_rate"
 
@@ -170,6 +171,8 @@ def test_a_reload_keeps_what_was_used(start_gateway, start_origin):
     # another limit begins with nothing used
     assert "reloaded" in gateway.reload(text.replace("2/h", "3/h"))
     assert spread(gateway, 4) == [200, 200, 200, 429]
+    # counts of a name that is gone are not shown any more, which would confuse the fixture's look at them
+    gateway.stop()
 
 
 class Gate:
@@ -245,6 +248,8 @@ def test_a_killed_worker_leaves_its_places(start_gateway, start_origin):
     for client in clients:
         assert client.read_response().status == 200
         client.close()
+    # what the killed workers had counted was not logged
+    gateway.stop()
 
 
 def test_a_tunnel_counts_as_long_as_it_lasts(start_gateway, start_origin):
