@@ -2,7 +2,8 @@
 
     PYTHONPATH=src:. python bench/lists.py [--entries 1000000]
 
-`mix` asks for addresses of the list and for others in equal parts, in random order; `hot` for the same ten again and again.
+`mix` asks for addresses of the list and for others in equal parts, in random order; `hot` for the same ten again and
+again.
 """
 
 import argparse
@@ -82,10 +83,8 @@ def main():
         source.shuffle(asked)
         mixed = min(probe.bench_listed(made, asked, 1) for _ in range(ROUNDS))
         hot = min(probe.bench_listed(made, asked[:10], 100_000)[0] for _ in range(ROUNDS))
-        print(
-            f"{kind.__name__:12}{len(made):10,}{table.size / 1e6:8.2f}{took:8.2f}{mixed[0]:8.1f}{hot:8.1f}{mixed[1]:9,}",
-            flush=True,
-        )
+        print(f"{kind.__name__:12}{len(made):10,}{table.size / 1e6:8.2f}{took:8.2f}", end="")
+        print(f"{mixed[0]:8.1f}{hot:8.1f}{mixed[1]:9,}", flush=True)
         os.close(table.descriptor)
 
 

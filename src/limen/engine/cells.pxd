@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef enum:
     LIMITS_VERSION = 1
-    LIMITS_HEADER = 65536         # bytes before the first worker's counts: the largest page in use
+    LIMITS_HEAD = 65536         # bytes before the first worker's counts: the largest page in use
     LIMIT_SLOTS = 1024
     LIMIT_CELLS = 8
     CELL_WINDOW = 16              # places: four cache lines

@@ -46,8 +46,8 @@ cdef class LimitCells:
 
     def __cinit__(self, int descriptor, int worker=0):
         cdef void* mapping
-        header = os.pread(descriptor, 80, 0)
-        found = [int.from_bytes(header[start : start + 8], "little") for start in range(0, len(header), 8)]
+        head = os.pread(descriptor, 80, 0)
+        found = [int.from_bytes(head[start : start + 8], "little") for start in range(0, len(head), 8)]
         if len(found) != 10 or found[0] != MAGIC or found[1] != LIMITS_VERSION:
             raise ValueError("this descriptor is no memory of limits of this version")
         _, _, workers, places, seed, rates_at, concurrent_at, held_at, held_size, size = found
@@ -64,7 +64,7 @@ cdef class LimitCells:
         self.mask = places - 1
         self.seed = seed
         self.held_at = held_at + worker * held_size
-        self.counts = <uint64_t*>(self.mapping + LIMITS_HEADER + worker * LIMIT_SLOTS * LIMIT_CELLS * 8)
+        self.counts = <uint64_t*>(self.mapping + LIMITS_HEAD + worker * LIMIT_SLOTS * LIMIT_CELLS * 8)
         self.rates = <Cell*>(self.mapping + <size_t>rates_at)
         self.concurrent = <Cell*>(self.mapping + <size_t>concurrent_at)
         self.held = <uint32_t*>(self.mapping + self.held_at)

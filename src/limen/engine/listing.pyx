@@ -9,7 +9,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 from limen.engine.addresses cimport Range4, Range6, load_be8, merge4, merge6, parse_ip, parse_prefix
-from limen.engine.lists cimport LIST_HEADER, LIST_STEP, LIST_VERSION, ListView, lay_view, sampled
+from limen.engine.lists cimport LIST_HEAD, LIST_STEP, LIST_VERSION, ListView, lay_view, sampled
 from limen.engine.types cimport Address
 
 

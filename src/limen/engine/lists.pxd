@@ -1,7 +1,7 @@
 # AddressList: a large set of addresses in memory that all workers share and only read. Which party's addresses they are
 # is the asker's business.
 #
-# The table, in 64-bit little-endian words: LIST_HEADER words (ListHead), then arrays, each beginning on a word.
+# The table, in 64-bit little-endian words: LIST_HEAD words, then arrays, each beginning on a word.
 #   IPv4     disjoint ranges by their first address, found through an index of the upper 16 bits
 #   IPv6     ranges of whole /64 networks by their upper half; what is finer, cut at /64, likewise, and
 #            within the /64 by the lower half. Every LIST_STEP-th key stands in a sample, and every LIST_STEP-th of those
@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     LIST_VERSION = 1
-    LIST_HEADER = 8               # words
+    LIST_HEAD = 8               # words
     LIST_INDEX = 65537            # entries of the index: 32768.5 words, so 32769
     LIST_INDEX_WORDS = 32769
     LIST_STEP = 16                # keys: two cache lines

@@ -60,7 +60,7 @@ cdef uint64_t MAGIC = 0x4C494D454E4C5354ULL   # "LIMENLST"
 cdef uint64_t lay_view(
     ListView* view, const uint64_t* words, uint64_t count4, uint64_t count6, uint64_t count_fine
 ) noexcept nogil:
-    cdef uint64_t at = LIST_HEADER
+    cdef uint64_t at = LIST_HEAD
     cdef uint64_t half = (count4 + 1) // 2
     view.count4 = count4
     view.count6 = count6
@@ -162,9 +162,9 @@ cdef class AddressList:
         """
         cdef void* mapping
         cdef ListView view
-        head = os.pread(descriptor, LIST_HEADER * 8, 0)
+        head = os.pread(descriptor, LIST_HEAD * 8, 0)
         words = [int.from_bytes(head[start : start + 8], "little") for start in range(0, len(head), 8)]
-        if len(words) != LIST_HEADER or words[0] != MAGIC or words[1] != LIST_VERSION:
+        if len(words) != LIST_HEAD or words[0] != MAGIC or words[1] != LIST_VERSION:
             raise ValueError("this descriptor is no address list of this version")
         size = os.fstat(descriptor).st_size
         if max(words[2:6]) >> 32 or lay_view(&view, NULL, words[2], words[3], words[4]) * 8 != size:

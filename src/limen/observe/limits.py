@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 
 MAGIC = 0x4C494D454E4C494D  # "LIMENLIM"
 VERSION = 1
-HEADER = 65536
+HEAD = 65536
 SLOTS = 1024
 CELLS = 8
 WINDOW = 16
@@ -47,7 +47,7 @@ def create(workers: int, places: int) -> int:
     places = 1 << (max(places, WINDOW) - 1).bit_length()
     # a key that belongs at the very end has its whole window
     room = places + WINDOW
-    rates = HEADER + workers * _COUNTS
+    rates = HEAD + workers * _COUNTS
     concurrent = rates + _pages(room * _CELL)
     held, held_size = concurrent + _pages(room * _CELL), _pages(room * _HELD)
     size = held + workers * held_size
@@ -72,7 +72,7 @@ class LimitReader:
 
     def limits(self, slots: Iterable[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
         """Those of the limits that have counted anything, with their counts (index: LimitCell), by slot."""
-        areas = [os.pread(self._descriptor, _COUNTS, HEADER + number * _COUNTS) for number in range(self._workers)]
+        areas = [os.pread(self._descriptor, _COUNTS, HEAD + number * _COUNTS) for number in range(self._workers)]
         for slot in sorted(slots):
             rows = [struct.unpack_from(f"<{CELLS}Q", area, slot * CELLS * 8) for area in areas]
             counts = tuple(map(sum, zip(*rows, strict=True)))
@@ -83,4 +83,4 @@ class LimitReader:
 def clear(descriptor: int, workers: int, slot: int) -> None:
     """Zeroes the counts of a slot that changes its name."""
     for number in range(workers):
-        os.pwrite(descriptor, bytes(CELLS * 8), HEADER + number * _COUNTS + slot * CELLS * 8)
+        os.pwrite(descriptor, bytes(CELLS * 8), HEAD + number * _COUNTS + slot * CELLS * 8)

@@ -55,7 +55,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
         if listener.routes is not None:
             routes += [listener.route_label(index) for index in range(len(listener.routes))]
         routes += [label for _, label, _ in listener.opaque_routes()]
-    return {
+    found = {
         LISTENER: [listener.label for listener in config.listeners],
         ROUTE: routes,
         ENDPOINT: [
@@ -63,5 +63,6 @@ def slot_names(config: Config) -> dict[str, list[str]]:
             for name, upstream in config.upstreams.items()
             for endpoint in upstream.endpoints
         ],
-        LIMIT: list(limit_labels(config)),
     }
+    limits = list(limit_labels(config))
+    return {**found, LIMIT: limits} if limits else found

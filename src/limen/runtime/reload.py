@@ -28,8 +28,6 @@ _log = logging.getLogger("limen.supervisor")
 # Building tables and importing hooks, and everything after it, in seconds.
 PREPARE_TIMEOUT = 60.0
 PUBLISH_TIMEOUT = 10.0
-# One edit may change 10,000 routes; nobody reads that many lines.
-CHANGES_SHOWN = 200
 
 
 class ReloadFailed(LimenError):
@@ -49,7 +47,7 @@ class ReloadReport:
     added: Sequence[str] = ()
     removed: Sequence[str] = ()
     changes: Sequence[str] = ()
-    """What differs, one line each; the first CHANGES_SHOWN."""
+    """What differs, one line each; the first of them."""
     warnings: Sequence[str] = ()
 
 

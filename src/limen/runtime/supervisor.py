@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limen.config.diff import diff
 from limen.errors import LimenError
 from limen.runtime import handover
+from limen.runtime.changes import changes, count_workers, not_applied
 from limen.runtime.crew import Crew
 from limen.runtime.estate import Estate, Inheritance, establish, retire
 from limen.runtime.event_log import configure as configure_log
@@ -39,7 +39,7 @@ from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.reload import CHANGES_SHOWN, ReloadFailed, ReloadReport, configure, distribute, replace, share
+from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace, share
 from limen.runtime.report import report
 from limen.runtime.shared import Shared
 from limen.runtime.upkeep import Upkeep
@@ -47,7 +47,6 @@ from limen.runtime.worker import DEFAULT_CORE
 from limen.tls.bridge_files import authorities_of
 
 if TYPE_CHECKING:
-    from limen.config import Config
     from limen.config.models.bridge import BridgeAuthority
 
 _log = logging.getLogger("limen.supervisor")
@@ -305,8 +304,8 @@ class Supervisor:
             await self._admin.open_admin(successor.admin.socket if successor.admin else None)
         return dataclasses.replace(
             done,
-            changes=_changes(previous.revision.config, loaded.config),
-            warnings=[*_not_applied(self._config, loaded.config, self._workers), *loaded.warnings],
+            changes=changes(previous.revision.config, loaded.config),
+            warnings=[*not_applied(self._config, loaded.config, self._workers), *loaded.warnings],
         )
 
     # -- upkeep of TLS
@@ -476,28 +475,5 @@ class Supervisor:
         return self._held
 
 
-def count_workers(config: Config) -> int:
-    """`workers: auto` is one per core that this process may use."""
-    return len(os.sched_getaffinity(0)) if config.workers == "auto" else int(config.workers)
-
-
 def _admin_key(estate: Estate) -> str | None:
     return estate.admin.key if estate.admin else None
-
-
-def _changes(old: Config, new: Config) -> list[str]:
-    found = diff(old, new)
-    lines = [f"{change.kind} {change.name} {change.what}" for change in found[:CHANGES_SHOWN]]
-    return lines if len(found) <= CHANGES_SHOWN else [*lines, f"and {len(found) - CHANGES_SHOWN} more"]
-
-
-def _not_applied(first: Config, config: Config, workers: int) -> list[str]:
-    """What of a new configuration a reload cannot put in force."""
-    found = []
-    if count_workers(config) != workers:
-        found.append(f"workers: {workers} run; another number needs a handover (SIGUSR2) or a restart")
-    if config.limits.keys != first.limits.keys:
-        found.append("limits.keys: another number needs a handover (SIGUSR2) or a restart")
-    if config.control.socket != first.control.socket:
-        found.append("control.socket: another path needs a handover (SIGUSR2) or a restart")
-    return found

@@ -33,7 +33,7 @@ def counts(memory, slot=0):
 def test_numbers_are_those_of_the_engine():
     engine = probe.NUMBERS
     assert engine["VERSION"] == limits.VERSION
-    assert engine["HEADER"] == limits.HEADER
+    assert engine["HEAD"] == limits.HEAD
     assert engine["SLOTS"] == limits.SLOTS
     assert engine["CELLS"] == limits.CELLS
     assert engine["WINDOW"] == limits.WINDOW

@@ -99,7 +99,10 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
     probe.endpoint_add(board, 0, EndpointCell.REQUESTS, 1)
     names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")})
     expiries = [("entry", "", "/a.pem", 1_800_000_000), ("entry", "", "/a.pem", 1_800_000_000)]
-    text = render(BoardReader(descriptor), names, expiries).decode()
+    limits = [("api", (3, 1, 0, 0, 0, 0, 0, 0))]
+    text = render(BoardReader(descriptor), names, expiries, limits=limits, lists=[("bad", 5, 1000)]).decode()
+    assert 'limen_limit_refused_total{limit="api"} 1\n' in text
+    assert 'limen_address_list_bytes{list="bad"} 1000\n' in text
     assert 'limen_certificate_expiry_seconds{listener="entry",upstream="",file="/a.pem"} 1800000000\n' in text
     families = list(text_string_to_metric_families(text))
     # The parser takes _total off the names of counters.
