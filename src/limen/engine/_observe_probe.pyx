@@ -11,7 +11,8 @@ from limen.engine.types cimport Address
 
 
 TEXTS = (
-    "direction", "method", "target", "host", "route", "limit", "upstream", "endpoint", "user_agent", "referer", "request_id",
+    "direction", "method", "target", "host", "route", "limit", "upstream", "endpoint", "user_agent", "referer",
+    "request_id",
     "tls_version", "tls_cipher", "sni", "ja4", "certificate_subject", "certificate_fingerprint",
 )
 

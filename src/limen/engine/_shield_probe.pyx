@@ -1,7 +1,6 @@
 """Tests only: cells of limits with any clock, address lists and how long they take. Left out of wheels."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 from limen.engine.addresses cimport parse_ip
@@ -42,9 +41,9 @@ def charge_many(
     LimitCells cells not None, uint64_t tag, int64_t at, int64_t step, int64_t count, int64_t interval, int64_t burst
 ):
     """How many of `count` are allowed, the clock going on by `step` before each."""
-    cdef int64_t i, allowed = 0
+    cdef int64_t _i, allowed = 0
     with nogil:
-        for i in range(count):
+        for _i in range(count):
             at += step
             allowed += cells.charge(tag, at, interval, burst, 0) >= 0
     return allowed
@@ -78,10 +77,10 @@ def leave(LimitCells cells not None, int64_t place):
 
 
 def bench_charge(LimitCells cells not None, int keys, int loops):
-    cdef int i, k
+    cdef int _i, k
     cdef int64_t at = 1000000000
     cdef double start = now()
-    for i in range(loops):
+    for _i in range(loops):
         for k in range(keys):
             at += 10
             cells.charge((<uint64_t>(k + 1)) * <uint64_t>0x9E3779B97F4A7C15, at, 1000, 1000000, 0)

@@ -6,10 +6,9 @@ Run as a process of its own by limen.runtime.lists: whatever a file holds, it en
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
 
 from limen.engine.addresses cimport Range4, Range6, load_be8, merge4, merge6, parse_ip, parse_prefix
-from limen.engine.lists cimport LIST_HEAD, LIST_STEP, LIST_VERSION, ListView, lay_view, sampled
+from limen.engine.lists cimport LIST_STEP, LIST_VERSION, ListView, lay_view, sampled
 from limen.engine.types cimport Address
 
 
@@ -219,7 +218,9 @@ cdef void lay4(ListView* view, const Range4* four, size_t count) noexcept nogil:
         bucket += 1
 
 
-cdef inline void put_coarse(ListView* view, uint64_t* count, uint64_t first, uint64_t last, uint64_t* before) noexcept nogil:
+cdef inline void put_coarse(
+    ListView* view, uint64_t* count, uint64_t first, uint64_t last, uint64_t* before
+) noexcept nogil:
     """One range of whole /64 networks; one that goes on where the last ended is joined to it."""
     if count[0] and before[0] + 1 == first:
         if view != NULL:

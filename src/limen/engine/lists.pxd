@@ -4,8 +4,8 @@
 # The table, in 64-bit little-endian words: LIST_HEAD words, then arrays, each beginning on a word.
 #   IPv4     disjoint ranges by their first address, found through an index of the upper 16 bits
 #   IPv6     ranges of whole /64 networks by their upper half; what is finer, cut at /64, likewise, and
-#            within the /64 by the lower half. Every LIST_STEP-th key stands in a sample, and every LIST_STEP-th of those
-#            in a smaller one, which a cache holds
+#            within the /64 by the lower half. Every LIST_STEP-th key stands in a sample, and every LIST_STEP-th of
+#            those in a smaller one, which a cache holds
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t

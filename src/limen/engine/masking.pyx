@@ -1,7 +1,6 @@
 # A reference to an origin becomes one to the name that the client asked for; a path gets back what rewriting took off.
 # What names somebody else stays.
 
-from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from limen.engine.mask cimport Mask
@@ -147,7 +146,7 @@ cdef int mask_location(ExchangeState exchange, Mask mask, Text* value) noexcept:
 
 
 cdef void public_name(ExchangeState exchange, Text* scheme, Text* host) noexcept:
-    """How the client called us: by the Host that it sent, and the scheme of its connection or a trusted proxy's word."""
+    """How the client called us: by the Host that it sent, and its connection's scheme or a trusted proxy's word."""
     cdef const Field* field
     cdef int i
     scheme.data = <const char*>exchange.service.scheme

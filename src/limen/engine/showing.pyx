@@ -1,6 +1,5 @@
-# Which kind of page a client takes is asked of Accept (RFC 9110, 12.5.1); what it sent itself is only ever shown escaped.
+# Which kind of page a client takes is asked of Accept (RFC 9110, 12.5.1); what it sent itself is only shown escaped.
 
-from libc.stdint cimport uint32_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strlen
 
