@@ -80,6 +80,11 @@ class FaultNumber(enum.IntEnum):
     DESCRIPTORS = 64
     TUNNEL_IDLE = 65
     DRAIN = 66
+    LIMIT_RATE = 70
+    LIMIT_CONCURRENT = 71
+    CLIENT_DENIED = 72
+    LISTENER_CONNECTIONS = 73
+    MAINTENANCE = 74
     RESPONSE = 100  # an offset: + START_LINE to UPGRADE is the same, said by an origin
     COUNT = 128  # a bound
 
@@ -274,6 +279,17 @@ _OTHERS = [
          "A tunnel was closed for its silence or age."),
     _row(_N.DRAIN, Side.INTERNAL, Phase.ERROR, 0, Retry.NEVER, _ABSENT,
          "The time for finishing exchanges before a stop was over."),
+    # Shielding.
+    _row(_N.LIMIT_RATE, Side.CLIENT, Phase.ACCESS, 429, Retry.NEVER, "http_request_denied",
+         "There are too many requests: a rate limit was reached."),
+    _row(_N.LIMIT_CONCURRENT, Side.CLIENT, Phase.ACCESS, 429, Retry.NEVER, "http_request_denied",
+         "There are too many requests at a time: a limit was reached."),
+    _row(_N.CLIENT_DENIED, Side.CLIENT, Phase.ACCEPT, 0, Retry.NEVER, _ABSENT,
+         "The client's address may not connect here."),
+    _row(_N.LISTENER_CONNECTIONS, Side.CLIENT, Phase.ACCEPT, 0, Retry.NEVER, _ABSENT,
+         "The listener has as many connections as it may have."),
+    _row(_N.MAINTENANCE, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "http_request_denied",
+         "The service is closed for maintenance."),
 ]  # fmt: skip
 
 #: All faults, by number.

@@ -36,10 +36,10 @@ WRITER_MAY_NOT = re.compile(r"limen\.engine\.(?:reactor|connection|relay|dial|up
 # Tables are immutable and evaluated anywhere: they read heads, but parse none.
 TABLES = {
     f"limen.engine.{name}"
-    for name in ("tables", "access", "addresses", "certificates", "paths", "keys", "places", "rules", "names")
+    for name in ("tables", "access", "addresses", "certificates", "paths", "keys", "lists", "places", "rules", "names")
 }
 TABLES_MAY = re.compile(
-    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|paths|keys|places|rules|names)$"
+    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|paths|keys|lists|places|rules|names)$"
 )
 
 

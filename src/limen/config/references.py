@@ -97,7 +97,7 @@ def ineffective_keys(config: Config) -> Iterator[Finding]:
             if route.upstreams:
                 continue
             action = "respond" if route.respond is not None else "redirect"
-            for key in changed(route, "rewrite", "request", "timeouts", "retry", "host"):
+            for key in changed(route, "rewrite", "request", "timeouts", "retry", "host", "mask"):
                 path = ("listeners", number, "routes", index, key)
                 yield Finding(path, f"`{key}` has no effect beside `{action}`", "remove it", warning=True, key=True)
         most = config.limits.per_client

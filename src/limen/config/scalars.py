@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from limen.config import addresses, fields, places, secrets, tls, units
+from limen.config import addresses, fields, pages, places, rates, secrets, tls, units
 from limen.config.addresses import Address, Ports
 from limen.config.refusal import Expanded, Refused, shown
 
@@ -319,6 +319,20 @@ def _ports(value: object, loading: Loading) -> Ports:
     return addresses.parse_ports(as_text(value, loading, "a port or a range"))
 
 
+def _page(value: object, loading: Loading) -> pages.PageText:
+    if isinstance(value, pages.PageText):
+        return value
+    if isinstance(value, dict) and value.keys() == {"kind", "text"}:
+        return pages.PageText(str(value["kind"]), str(value["text"]))
+    return pages.read_page(Path(file_path(value, loading)))
+
+
+def _rate(value: object, loading: Loading) -> rates.Rate:
+    if isinstance(value, rates.Rate):
+        return value
+    return rates.parse_rate(as_text(value, loading, "a rate"))
+
+
 def _address(*, any_port: bool = False, default_port: int | None = None) -> Callable[[object, Loading], Address]:
     def parse(value: object, loading: Loading) -> Address:
         if isinstance(value, Address):
@@ -413,6 +427,19 @@ PortRange = Annotated[
         },
         "port or range",
         str,
+    ),
+]
+RateText = Annotated[
+    rates.Rate,
+    Scalar(_rate, {"type": "string", "pattern": rates.RATE_PATTERN, "examples": ["100/s", "1000/h"]}, "rate", str),
+]
+PageFile = Annotated[pages.PageText, Scalar(_page, {"type": "string", "minLength": 1}, "path", pages.written)]
+ErrorStatus = Annotated[
+    int | str,
+    Scalar(
+        lambda value, _: pages.parse_status(value),
+        {"type": "string", "pattern": "^([45]xx|[45][0-9][0-9])$"},
+        "status, `4xx` or `5xx`",
     ),
 ]
 FieldName = Annotated[

@@ -8,8 +8,8 @@ from __future__ import annotations
 LATER: dict[str, frozenset[str]] = {
     "Config": frozenset({"egress", "plugins", "cluster", "tracing", "memory", "tls", "acme", "cache", "identity"}),
     "Listener": frozenset({"socks", "http2", "http3", "quic", "transparent", "limit", "protocols", "identity"}),
-    "Route": frozenset({"limit", "cache", "compress", "identity", "mirror", "egress", "trace", "hedge", "split"}),
-    "Forward": frozenset({"egress", "limit", "identity", "cache", "compress", "retry"}),
+    "Route": frozenset({"cache", "compress", "identity", "mirror", "egress", "trace", "hedge", "split"}),
+    "Forward": frozenset({"egress", "identity", "cache", "compress", "retry"}),
     "Match": frozenset({"identity", "cookies", "time"}),
     "Condition": frozenset({"identity", "sni", "schemes"}),
     "Stream": frozenset({"egress", "limit"}),
@@ -94,6 +94,18 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     "protocols": ("alpn",),
     "problems": ("problem",),
     "pinning": ("pinned",),
+    "blocklist": ("lists", "deny"),
+    "blacklist": ("lists", "deny"),
+    "whitelist": ("lists", "allow"),
+    "rate_limit": ("limit",),
+    "ratelimit": ("limit",),
+    "rps": ("rate",),
+    "average": ("rate",),
+    "limit_req": ("limit",),
+    "limit_conn": ("limit", "connections"),
+    "zone": ("name", "by"),
+    "maxconn": ("connections",),
+    "error_page": ("errors",),
 }
 """Words of other proxies, and what stands for them here, where the section has it."""
 

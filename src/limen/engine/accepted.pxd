@@ -1,7 +1,7 @@
 # What every accepted connection has, whatever it speaks: its listener's service, its place in the
 # worker's counts, the PROXY protocol header that may come first.
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from limen.engine.bridged cimport Bridged
 from limen.engine.service cimport Action, Service
@@ -18,6 +18,7 @@ cdef class Accepted(Pooled):
     cdef Service service
     cdef Address sender       # who is connected; behind a PROXY protocol header who that says
     cdef bint counted         # in worker.clients
+    cdef int64_t place        # of worker.cells, for the listener's bound; 0: none is taken
     cdef bint preface_due     # a PROXY protocol header has to come first
     cdef Bridged bridged      # where it goes since its TLS is bridged; None: as each request says
     cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none
@@ -61,6 +62,8 @@ cdef class Accepted(Pooled):
     cdef void begin(self) noexcept
     # The listener goes: end with the exchange, or after a grace in which a request may still come.
     cdef void drain(self) noexcept
+    # FAULT_NONE and counted, or why the connection may not be.
+    cdef int judge(self) noexcept
     cdef bint count_client(self) noexcept
     cdef void uncount_client(self) noexcept
 

@@ -15,6 +15,7 @@ from limen.engine.bridged cimport Bridged
 from limen.engine.exchange cimport Exchange, new_exchange
 from limen.engine.preface cimport PREFACE_MOST, parse_preface
 from limen.engine.reactor cimport INPUT_SIZE
+from limen.engine.service cimport Service
 from limen.engine.sys cimport (
     EAGAIN,
     EINTR,
@@ -35,7 +36,10 @@ from limen.engine.tls.passes cimport PassTable
 from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
     FAULT_CLIENT_CONNECTIONS,
+    FAULT_CLIENT_DENIED,
+    FAULT_LISTENER_CONNECTIONS,
     FAULT_MEMORY,
+    FAULT_NONE,
     FAULT_PROXY_PREFACE,
     FAULT_TLS_HANDSHAKE,
     FAULT_TLS_PLAIN,
@@ -69,6 +73,7 @@ cdef inline bint is_method(const char* text, size_t size) noexcept nogil:
 cdef class Accepted(Pooled):
     cdef int enter(self, int fd, Listener listener, const Address* sender) noexcept:
         """Take over an accepted descriptor; -1 if it was refused (and closed)."""
+        cdef int fault
         self.fd = fd
         self.listener = listener
         self.service = listener.service
@@ -79,8 +84,10 @@ cdef class Accepted(Pooled):
             self.service.preface_from is not None
             and (sender.family == 1 or self.service.preface_from.contains(sender.ip))
         )
-        if not self.preface_due and not self.count_client():
-            self.worker.board.count_fault(FAULT_CLIENT_CONNECTIONS)
+        fault = FAULT_NONE if self.preface_due else self.judge()
+        if fault != FAULT_NONE:
+            self.worker.board.count_fault(fault)
+            self.uncount_client()
             listener.refused()
             self.worker.bury(self)
             return -1
@@ -102,6 +109,21 @@ cdef class Accepted(Pooled):
         self.begin()
         return 0
 
+    cdef int judge(self) noexcept:
+        """Whom the listener takes: by address, then by number."""
+        cdef Service service = self.service
+        if service.deny is not None and self.sender.family != 1 and service.deny.contains(self.sender.ip):
+            return FAULT_CLIENT_DENIED
+        if service.allow is not None and (self.sender.family == 1 or not service.allow.contains(self.sender.ip)):
+            return FAULT_CLIENT_DENIED
+        if service.connections_most and self.worker.cells is not None:
+            self.place = self.worker.cells.enter(
+                service.connections_tag ^ self.worker.cells.seed, service.connections_most, 0xffffffff
+            )
+            if self.place == 0:
+                return FAULT_LISTENER_CONNECTIONS
+        return FAULT_NONE if self.count_client() else FAULT_CLIENT_CONNECTIONS
+
     cdef bint count_client(self) noexcept:
         """Within the bound for this client address? Loopback and trusted proxies stand for many clients."""
         cdef unsigned int limit = self.service.per_client
@@ -118,13 +140,17 @@ cdef class Accepted(Pooled):
         if self.counted:
             self.counted = False
             self.worker.client_leave(&self.sender)
+        if self.place > 0:
+            self.worker.cells.leave(self.place)
+            self.place = 0
 
     cdef int take_preface(self, const char* data, size_t size) noexcept:
         cdef Address source
-        cdef int result = parse_preface(data, size, &source)
-        if result == 0:
+        cdef int result
+        cdef int taken = parse_preface(data, size, &source)
+        if taken == 0:
             return 0
-        if result < 0:
+        if taken < 0:
             self.worker.board.count_fault(FAULT_PROXY_PREFACE)
             self.listener.refused()
             self.abort()
@@ -132,12 +158,13 @@ cdef class Accepted(Pooled):
         self.preface_due = False
         if source.family:
             self.sender = source
-        if not self.count_client():
-            self.worker.board.count_fault(FAULT_CLIENT_CONNECTIONS)
+        result = self.judge()
+        if result != FAULT_NONE:
+            self.worker.board.count_fault(result)
             self.listener.refused()
             self.abort()
             return -1
-        return result
+        return taken
 
     cdef void leave(self) noexcept:
         """Undo enter(); called once, by abort()."""

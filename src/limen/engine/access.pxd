@@ -90,7 +90,7 @@ cdef class AccessTable:
     # and with NEED_ADDRESS the number of the rule that asks.
     cdef int decide(self, const AccessView* view, int* rule) noexcept
 
-    cdef int fill_rows(self, list specs) except -1
+    cdef int fill_rows(self, list specs, object lists) except -1
     cdef int fill_hosts(self, dict keys) except -1
     cdef int add_list(self, uint32_t kind, uint64_t h, const char* host, size_t n, HeadList* lists, int count) noexcept
     cdef bint is_open(self, const AccessRow* row) noexcept

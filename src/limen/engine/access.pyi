@@ -1,8 +1,9 @@
 """The access table; deciding is for compiled code (access.pxd)."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Protocol, Self, final, type_check_only
 
+from limen.engine.lists import AddressList
 from limen.engine.tables import METHODS as METHODS
 from limen.engine.tables import Place
 
@@ -21,6 +22,10 @@ class Rule(Protocol):
     @property
     def addresses(self) -> tuple[str, ...]: ...
     @property
+    def client_lists(self) -> tuple[str, ...]: ...
+    @property
+    def address_lists(self) -> tuple[str, ...]: ...
+    @property
     def ports(self) -> tuple[tuple[int, int], ...]: ...
     @property
     def methods(self) -> tuple[str, ...]: ...
@@ -31,13 +36,14 @@ class Rule(Protocol):
 
 @final
 class AccessTable:
-    """Access rules of a listener, compiled from AccessSpecs. ValueError names what is malformed.
+    """Access rules of a listener, compiled from AccessSpecs. ValueError names what is malformed. `lists`: those
+    that specs name.
 
     Host conditions: an exact name or address; `.suffix` (the name and all below); `*.suffix` (all below); any other
     text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host.
     """
 
-    def __new__(cls, rules: Iterable[Rule] = ()) -> Self: ...
+    def __new__(cls, rules: Iterable[Rule] = (), lists: Mapping[str, AddressList] | None = None) -> Self: ...
     def __len__(self) -> int:
         """How many rules there are."""
 

@@ -77,20 +77,21 @@ cdef list merge_ports(object ranges):
 
 @cython.final
 cdef class AccessTable:
-    """Access rules of a listener, compiled from AccessSpecs. ValueError names what is malformed.
+    """Access rules of a listener, compiled from AccessSpecs. ValueError names what is malformed. `lists`: those
+    that specs name.
 
     Host conditions: an exact name or address; `.suffix` (the name and all below); `*.suffix` (all below);
     any other text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host.
     """
 
-    def __cinit__(self, rules=()):
+    def __cinit__(self, rules=(), lists=None):
         cdef list specs = list(rules)
         self.seed = int.from_bytes(os.urandom(8), "little")
         self.hosts = KeyIndex()
         self.names = [spec.name or "" for spec in specs]
         self.windows = list(dict.fromkeys(window for spec in specs for window in spec.windows))
         self.kept = []
-        self.fill_rows(specs)
+        self.fill_rows(specs, lists)
 
     def __dealloc__(self):
         free(self.rows)
@@ -115,7 +116,7 @@ cdef class AccessTable:
         for i in range(<size_t>len(flags)):
             self.window_states[i] = WINDOW_OPEN if flags[i] else WINDOW_CLOSED
 
-    cdef int fill_rows(self, list specs) except -1:
+    cdef int fill_rows(self, list specs, object lists) except -1:
         cdef bytearray text = bytearray()
         cdef list pieces = [], ports = [], numbers = [], scan = []
         cdef dict keys = {}
@@ -131,12 +132,12 @@ cdef class AccessTable:
         for number, spec in enumerate(specs):
             row = &self.rows[number]
             row.allow = bool(spec.allow)
-            if spec.clients:
-                clients = AddressSet(spec.clients)
+            if spec.clients or spec.client_lists:
+                clients = AddressSet(spec.clients, [lists[name] for name in spec.client_lists])
                 self.kept.append(clients)
                 row.clients = <void*>clients
-            if spec.addresses:
-                addresses = AddressSet(spec.addresses)
+            if spec.addresses or spec.address_lists:
+                addresses = AddressSet(spec.addresses, [lists[name] for name in spec.address_lists])
                 self.kept.append(addresses)
                 row.addresses = <void*>addresses
             if spec.place is not None:

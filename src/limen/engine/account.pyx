@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from limen.engine.connection cimport Connection
 from limen.engine.journal cimport LogRecord, LogText
+from limen.engine.guard cimport Limit
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
 from limen.engine.sys cimport monotonic, realtime
@@ -91,6 +92,8 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)
+    if exchange.limit:
+        lay(&record.limit, (<Limit>exchange.action.guard.limits[exchange.limit - 1]).label)
     if exchange.upstream is not None:
         record.upstream.text = <const char*>exchange.upstream.name
         record.upstream.length = <uint32_t>len(exchange.upstream.name)

@@ -2,7 +2,31 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from limen.engine.lists cimport ListView
 from limen.engine.types cimport Address
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static inline uint64_t limen_load_be8(const uint8_t *p) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        w = __builtin_bswap64(w);
+    #endif
+        return w;
+    }
+    static inline void limen_store_be8(uint8_t *p, uint64_t w) {
+    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        w = __builtin_bswap64(w);
+    #endif
+        memcpy(p, &w, 8);
+    }
+    """
+    uint64_t load_be8 "limen_load_be8"(const uint8_t*) noexcept nogil
+    void store_be8 "limen_store_be8"(uint8_t*, uint64_t) noexcept nogil
 
 
 cdef enum HostKind:
@@ -53,13 +77,25 @@ cdef struct Range6:
     uint64_t last_low
 
 
+# Sort, and join what overlaps (and, of IPv4, touches); returns how many are left.
+cdef size_t merge4(Range4* ranges, size_t count) noexcept nogil
+cdef size_t merge6(Range6* ranges, size_t count) noexcept nogil
+
+# `address` or `address/length`; *bits counts from the start of the 16-byte form. 0, or -1.
+cdef int parse_prefix(const char* p, size_t n, Address* address, int* bits) noexcept nogil
+
+
 cdef class AddressSet:
     # Immutable: sorted disjoint ranges, apart for IPv4 (also as mapped IPv6) and IPv6.
     cdef Range4* ranges4      # owned
     cdef Range6* ranges6      # owned
     cdef size_t count4
     cdef size_t count6
+    cdef const ListView** lists   # owned array of views borrowed from `kept`
+    cdef size_t list_count
+    cdef tuple kept           # AddressLists
 
+    cdef bint in_ranges(self, const uint8_t* ip) noexcept nogil
     cdef bint contains(self, const uint8_t* ip) noexcept nogil
     cdef void add4(self, const Address* address, int bits) noexcept
     cdef void add6(self, const Address* address, int bits) noexcept

@@ -3,17 +3,20 @@
 from collections.abc import Iterable
 from typing import Self, final
 
+from limen.engine.lists import AddressList
+
 @final
 class AddressSet:
     """An immutable set of IP addresses, made from addresses and CIDR prefixes.
 
     An IPv4 prefix also takes the IPv4-mapped form of its addresses; an IPv6 prefix takes no IPv4 address (`::/0` is all
     of IPv6 only). Bits after the prefix's length are ignored. ValueError names a malformed entry.
+    It also takes what is on one of `lists` (AddressLists), whenever they change.
     """
 
-    def __new__(cls, prefixes: Iterable[str] = ()) -> Self: ...
+    def __new__(cls, prefixes: Iterable[str] = (), lists: Iterable[AddressList] = ()) -> Self: ...
     def __len__(self) -> int:
-        """How many disjoint ranges the set holds."""
+        """How many disjoint ranges the set holds, those of its lists apart."""
 
     def matches(self, address: str) -> bool:
         """Whether the set holds `address`; ValueError if that is not an IP address."""

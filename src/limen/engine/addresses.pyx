@@ -8,6 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, qsort, realloc
 from libc.string cimport memset
 
+from limen.engine.lists cimport AddressList, ListView, list_contains
 from limen.engine.paths cimport hex_digit
 from limen.engine.types cimport FAULT_TARGET, Address
 
@@ -16,29 +17,6 @@ cimport cython
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
-
-
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    static inline uint64_t limen_load_be8(const uint8_t *p) {
-        uint64_t w;
-        memcpy(&w, p, 8);
-    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        w = __builtin_bswap64(w);
-    #endif
-        return w;
-    }
-    static inline void limen_store_be8(uint8_t *p, uint64_t w) {
-    #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        w = __builtin_bswap64(w);
-    #endif
-        memcpy(p, &w, 8);
-    }
-    """
-    uint64_t load_be8 "limen_load_be8"(const uint8_t*) noexcept nogil
-    void store_be8 "limen_store_be8"(uint8_t*, uint64_t) noexcept nogil
 
 
 # The byte in lower case for what may stand in a label, and for "."; 0 for everything else.
@@ -537,9 +515,10 @@ cdef class AddressSet:
 
     An IPv4 prefix also takes the IPv4-mapped form of its addresses; an IPv6 prefix takes no IPv4 address
     (`::/0` is all of IPv6 only). Bits after the prefix's length are ignored. ValueError names a malformed entry.
+    It also takes what is on one of `lists` (AddressLists), whenever they change.
     """
 
-    def __cinit__(self, prefixes=()):
+    def __cinit__(self, prefixes=(), lists=()):
         cdef size_t room4 = 0, room6 = 0
         cdef Py_ssize_t size = 0
         cdef const char* text
@@ -566,10 +545,17 @@ cdef class AddressSet:
             self.ranges4 = <Range4*>grow(self.ranges4, self.count4 * sizeof(Range4))
         if self.count6:
             self.ranges6 = <Range6*>grow(self.ranges6, self.count6 * sizeof(Range6))
+        self.kept = tuple(lists)
+        if self.kept:
+            self.lists = <const ListView**>grow(NULL, <size_t>len(self.kept) * sizeof(ListView*))
+            for one in self.kept:
+                self.lists[self.list_count] = &(<AddressList?>one).view
+                self.list_count += 1
 
     def __dealloc__(self):
         free(self.ranges4)
         free(self.ranges6)
+        free(<void*>self.lists)
 
     cdef void add4(self, const Address* address, int bits) noexcept:
         cdef uint32_t host = <uint32_t>(<uint64_t>0xFFFFFFFFU >> bits)
@@ -590,6 +576,15 @@ cdef class AddressSet:
         self.count6 += 1
 
     cdef bint contains(self, const uint8_t* ip) noexcept nogil:
+        cdef size_t i
+        if self.in_ranges(ip):
+            return True
+        for i in range(self.list_count):
+            if list_contains(self.lists[i], ip):
+                return True
+        return False
+
+    cdef bint in_ranges(self, const uint8_t* ip) noexcept nogil:
         cdef uint64_t high = load_be8(ip), low = load_be8(ip + 8)
         cdef uint32_t quad = <uint32_t>low
         cdef size_t start = 0, n, half
@@ -616,7 +611,7 @@ cdef class AddressSet:
                                            self.ranges6[start - 1].last_low)
 
     def __len__(self):
-        """How many disjoint ranges the set holds."""
+        """How many disjoint ranges the set holds, those of its lists apart."""
         return self.count4 + self.count6
 
     def matches(self, str address not None):

@@ -23,5 +23,7 @@ cdef struct Piece:
 cdef bint find_cookie(ExchangeState exchange, bytes name, Piece* out) noexcept
 # A key by any of these (`name` in lower case for fields); False if the exchange lacks it. Another `seed`, another key.
 cdef bint key_of(ExchangeState exchange, int by, bytes name, uint64_t seed, uint64_t* key) noexcept
+# The value of a field (KEY_FIELD, `name` in lower case) or a cookie (KEY_COOKIE) of the request.
+cdef bint in_fields(ExchangeState exchange, int by, bytes name, Piece* out) noexcept
 # The key of an exchange with an upstream; of one that lacks what is asked for, another each time.
 cdef uint64_t exchange_key(ExchangeState exchange) noexcept

@@ -13,6 +13,7 @@ from libc.stdint cimport uint16_t, uint64_t
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
+from limen.engine.admission cimport admit, leave_limits
 from limen.engine.attempts cimport (
     claim_endpoint,
     dial_endpoint,
@@ -56,7 +57,7 @@ from limen.engine.repeat cimport (
     return_budget,
     send_kept,
 )
-from limen.engine.replies cimport fault_status, send_action, send_established, send_fault, send_last_hop
+from limen.engine.replies cimport fault_status, send_action, send_established, send_fault, send_last_hop, send_page
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
@@ -213,6 +214,11 @@ cdef class Exchange(ExchangeState):
         if self.action.certificate is not None and not has_certificate(self):
             self.refuse(FAULT_CLIENT_CERTIFICATE)
             return
+        if self.action.guard is not None:
+            fault = admit(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
         if self.action.body_most and self.head.framing == FRAMING_LENGTH and self.head.length > self.action.body_most:
             self.refuse(FAULT_BODY_TOO_LARGE)
             return
@@ -669,6 +675,10 @@ cdef class Exchange(ExchangeState):
     cdef void reply_response(self, const Head* head, const Field* fields, const char* base) noexcept:
         self.phase = PHASE_REPLY
         self.status = head.status
+        if self.action.pages is not None and self.action.pages.replaces and send_page(self, head, fields, base):
+            self.drop_origin()
+            self.finish()
+            return
         if lay_response(self, head, fields, base) < 0:
             drop_origin(self)
             self.refuse(FAULT_INTERNAL)
@@ -832,6 +842,8 @@ cdef class Exchange(ExchangeState):
             self.alarm = None
         if self.hedge is not None:
             self.end_hedge()
+        if self.holds_limits:
+            leave_limits(self)
         if self.retrying:
             return_budget(self)
         log_exchange(self)

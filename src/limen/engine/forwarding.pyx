@@ -4,9 +4,11 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from limen.engine.admission cimport add_limit_fields
 from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
 from limen.engine.connection cimport Connection
 from limen.engine.deadline cimport lay_deadline
+from limen.engine.masking cimport add_masked
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -34,6 +36,7 @@ from limen.engine.types cimport (
     FIELD_HOST,
     FIELD_HTTP2_SETTINGS,
     FIELD_KEEP_ALIVE,
+    FIELD_LOCATION,
     FIELD_MAX_FORWARDS,
     FIELD_NAMED,
     FIELD_PROXY_AUTHENTICATE,
@@ -42,6 +45,7 @@ from limen.engine.types cimport (
     FIELD_PROXY_CONNECTION,
     FIELD_PROXY_OTHER,
     FIELD_PROXY_STATUS,
+    FIELD_SET_COOKIE,
     FIELD_TE,
     FIELD_TRANSFER_ENCODING,
     FIELD_UPGRADE,
@@ -531,6 +535,7 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     cdef unsigned int i
     cdef uint64_t drop = HOP
     cdef bint proxy = service.target_source == TARGET_FROM_REQUEST
+    cdef int masked
     worker.values_used = 0
     if not proxy or service.anonymity == ANONYMITY_ELITE:
         # challenges and status of proxies concern the hop behind us, not the client of a gateway
@@ -546,6 +551,12 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
             continue
         if edits is not None and edits.drops_name(base + field.name, field.name_length):
             continue
+        if exchange.action.mask is not None and (field.id == FIELD_LOCATION or field.id == FIELD_SET_COOKIE):
+            masked = add_masked(exchange, &count, field, base)
+            if masked < 0:
+                return -1
+            if masked:
+                continue
         add(worker, &count, base + field.name, field.name_length, base + field.value, field.value_length)
     if head.status >= 200:
         if not head.seen & BIT(FIELD_DATE):
@@ -555,6 +566,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
             and add_via(exchange, &count, head.minor) < 0
         ):
             return -1
+        if exchange.limit_told:
+            add_limit_fields(exchange, &count, False)
         if edits is not None:
             add_sets(worker, &count, edits)
         if (exchange.marks or exchange.split is not None) and add_set_cookies(exchange, &count) < 0:

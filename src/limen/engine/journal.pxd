@@ -47,6 +47,7 @@ cdef struct LogRecord:
     LogText target                # written up to "?" unless the query was asked for
     LogText host
     LogText route
+    LogText limit                 # that refused, or with dry_run would have
     LogText upstream
     LogText endpoint              # address used last
     LogText user_agent

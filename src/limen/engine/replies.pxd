@@ -1,11 +1,13 @@
 # Responses made here: error answers, `respond`, redirects.
 
 from limen.engine.state cimport ExchangeState
-from limen.engine.types cimport Fault
+from limen.engine.types cimport Fault, Field, Head
 
 cdef int fault_status(int fault) noexcept nogil
 cdef void reason_of(int status, const char** data, size_t* size) noexcept nogil
 
+# Answer with the page that stands for an origin's response; False, and nothing sent, if there is none.
+cdef bint send_page(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept
 # Send a whole response for a fault. `status` 0 takes the fault's own.
 cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept
 # Send a whole response with this content and the fields laid into worker.out before (`count` of them).

@@ -5,13 +5,19 @@ from libc.stdint cimport uint16_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
+from limen.engine.admission cimport add_limit_fields, retry_after
+from limen.engine.guard cimport Limit
 from limen.engine.service cimport Action
+from limen.engine.showing cimport Shown, lay_page
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport OutField, OutHead
 from limen.engine.types cimport (
     FAULT_COUNT,
     FAULT_DENIED,
     FAULT_INTERNAL,
+    FAULT_LIMIT_CONCURRENT,
+    FAULT_LIMIT_RATE,
+    FAULT_MAINTENANCE,
     FAULT_MEMORY,
     FAULT_METHOD,
     FAULT_MISDIRECTED,
@@ -20,6 +26,7 @@ from limen.engine.types cimport (
     FIELD_AUTHORIZATION,
     FIELD_COOKIE,
     FIELD_PROXY_AUTHORIZATION,
+    FIELD_RETRY_AFTER,
     FRAMING_LENGTH,
     FRAMING_NONE,
     METHOD_HEAD,
@@ -157,6 +164,7 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     cdef int size
     cdef int length
     cdef bint close
+    cdef Shown shown
     cdef str rule
     cdef bytes name
     if status == 0:
@@ -173,13 +181,22 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         name = f"rule: {rule or 'none allows it'}\n".encode("utf-8", "replace")[:200]
         memcpy(body + size, <const char*>name, <size_t>len(name))
         size += <int>len(name)
+    if exchange.limit and (fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT):
+        name = b"limit: " + (<Limit>exchange.action.guard.limits[exchange.limit - 1]).label + b"\n"
+        memcpy(body + size, <const char*>name, <size_t>len(name))
+        size += <int>len(name)
     if exchange.id_length and size < 900:
         memcpy(body + size, b"request id: ", 12)
         memcpy(body + size + 12, exchange.id, exchange.id_length)
         size += 12 + <int>exchange.id_length
         body[size] = 10
         size += 1
-    add_field(exchange, &count, b"Content-Type", 12, b"text/plain; charset=utf-8", 25)
+    if lay_page(exchange, status, reasons[status].text, False, &shown):
+        add_field(exchange, &count, b"Content-Type", 12, shown.content_type, shown.type_size)
+        body = <char*>shown.body
+        size = <int>shown.size
+    else:
+        add_field(exchange, &count, b"Content-Type", 12, b"text/plain; charset=utf-8", 25)
     if texts[fault].token[0]:
         length = snprintf(
             told, 512, "%s; error=%s; details=\"%s\"",
@@ -187,6 +204,8 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
             texts[fault].label,
         )
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
+    if fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_MAINTENANCE:
+        add_shield_fields(exchange, fault, &count)
     if fault == FAULT_SHED:
         # places come free with every answer
         add_field(exchange, &count, b"Retry-After", 11, b"1", 1)
@@ -195,6 +214,55 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     # the request was sound, only not for here: the connection may go on
     close = fault < 30 and fault != FAULT_METHOD and fault != FAULT_MISDIRECTED
     send_reply(exchange, status, body, <size_t>size, count, close)
+
+
+cdef bint send_page(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept:
+    """Answer with the page that stands for an origin's response of this status; False if there is none.
+
+    What tells clients how to go on is the origin's all the same.
+    """
+    cdef Shown shown
+    cdef unsigned int count = 0
+    cdef const Field* field
+    cdef int i
+    exchange.worker.values_used = 0
+    if head.status >= 600 or not lay_page(exchange, head.status, reasons[head.status].text, True, &shown):
+        return False
+    add_field(exchange, &count, b"Content-Type", 12, shown.content_type, shown.type_size)
+    for i in range(head.count):
+        field = &fields[i]
+        if field.id == FIELD_RETRY_AFTER or is_kept(base + field.name, field.name_length):
+            add_field(
+                exchange, &count, base + field.name, field.name_length, base + field.value, field.value_length
+            )
+    if exchange.limit_told:
+        add_limit_fields(exchange, &count, False)
+    send_reply(exchange, head.status, shown.body, shown.size, count, False)
+    return True
+
+
+cdef bint is_kept(const char* name, size_t size) noexcept nogil:
+    """WWW-Authenticate and Allow, in any case."""
+    cdef const char* wanted = b"www-authenticate" if size == 16 else b"allow"
+    cdef size_t i
+    if size != 16 and size != 5:
+        return False
+    for i in range(size):
+        if name[i] != wanted[i] and (name[i] ^ wanted[i]) != 32:
+            return False
+    return True
+
+
+cdef void add_shield_fields(ExchangeState exchange, int fault, unsigned int* count) noexcept:
+    """When to come back, and what was allowed."""
+    cdef char* room = exchange.worker.value(24)
+    cdef int size
+    if room != NULL:
+        size = retry_after(exchange, room)
+        if size:
+            add_field(exchange, count, b"Retry-After", 11, room, <size_t>size)
+    if fault == FAULT_LIMIT_RATE:
+        add_limit_fields(exchange, count, True)
 
 
 cdef int send_last_hop(ExchangeState exchange) noexcept:
@@ -254,6 +322,8 @@ cdef int send_action(ExchangeState exchange) noexcept:
                 exchange, &count, action.reply.sets[i].name, action.reply.sets[i].name_length,
                 action.reply.sets[i].value, action.reply.sets[i].value_length,
             )
+    if exchange.limit_told:
+        add_limit_fields(exchange, &count, False)
     send_reply(exchange, action.status, <const char*>action.body, <size_t>len(action.body), count, False)
     return FAULT_NONE
 

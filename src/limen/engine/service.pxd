@@ -1,6 +1,6 @@
 # What one listener of one revision needs, compiled: limits, routes, rules. Immutable once published.
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
@@ -8,6 +8,9 @@ from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
 from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
+from limen.engine.guard cimport Guard
+from limen.engine.mask cimport Mask
+from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -81,6 +84,9 @@ cdef class Action:
     cdef readonly double hook_timeout
     cdef bint upgrade
     cdef readonly Split split         # by whose shares this action is replaced, once; None: it stands for itself
+    cdef readonly Mask mask   # of Location and Set-Cookie; None: they stay
+    cdef readonly Pages pages # for statuses; None: our words, and the origin's
+    cdef readonly Guard guard # who may come, how often; None: everybody, always
     cdef readonly CertificateMatch certificate  # that the client must have shown; None: any or none
 
 
@@ -115,6 +121,11 @@ cdef class Service:
     cdef uint64_t dial_timeout        # of targets from requests
     cdef uint64_t min_rate            # bytes per second
     cdef uint64_t min_rate_after      # ns
+    cdef readonly Pages pages         # of exchanges that no route took
+    cdef readonly AddressSet allow    # who may connect; None: everybody
+    cdef readonly AddressSet deny     # who may not; None: nobody
+    cdef uint64_t connections_tag     # what the listener's connections are counted as
+    cdef int64_t connections_most     # all workers together; 0: any number
     cdef unsigned int per_client
     cdef bint per_client_loopback     # the bound was asked for: loopback clients as well
     cdef bytes via            # pseudonym

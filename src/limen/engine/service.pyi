@@ -7,6 +7,9 @@ from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
+from limen.engine.guard import Guard
+from limen.engine.mask import Mask
+from limen.engine.pages import Pages
 from limen.engine.resilience import Resilience
 from limen.engine.split import Split
 from limen.engine.tables import RouteTable
@@ -60,6 +63,9 @@ class Action:
         certificate: CertificateMatch | None = None,
         split: Split | None = None,
         resilience: Resilience | None = None,
+        guard: Guard | None = None,
+        mask: Mask | None = None,
+        pages: Pages | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -73,6 +79,12 @@ class Action:
     def certificate(self) -> CertificateMatch | None: ...
     @property
     def resilience(self) -> Resilience: ...
+    @property
+    def guard(self) -> Guard | None: ...
+    @property
+    def mask(self) -> Mask | None: ...
+    @property
+    def pages(self) -> Pages | None: ...
     @property
     def request_hooks(self) -> list[object]: ...
     @property
@@ -128,6 +140,10 @@ class Service:
         asks_ja4: bool = False,
         add_certificate: bool = False,
         handshake_timeout: float = 10.0,
+        allow: AddressSet | None = None,
+        deny: AddressSet | None = None,
+        connections_most: int = 0,
+        pages: Pages | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -145,6 +161,12 @@ class Service:
     def targets_allowed(self) -> AddressSet | None: ...
     @property
     def private_allowed(self) -> bool: ...
+    @property
+    def pages(self) -> Pages | None: ...
+    @property
+    def allow(self) -> AddressSet | None: ...
+    @property
+    def deny(self) -> AddressSet | None: ...
     @property
     def trusted(self) -> AddressSet | None: ...
     @property

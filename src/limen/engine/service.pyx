@@ -1,7 +1,7 @@
 # Constructors of the compiled configuration. They check nothing but what memory safety needs:
 # the configuration was checked before (limen.config), and limen.runtime.assemble builds these.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from limen.engine.access cimport AccessTable
@@ -10,6 +10,10 @@ from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
 from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
+from limen.engine.guard cimport Guard
+from limen.engine.maglev cimport mixed
+from limen.engine.mask cimport Mask
+from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
 from limen.engine.tls.contexts cimport ServerContext
@@ -88,6 +92,7 @@ cdef class Action:
         int attempts=2, int retry_methods=0, uint64_t keep_memory=65536, uint64_t keep_most=1048576,
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
         bint upgrade=True, CertificateMatch certificate=None, Split split=None, Resilience resilience=None,
+        Guard guard=None, Mask mask=None, Pages pages=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -119,6 +124,9 @@ cdef class Action:
         self.split = split
         self.resilience = resilience if resilience is not None else PLAIN
         self.guarded = self.resilience.guarded
+        self.guard = guard
+        self.mask = mask
+        self.pages = pages
 
     def __repr__(self) -> str:
         return f"<Action {self.name} upstream={self.upstream!r} status={self.status}>"
@@ -138,7 +146,8 @@ cdef class Service:
         str id_field="X-Request-Id", bint id_trust=False, bint add_forwarded=True, bint add_x_forwarded=True,
         str scheme="http", int port=80,
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
-        Bridge bridge=None, double handshake_timeout=10.0,
+        Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
+        int64_t connections_most=0, Pages pages=None,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -178,6 +187,11 @@ cdef class Service:
         self.dial_timeout = ns(dial_timeout)
         self.min_rate = min_rate
         self.min_rate_after = ns(min_rate_after)
+        self.allow = allow
+        self.deny = deny
+        self.connections_most = connections_most
+        self.pages = pages
+        self.connections_tag = mixed(self.label, <size_t>len(self.label), 0x636F6E6E65637473) | 1
         self.per_client = per_client
         self.per_client_loopback = per_client_loopback
         self.via = via.encode()

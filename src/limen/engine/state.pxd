@@ -1,6 +1,6 @@
 # All that is known of one exchange. Data only; exchange.pyx moves it, forwarding.pyx reads it.
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
 from limen.engine.alarm cimport Alarm
@@ -91,6 +91,12 @@ cdef class ExchangeState(Party):
     cdef int fault
     cdef int rule             # access rule that decided, -1 = none
     cdef uint8_t retry_blocked
+    cdef bint holds_limits    # some of limit_places are taken
+    cdef uint8_t limit        # number + 1 of the limit that refused, or with dry_run would have; 0: none
+    cdef uint8_t limit_told   # number + 1 of the limit whose RateLimit field is told
+    cdef int64_t limit_wait   # ns until the one that refused would allow
+    cdef int64_t limit_left   # ns that are left of the one that is told
+    cdef uint32_t limit_places[8]      # of LimitCells, to be left
     cdef uint16_t status
     cdef uint64_t received    # bytes of content
     cdef uint64_t sent

@@ -105,7 +105,7 @@ cdef class RouteTable:
     # Number of the first route, in configuration order, that matches; -1 if none does.
     cdef int match(self, const RequestView* view) noexcept
 
-    cdef int fill_rows(self, list specs) except -1
+    cdef int fill_rows(self, list specs, object lists) except -1
     cdef int fill_buckets(self, list hosts, list plans) except -1
     cdef int fill_hosts(self, dict numbers) except -1
     cdef uint32_t follow(self, uint32_t found, const RequestView* view, uint32_t best) noexcept

@@ -1,9 +1,10 @@
 """The route table; matching is for compiled code (tables.pxd)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol, Self, final, type_check_only
 
 from limen.engine.certificates import CertificateMatch
+from limen.engine.lists import AddressList
 from limen.engine.places import PlaceMatch
 
 METHODS: dict[str, int]
@@ -53,6 +54,8 @@ class Route(Protocol):
     @property
     def clients(self) -> tuple[str, ...]: ...
     @property
+    def client_lists(self) -> tuple[str, ...]: ...
+    @property
     def certificate(self) -> Certificate | bool | None: ...
     @property
     def ja4(self) -> tuple[str, ...]: ...
@@ -61,9 +64,12 @@ class Route(Protocol):
 
 @final
 class RouteTable:
-    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed."""
+    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed.
 
-    def __new__(cls, routes: Iterable[Route] = ()) -> Self: ...
+    `lists` are those that specs name.
+    """
+
+    def __new__(cls, routes: Iterable[Route] = (), lists: Mapping[str, AddressList] | None = None) -> Self: ...
     def __len__(self) -> int:
         """How many routes there are."""
 

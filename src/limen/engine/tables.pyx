@@ -200,9 +200,12 @@ cdef tuple host_key(str host):
 
 @cython.final
 cdef class RouteTable:
-    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed."""
+    """Routes of a listener, compiled from RouteSpecs. ValueError (re.error for a regex) names what is malformed.
 
-    def __cinit__(self, routes=()):
+    `lists` are those that specs name.
+    """
+
+    def __cinit__(self, routes=(), lists=None):
         cdef list specs = list(routes)
         cdef list hosts = [], plans = []
         self.seed = int.from_bytes(os.urandom(8), "little")
@@ -216,7 +219,7 @@ cdef class RouteTable:
             keys = dict.fromkeys(host_key(host) for host in spec.hosts)
             hosts.append([None] if not keys or None in keys else list(keys))
             plans.append(path_plan(spec))
-        self.fill_rows(specs)
+        self.fill_rows(specs, lists)
         self.fill_buckets(hosts, plans)
 
     def __dealloc__(self):
@@ -229,7 +232,7 @@ cdef class RouteTable:
         """How many routes there are."""
         return len(self.actions)
 
-    cdef int fill_rows(self, list specs) except -1:
+    cdef int fill_rows(self, list specs, object lists) except -1:
         cdef bytearray text = bytearray()
         cdef list conditions = []
         cdef RouteRow* row
@@ -240,8 +243,8 @@ cdef class RouteTable:
         for number, spec in enumerate(specs):
             row = &self.rows[number]
             row.regex = -1
-            if spec.clients:
-                clients = AddressSet(spec.clients)
+            if spec.clients or spec.client_lists:
+                clients = AddressSet(spec.clients, [lists[name] for name in spec.client_lists])
                 self.kept.append(clients)
                 row.clients = <void*>clients
             if spec.certificate is not None:

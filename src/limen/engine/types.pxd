@@ -85,6 +85,12 @@ cdef enum Fault:
     FAULT_DESCRIPTORS = 64        # 503
     FAULT_TUNNEL_IDLE = 65        # tunnel closed for silence or age; no status
     FAULT_DRAIN = 66              # closed by the end of a drain
+    # Shielding.
+    FAULT_LIMIT_RATE = 70         # 429: over a rate limit
+    FAULT_LIMIT_CONCURRENT = 71   # 429: over a concurrency limit
+    FAULT_CLIENT_DENIED = 72      # closed at accept: its address is denied, or not allowed
+    FAULT_LISTENER_CONNECTIONS = 73 # over the listener's number of connections
+    FAULT_MAINTENANCE = 74        # 503: closed for maintenance
     FAULT_RESPONSE = 100          # + 1..19: the same said by an origin
     FAULT_COUNT = 128
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 
 from limen.engine.board cimport Board
+from limen.engine.cells cimport LimitCells
 from limen.engine.journal cimport Journal
 from limen.engine.places cimport Places
 from limen.engine.reactor cimport Reactor
@@ -37,6 +38,7 @@ cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
     cdef public Places places # where clients are; None: nobody asks
+    cdef public LimitCells cells       # None: no limits are configured
     cdef Field parsed[256]    # of the head being parsed
     cdef Head head
     cdef OutField out[320]    # of the head being written

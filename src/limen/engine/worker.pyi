@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, Self, type_check_only
 
 from limen.engine.board import Board
+from limen.engine.cells import LimitCells
 from limen.engine.exchange import Exchange
 from limen.engine.journal import Journal
 from limen.engine.places import Places
@@ -30,6 +31,7 @@ class Worker(Reactor):
     tunnels: int
     draining: bool
     places: Places | None  # where clients are
+    cells: LimitCells | None  # of limits; None: none are configured
     @property
     def resting(self) -> int:
         """Idle connections to targets of requests; at most 1,024."""

@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from limen.observe.board import EndpointCell, ListenerCell, WorkerCell
+from limen.observe.limits import LimitCell
 
 
 class Kind(enum.StrEnum):
@@ -159,6 +160,21 @@ PANIC = _gauge(
 
 FAULTS = _counter("faults", "faults", "Faults by label and side; docs/faults.md explains each.", "fault", "side")
 
+LIMIT: dict[LimitCell, Metric] = {
+    LimitCell.ALLOWED: _counter("limit_allowed", "exchanges", "Exchanges that a limit let through.", "limit"),
+    LimitCell.REFUSED: _counter(
+        "limit_refused", "exchanges", "Exchanges that a limit refused, or with `dry_run` would have.", "limit"
+    ),
+    LimitCell.FORGOTTEN: _counter(
+        "limit_forgotten", "keys", "Keys that were forgotten for those of this limit, all places being taken.", "limit"
+    ),
+    LimitCell.UNCOUNTED: _counter(
+        "limit_uncounted", "exchanges", "Exchanges that passed because no place was left to count them.", "limit"
+    ),
+}
+LIST_ENTRIES = _gauge("address_list_entries", "entries", "Entries of an address list in force.", "list")
+LIST_BYTES = _gauge("address_list_bytes", "bytes", "Memory of an address list, once for all workers.", "list")
+
 EXPIRY = _gauge(
     "certificate_expiry_seconds",
     "seconds",
@@ -195,6 +211,9 @@ CATALOGUE: tuple[Metric, ...] = (
     EJECTIONS,
     PANIC,
     FAULTS,
+    *LIMIT.values(),
+    LIST_ENTRIES,
+    LIST_BYTES,
     EXPIRY,
     *DISCOVERY,
 )

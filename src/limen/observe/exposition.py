@@ -76,9 +76,20 @@ def render(
     expiries: Expiries = (),
     discoveries: Discoveries = (),
     conditions: Conditions = NO_CONDITIONS,
+    *,
+    limits: Sequence[tuple[str, tuple[int, ...]]] = (),
+    lists: Sequence[tuple[str, int, int]] = (),
 ) -> bytes:
-    """The whole exposition, as CONTENT_TYPE says."""
-    families = (*_families(reader, names, conditions), _expiry(expiries), *_discovery(discoveries))
+    """The whole exposition, as CONTENT_TYPE says.
+
+    `limits`: name and counts (index: LimitCell); `lists`: name, entries and bytes of address lists.
+    """
+    families = (
+        *_families(reader, names, conditions),
+        *_shielding(limits, lists),
+        _expiry(expiries),
+        *_discovery(discoveries),
+    )
     return "".join(families).encode()
 
 
@@ -92,6 +103,13 @@ def _conditions(conditions: Conditions) -> Iterator[str]:
         catalogue.EJECTIONS, [((one.upstream, one.endpoint), one.ejections) for one in found if one.ejections]
     )
     yield _family(catalogue.PANIC, [((name,), int(panics)) for name, panics in conditions.panics.items()])
+
+
+def _shielding(limits: Sequence[tuple[str, tuple[int, ...]]], lists: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+    for cell, metric in catalogue.LIMIT.items():
+        yield _family(metric, [((name,), counts[cell]) for name, counts in limits])
+    yield _family(catalogue.LIST_ENTRIES, [((name,), entries) for name, entries, _ in lists])
+    yield _family(catalogue.LIST_BYTES, [((name,), size) for name, _, size in lists])
 
 
 def _expiry(expiries: Expiries) -> str:

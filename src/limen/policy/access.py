@@ -50,6 +50,8 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         allow=rule.allow is not None,
         name=rule.name or "",
         clients=condition.clients or (),
+        client_lists=condition.client_lists or (),
+        address_lists=condition.address_lists or (),
         hosts=condition.hosts or (),
         addresses=condition.addresses or (),
         ports=tuple((ports.first, ports.last) for ports in condition.ports or ()),

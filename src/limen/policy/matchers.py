@@ -84,11 +84,13 @@ def covers_conditions(wide: tuple[Condition, ...], narrow: tuple[Condition, ...]
     return True
 
 
-def covers_clients(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
-    """Whether each network of `narrow` lies within one of `wide`."""
-    if not wide:
+def covers_clients(
+    wide: tuple[str, ...], narrow: tuple[str, ...], wide_lists: tuple[str, ...] = (), narrow_lists: tuple[str, ...] = ()
+) -> bool:
+    """Whether each network of `narrow` lies within one of `wide`, and each of its lists stands there, too."""
+    if not wide and not wide_lists:
         return True
-    if not narrow:
+    if (not narrow and not narrow_lists) or not set(narrow_lists) <= set(wide_lists):
         return False
     networks = [_network(text) for text in wide]
     return all(any(_within(_network(text), network) for network in networks) for text in narrow)
@@ -124,7 +126,7 @@ def covers(wide: RouteSpec, narrow: RouteSpec) -> bool:
         (not wide.methods or (bool(narrow.methods) and set(narrow.methods) <= set(wide.methods)))
         and covers_conditions(wide.fields, narrow.fields, fold=True)
         and covers_conditions(wide.query, narrow.query, fold=False)
-        and covers_clients(wide.clients, narrow.clients)
+        and covers_clients(wide.clients, narrow.clients, wide.client_lists, narrow.client_lists)
         and covers_certificate(wide.certificate, narrow.certificate)
         and covers_texts(wide.ja4, narrow.ja4)
         and covers_place(wide.place, narrow.place)

@@ -35,6 +35,7 @@ def compile_route_match(match: Match, action: object = None) -> RouteSpec:
         fields=tuple((match.fields or {}).items()),
         query=tuple((match.query or {}).items()),
         clients=match.clients or (),
+        client_lists=match.client_lists or (),
         certificate=compile_certificate(match.client_certificate),
         ja4=match.ja4 or (),
         place=compile_place(match),

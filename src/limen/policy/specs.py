@@ -50,7 +50,8 @@ class RouteSpec:
     """Conditions of one route, all of which must hold, and what the table gives back for it.
 
     `hosts` are exact names or `*.suffix` (any number of labels below); an empty tuple sets no condition, here and in
-    `methods`, `fields`, `query`, `clients` (CIDR strings) and `ja4` (patterns). `action` is opaque.
+    `methods`, `fields`, `query`, `clients` (CIDR strings), `client_lists` (names of address lists; one condition
+    with `clients`) and `ja4` (patterns). `action` is opaque.
     """
 
     action: object = None
@@ -61,6 +62,7 @@ class RouteSpec:
     fields: tuple[Condition, ...] = ()
     query: tuple[Condition, ...] = ()
     clients: tuple[str, ...] = ()
+    client_lists: tuple[str, ...] = ()
     certificate: CertificateCondition = None
     ja4: tuple[str, ...] = ()
     place: PlaceSpec | None = None
@@ -96,7 +98,8 @@ class AccessSpec:
     """One access rule; an empty tuple sets no condition, and of a tuple one value must hold.
 
     `hosts` are exact names or addresses, `.suffix` (the name and all below), `*.suffix` (all below) or globs;
-    `addresses` (CIDR strings) judge the target's address, `ports` are ranges with both ends included.
+    `addresses` (CIDR strings) judge the target's address, the names of address lists in `client_lists` and
+    `address_lists` are one condition with `clients` and `addresses`, `ports` are ranges with both ends included.
     """
 
     allow: bool
@@ -108,3 +111,5 @@ class AccessSpec:
     methods: tuple[str, ...] = ()
     windows: tuple[Window, ...] = ()
     place: PlaceSpec | None = None
+    client_lists: tuple[str, ...] = ()
+    address_lists: tuple[str, ...] = ()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.service import Action, Edits
 from limen.engine.tables import match_of
 from limen.exchange.hooks import Chain, load_hook
 from limen.policy.routes import compile_certificate
+from limen.runtime.pages import REVEALING
 from limen.runtime.persistence import own_fields, resilience
 from limen.terms import Phase
 
@@ -17,11 +19,23 @@ if TYPE_CHECKING:
     from limen.config.models.edits import FieldEdits
     from limen.config.models.routes import Rewrite, Route
     from limen.engine.certificates import CertificateMatch
+    from limen.engine.guard import Guard
+    from limen.engine.mask import Mask
+    from limen.engine.pages import Pages
     from limen.engine.upstream import Upstream
 
 _METHODS = {"safe": 0, "idempotent": 1, "any": 2}
 _HOST = {"pass": 0, "endpoint": 1}
 _LITERAL = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Shield:
+    """What shields a route, and its origins."""
+
+    guard: Guard | None = None
+    pages: Pages | None = None
+    mask: Mask | None = None
 
 
 class Chains(TypedDict):
@@ -33,7 +47,14 @@ class Chains(TypedDict):
 
 
 def route_action(
-    label: str, route: Route, *, slot: int, upstreams: Mapping[str, Upstream], hsts: str, share: str | None = None
+    label: str,
+    route: Route,
+    *,
+    slot: int,
+    upstreams: Mapping[str, Upstream],
+    hsts: str,
+    shield: Shield,
+    share: str | None = None,
 ) -> Action:
     """What a route does: to its upstream, answered here, or sent elsewhere. Raises ConfigError for hooks.
 
@@ -42,9 +63,9 @@ def route_action(
     upstream = share or route.upstream
     body_most = route.body.max or 0
     if route.respond is not None:
-        return _respond(label, slot, route, body_most, hsts)
+        return _respond(label, slot, route, body_most, hsts, shield)
     if route.redirect is not None:
-        return _redirect(label, slot, route, body_most, hsts)
+        return _redirect(label, slot, route, body_most, hsts, shield)
     rewrite = route.rewrite
     whole = rewrite is not None and rewrite.replace is not None
     return Action(
@@ -54,8 +75,8 @@ def route_action(
         strip=rewrite.strip or "" if rewrite is not None and not whole else "",
         add=rewrite.add or "" if rewrite is not None and not whole else "",
         replace=_rewriter(rewrite) if rewrite is not None and whole else None,
-        request=field_edits(route.request, own=own_fields(route)),
-        response=field_edits(route.response, hsts),
+        request=field_edits(route.request, removed=own_fields(route)),
+        response=field_edits(route.response, hsts, removed=REVEALING if route.mask and route.mask.software else ()),
         body_most=body_most,
         response_timeout=route.timeouts.response,
         stall_timeout=route.timeouts.stall,
@@ -68,17 +89,20 @@ def route_action(
         upgrade=route.upgrade,
         certificate=_certificate(route),
         resilience=resilience(route, upstreams),
+        guard=shield.guard,
+        pages=shield.pages,
+        mask=shield.mask,
         **hook_chains(route.hooks, route.hook_timeout),
     )
 
 
-def field_edits(edits: FieldEdits, hsts: str = "", *, own: list[str] | None = None) -> Edits | None:
-    """Edits of one direction; None where there are none. `own` fields are ours to set: others' are removed."""
+def field_edits(edits: FieldEdits, hsts: str = "", *, removed: Sequence[str] = ()) -> Edits | None:
+    """Edits of one direction, with what else is `removed`; None where there are none."""
     fields = _with_hsts(dict(edits.set), hsts)
-    removed = [*edits.remove, *(own or ())]
-    if not fields and not removed:
+    gone = [*edits.remove, *removed]
+    if not fields and not gone:
         return None
-    return Edits(fields, removed)
+    return Edits(fields, gone)
 
 
 def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
@@ -104,7 +128,7 @@ def _certificate(route: Route) -> CertificateMatch | None:
     return match_of(spec) if spec is not None else None
 
 
-def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str, shield: Shield) -> Action:
     respond = route.respond
     assert respond is not None  # noqa: S101 the caller looked
     fields = dict(respond.fields)
@@ -118,10 +142,12 @@ def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str) -> 
         reply=Edits(_with_hsts(fields, hsts), []),
         body_most=body_most,
         certificate=_certificate(route),
+        guard=shield.guard,
+        pages=shield.pages,
     )
 
 
-def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) -> Action:
+def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str, shield: Shield) -> Action:
     redirect = route.redirect
     assert redirect is not None  # noqa: S101 the caller looked
     return Action(
@@ -132,6 +158,8 @@ def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str) ->
         reply=Edits(_with_hsts({}, hsts), []) if hsts else None,
         body_most=body_most,
         certificate=_certificate(route),
+        guard=shield.guard,
+        pages=shield.pages,
     )
 
 

@@ -22,24 +22,30 @@ from limen.policy.hellos import compile_hello_match
 from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
-from limen.runtime.actions import field_edits, hook_chains, route_action
+from limen.runtime.actions import Shield, field_edits, hook_chains, route_action
 from limen.runtime.balancing import balancing, key_of
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
+from limen.runtime.guards import address_set, forward_guard, route_guard
 from limen.runtime.pacing import Steps
+from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from limen.config import Config
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
+    from limen.config.models.shield import Maintenance
     from limen.config.models.steering import Split as SplitModel
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
     from limen.config.models.upstreams import Upstream as UpstreamModel
     from limen.engine.bridged import Bridge
     from limen.engine.engine import Engine
+    from limen.engine.pages import Pages
     from limen.engine.tls.contexts import ClientContext, ServerContext
     from limen.runtime.revision import Revision
 
@@ -56,7 +62,8 @@ class _Spec:
     """A compiled route, and what went into it beside its upstream."""
 
     route: Route
-    hsts: str
+    around: tuple[object, ...]
+    """What its listener and the root add to it."""
     compiled: RouteSpec
 
 
@@ -110,6 +117,10 @@ class _Common(TypedDict):
     dial_timeout: NotRequired[float]
     min_rate: int
     min_rate_after: float
+    allow: AddressSet | None
+    deny: AddressSet | None
+    connections_most: int
+    pages: Pages | None
     per_client: int
     per_client_loopback: bool
     via: str
@@ -176,6 +187,8 @@ class _Builder:
         self._contexts = Contexts(
             revision.material, previous.contexts if previous is not None else None, surroundings.key_log
         )
+        held = surroundings.lists
+        self._lists = {name: held[model.file] for name, model in self._config.lists.items()}
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
         self._is_whole = True
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
@@ -272,6 +285,8 @@ class _Builder:
         """The service in force, if nothing that went into it has changed."""
         if self._previous is None or self._before is None or self._config.limits != self._before.limits:
             return None
+        if self._config.lists != self._before.lists:
+            return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
                 break
@@ -314,13 +329,13 @@ class _Builder:
         hsts = listener.tls.hsts.field_value if listener.tls is not None and listener.tls.hsts is not None else ""
         specs = []
         for index, route in enumerate(listener.routes or ()):
-            specs.append(self._spec(listener.route_label(index), route, hsts))
+            specs.append(self._spec(listener, index, route, hsts))
             if index % _ROUTES_PER_STEP == 0:
                 yield
         return Service(
             listener.label,
             target_source=_FROM_ROUTE,
-            routes=RouteTable(specs),
+            routes=RouteTable(specs, self._lists),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
             # where a hook sends a gateway's exchange is the operator's word, as an upstream is
@@ -377,6 +392,10 @@ class _Builder:
             "tunnel_life": listener.timeouts.tunnel_life,
             "min_rate": listener.min_rate.bytes if listener.min_rate is not None else 0,
             "min_rate_after": listener.min_rate.after if listener.min_rate is not None else 10.0,
+            "allow": address_set(listener.allow, self._lists),
+            "deny": address_set(listener.deny, self._lists),
+            "pages": compile_pages(listener.errors),
+            "connections_most": listener.connections or 0,
             "per_client": per_client or 0,
             "per_client_loopback": own_cap or "per_client" in limits.model_fields_set,
             "via": listener.via or "",
@@ -385,7 +404,7 @@ class _Builder:
         }
 
     def _forward(self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None) -> Service:
-        access = AccessTable(compile_access(forward))
+        access = AccessTable(compile_access(forward), self._lists)
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
@@ -406,6 +425,8 @@ class _Builder:
                 body_most=forward.body.max or 0,
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
+                guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
+                pages=compile_pages(*_layers(listener.maintenance), listener.errors),
                 **hook_chains(forward.hooks, forward.hook_timeout),
             ),
             **common,
@@ -435,31 +456,41 @@ class _Builder:
             listener.label, target_source=_FROM_ROUTE, routes=RouteTable([RouteSpec(action=action)]), **common
         )
 
-    def _spec(self, label: str, route: Route, hsts: str) -> RouteSpec:
+    def _spec(self, listener: Listener, index: int, route: Route, hsts: str) -> RouteSpec:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
+        label = listener.route_label(index)
+        around = (hsts, listener.maintenance, listener.errors, self._config.lists)
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
             mirrored = (route.mirror.upstream,) if route.mirror is not None else ()
             kept = all(map(self._keeps_upstream, (*route.upstreams, *mirrored)))
-            if before.route == route and before.hsts == hsts and kept:
+            if before.route == route and before.around == around and kept:
                 self.assembly.specs[label] = before
                 return before.compiled
-        compiled = compile_route_match(route.match, self._action(label, route, hsts))
-        self.assembly.specs[label] = _Spec(route, hsts, compiled)
+        shield = Shield(
+            route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
+            compile_pages(*_layers(route.maintenance or listener.maintenance), route.errors, listener.errors),
+            compile_mask(route, self._config.upstreams[route.upstream]) if route.upstream is not None else None,
+        )
+        compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))
+        self.assembly.specs[label] = _Spec(route, around, compiled)
         return compiled
+
+    def _limit_slots(self) -> Mapping[str, int]:
+        return self._slots.get(names.LIMIT, {})
 
     def _keeps_upstream(self, name: str | None) -> bool:
         if name is None or self._previous is None:
             return True
         return self.assembly.upstreams.get(name) is self._previous.upstreams.get(name)
 
-    def _action(self, label: str, route: Route, hsts: str) -> Action:
+    def _action(self, label: str, route: Route, hsts: str, shield: Shield) -> Action:
         if route.split is not None:
-            return self._split(label, route, route.split, hsts)
+            return self._split(label, route, route.split, hsts, shield)
         slot = self._slot(names.ROUTE, label)
-        return route_action(label, route, slot=slot, upstreams=self.assembly.upstreams, hsts=hsts)
+        return route_action(label, route, slot=slot, upstreams=self.assembly.upstreams, hsts=hsts, shield=shield)
 
-    def _split(self, label: str, route: Route, split: SplitModel, hsts: str) -> Action:
+    def _split(self, label: str, route: Route, split: SplitModel, hsts: str, shield: Shield) -> Action:
         """One action per share: they differ in their upstream and in what they count under."""
         shares = [
             route_action(
@@ -468,6 +499,7 @@ class _Builder:
                 slot=self._slot(names.ROUTE, names.share_name(label, name)),
                 upstreams=self.assembly.upstreams,
                 hsts=hsts,
+                shield=shield,
                 share=name,
             )
             for name in route.upstreams
@@ -480,6 +512,13 @@ class _Builder:
             slot=self._slot(names.ROUTE, label),
             split=Split(shares, weights, by=by, name=key_name, cookie=cookie),
         )
+
+
+def _layers(maintenance: Maintenance | None) -> list[ErrorPages]:
+    """The page of a maintenance, if it has one and it is on."""
+    if maintenance is None or not maintenance.closed or maintenance.page is None:
+        return []
+    return [{503: maintenance.page}]
 
 
 def _port_of(address: str) -> int:

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, cast
 from limen.config.addresses import Address
 from limen.egress.resolver import Resolver
 from limen.engine.board import Board
+from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
+from limen.engine.lists import AddressList
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
@@ -61,6 +63,7 @@ class Core:
 
     def __init__(self, *, worker: int, board: int | None, log: Log) -> None:
         self._log = log
+        self._number = worker
         self._board = Board(board, worker)
         self._board.reset_gauges()
         if board is not None:
@@ -82,7 +85,8 @@ class Core:
         self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
         self._databases = DatabaseHold()
-        self._surroundings = Surroundings(self._tickets, self._start, self._reject)
+        self._lists: dict[str, AddressList] = {}
+        self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
         self._force: Assembly | None = None
@@ -164,6 +168,10 @@ class Core:
         self._databases.keep(revision.databases)
         if previous is not None:
             _retire(previous, assembly)
+        used = {model.file for model in config.lists.values()}
+        for path in self._lists.keys() - used:
+            # tables that name it keep it as long as they live
+            del self._lists[path]
         configure(config.log.level)
         self._restart_housekeeping()
 
@@ -208,6 +216,23 @@ class Core:
     def take_databases(self, digests: Sequence[str], descriptors: Sequence[int]) -> None:
         """See WorkerCore."""
         self._databases.take(digests, descriptors)
+
+    def take_limits(self, fd: int) -> None:
+        """See WorkerCore."""
+        try:
+            if self._engine.cells is None:
+                self._engine.cells = LimitCells(fd, self._number)
+        finally:
+            os.close(fd)
+
+    def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
+        """See WorkerCore."""
+        try:
+            for path, fd in lists:
+                self._lists.setdefault(path, AddressList()).replace(fd)
+        finally:
+            for _, fd in lists:
+                os.close(fd)
 
     def _reject(self, key: str, host: str, client: str, alert: str) -> None:
         if self.rejected is not None:

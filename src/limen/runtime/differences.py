@@ -42,6 +42,8 @@ def not_applied(first: Config, config: Config, workers: int) -> list[str]:
     found = []
     if count_workers(config) != workers:
         found.append(f"workers: {workers} run; another number needs a handover (SIGUSR2) or a restart")
+    if config.limits.keys != first.limits.keys:
+        found.append("limits.keys: another number needs a handover (SIGUSR2) or a restart")
     if config.control.socket != first.control.socket:
         found.append("control.socket: another path needs a handover (SIGUSR2) or a restart")
     return found

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from limen.observe import board
 from limen.observe.exposition import NO_CONDITIONS, Conditions, Discoveries, Names, render
-from limen.runtime.names import ENDPOINT, LISTENER, ROUTE, endpoint_name
+from limen.runtime.names import ENDPOINT, LIMIT, LISTENER, ROUTE, endpoint_name
 
 if TYPE_CHECKING:
     from limen.runtime.estate import Estate
+    from limen.runtime.shared import Shared
 
 _AREAS = {
     LISTENER: (board.LISTENER_AREA, board.LISTENER_CELLS),
@@ -47,6 +48,8 @@ class SharedBoard:
     def clear(self, reused: Iterable[tuple[str, int]]) -> None:
         """Zeroes the cells of (kind, slot) in every worker's region."""
         for kind, slot in reused:
+            if kind not in _AREAS:
+                continue
             area, cells = _AREAS[kind]
             for worker in range(self._workers):
                 start = board.HEADER + worker * board.REGION + area + slot * cells
@@ -57,10 +60,20 @@ class SharedBoard:
                 self.end_run(slot)
 
     def exposition(
-        self, estate: Estate, discoveries: Discoveries = (), conditions: Conditions = NO_CONDITIONS
+        self,
+        estate: Estate,
+        discoveries: Discoveries = (),
+        conditions: Conditions = NO_CONDITIONS,
+        shared: Shared | None = None,
     ) -> bytes:
         """The Prometheus text of all counts, with the names of the estate in force. Safe to call in a thread."""
-        return render(self._reader, slot_names(estate), expiries(estate), discoveries, conditions)
+        limits, lists = [], []
+        if shared is not None:
+            names = {number: name for name, number in estate.slots.active.get(LIMIT, {}).items()}
+            limits, lists = shared.limit_counts(names), shared.list_sizes(estate.revision.config)
+        return render(
+            self._reader, slot_names(estate), expiries(estate), discoveries, conditions, limits=limits, lists=lists
+        )
 
     def endpoints(self, slots: Iterable[int]) -> dict[int, tuple[int, ...]]:
         """The cells of endpoints (index: EndpointCell), all workers together; those never touched are zero."""

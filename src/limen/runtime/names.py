@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from limen.observe.board import ENDPOINTS, LISTENERS, ROUTES
+from limen.observe.limits import SLOTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from limen.config import Config
+    from limen.config.models.limit import Limit
 
 LISTENER = "listener"
 ROUTE = "route"
 ENDPOINT = "endpoint"
-CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS}
+LIMIT = "limit"
+CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS, LIMIT: SLOTS}
 
 
 def endpoint_name(upstream: str, address: object) -> str:
@@ -31,6 +36,21 @@ def whole_name(upstream: str) -> str:
 def share_name(route: str, upstream: str) -> str:
     """`ROUTE/UPSTREAM`: what a share of a split route counts under, so that shares can be compared."""
     return f"{route}/{upstream}"
+
+
+def limit_label(place: str, limits: Sequence[Limit], number: int) -> str:
+    """What a limit is called: its name, or that of its route (with a number where there are several)."""
+    return limits[number].name or (place if len(limits) == 1 else f"{place}/{number + 1}")
+
+
+def limit_labels(config: Config) -> Iterator[str]:
+    """All of them, in order; a name may come several times."""
+    for listener in config.listeners:
+        places = [(listener.route_label(index), route.limit) for index, route in enumerate(listener.routes or ())]
+        if listener.forward is not None:
+            places.append((listener.label, listener.forward.limit))
+        for place, limits in places:
+            yield from (limit_label(place, limits, number) for number in range(len(limits)))
 
 
 def slot_names(config: Config) -> dict[str, list[str]]:
@@ -49,7 +69,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
                 if route.split is not None:
                     routes += [share_name(label, name) for name in route.upstreams]
         routes += [label for _, label, _ in listener.opaque_routes()]
-    return {
+    found = {
         LISTENER: [listener.label for listener in config.listeners],
         ROUTE: routes,
         ENDPOINT: [
@@ -59,3 +79,5 @@ def slot_names(config: Config) -> dict[str, list[str]]:
         ]
         + [whole_name(name) for name, upstream in config.upstreams.items() if upstream.max_requests is not None],
     }
+    limits = list(limit_labels(config))
+    return {**found, LIMIT: limits} if limits else found

@@ -61,6 +61,18 @@ class WorkerCore(Protocol):
         The core owns the descriptors and closes them.
         """
 
+    def take_limits(self, fd: int) -> None:
+        """The memory of limits (limen.observe.limits.create), which the core owns from here on.
+
+        It comes before the first `prepare` of a configuration with limits, and then before each.
+        """
+
+    def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
+        """Tables of address lists, by the path of their file, in force at once; the core owns the descriptors.
+
+        They come before the first `prepare` of a configuration that names them, and again whenever one changes.
+        """
+
     rejected: Callable[[Mapping[str, object]], None] | None
     """Set by the worker: hears of leaves that clients rejected, as limen.runtime.pins.Pins.note takes them."""
 

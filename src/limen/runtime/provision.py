@@ -17,6 +17,7 @@ from limen.config.check import Report, check
 from limen.errors import ConfigErrors
 from limen.runtime.contexts import encode_keys
 from limen.runtime.databases import NO_DATABASES, Databases, read_databases
+from limen.runtime.lists import Lists
 from limen.tls.material import NO_MATERIAL, Material
 from limen.tls.tickets import Rings
 
@@ -78,6 +79,7 @@ class Provision:
         self.secret = os.urandom(_SECRET_SIZE)
         """Signs cookies without a key of their own, in all workers; a handover passes it on."""
         self._databases = NO_DATABASES
+        self.lists = Lists()
 
     def load(self, document: Document) -> Loaded:
         """All checks, and the material. Raises ConfigErrors."""
@@ -95,15 +97,16 @@ class Provision:
         return self._checked(loaded.config, partial(check, loaded.config), renewed=loaded)
 
     def findings(self, config: Config) -> Iterable[Finding]:
-        """The check of everything that the TLS of a configuration names (a limen.config.Check)."""
+        """The check of all files that a configuration names for TLS, and of its lists (a limen.config.Check)."""
         gathered = self._gathered(config, None)
         found = gathered.findings if gathered is not None else ()
-        return (*found, *read_databases(config).findings)
+        return (*found, *read_databases(config).findings, *self.lists.gather(config))
 
     def _checked(self, config: Config, run: Callable[..., Report], renewed: Loaded | None = None) -> Loaded:
         gathered = self._gathered(config, renewed.gathered if renewed is not None else None)
         databases = read_databases(config, self._databases, lenient=renewed is not None)
-        findings = (*(gathered.findings if gathered is not None else ()), *databases.findings)
+        found = gathered.findings if gathered is not None else ()
+        findings = (*found, *databases.findings, *self.lists.gather(config))
         report = run(checks=[lambda _config: findings])
         if report.errors:
             raise ConfigErrors(report.errors)
@@ -141,6 +144,7 @@ class Provision:
 
     def settle(self, loaded: Loaded) -> None:
         """This one is in force: what only others needed is forgotten."""
+        self.lists.settle(loaded.config)
         if self._store is not None:
             self._store.keep(loaded.gathered.files if loaded.gathered is not None else ())
         if self.staples is not None:

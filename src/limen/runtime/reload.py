@@ -21,14 +21,13 @@ from limen.runtime.crew import Crew, Member
 from limen.runtime.estate import Estate, abandon
 from limen.runtime.process import WorkerProcess
 from limen.runtime.revision import encode
+from limen.runtime.shared import Shared
 
 _log = logging.getLogger("limen.supervisor")
 
 # Building tables and importing hooks, and everything after it, in seconds.
 PREPARE_TIMEOUT = 60.0
 PUBLISH_TIMEOUT = 10.0
-# One edit may change 10,000 routes; nobody reads that many lines.
-CHANGES_SHOWN = 200
 
 
 class ReloadFailed(LimenError):
@@ -48,11 +47,13 @@ class ReloadReport:
     added: Sequence[str] = ()
     removed: Sequence[str] = ()
     changes: Sequence[str] = ()
-    """What differs, one line each; the first CHANGES_SHOWN."""
+    """What differs, one line each; the first of them."""
     warnings: Sequence[str] = ()
 
 
-async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = b"", pins: bytes = b"") -> None:
+async def configure(
+    process: WorkerProcess, estate: Estate, *, tickets: bytes = b"", pins: bytes = b"", shared: Shared | None = None
+) -> None:
     """Brings a fresh worker to the estate, accepting; `tickets`: the keys of all listeners.
 
     Raises CallFailed, ChannelClosed, BindError or TimeoutError.
@@ -63,6 +64,8 @@ async def configure(process: WorkerProcess, estate: Estate, *, tickets: bytes = 
         await process.call("tickets", payload=tickets, timeout=PUBLISH_TIMEOUT)
     if pins:
         await process.call("pins", payload=pins, timeout=PUBLISH_TIMEOUT)
+    if shared is not None:
+        await shared.send(process)
     await process.call("prepare", {"number": number}, payload=encode(estate.revision), timeout=PREPARE_TIMEOUT)
     await process.call("publish", {"number": number}, timeout=PUBLISH_TIMEOUT)
     estate.open(estate.listeners, worker=process.number)
@@ -88,6 +91,13 @@ async def distribute(crew: Crew, tickets: bytes, kind: str = "tickets") -> None:
 
     for process, failure in await _each(crew.ready, send):
         _log.error("worker %d did not take %s (%s): killing it", process.number, kind, failure)
+        process.kill()
+
+
+async def share(crew: Crew, shared: Shared) -> None:
+    """Shared memory for every worker that serves; one that does not take it is started anew."""
+    for process, failure in await _each(crew.ready, shared.send):
+        _log.error("worker %d did not take shared memory (%s): killing it", process.number, failure)
         process.kill()
 
 

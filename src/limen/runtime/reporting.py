@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from limen.runtime.explain.asked import Asked
     from limen.runtime.health import Health
     from limen.runtime.metrics import SharedBoard
+    from limen.runtime.shared import Shared
 
 
 class Reporting:
@@ -36,6 +37,7 @@ class Reporting:
     _held: Estate | None
     _health: Health | None
     _discovery: Discovery
+    _shared: Shared
 
     async def status(self) -> Mapping[str, object]:
         """See limen.runtime.report."""
@@ -55,7 +57,7 @@ class Reporting:
         """The Prometheus exposition."""
         if self._board is None or self._held is None:
             return b""
-        return self._board.exposition(self._held, self._discovery.samples(), conditions(self.health))
+        return self._board.exposition(self._held, self._discovery.samples(), conditions(self.health), self._shared)
 
     @property
     def health(self) -> Health:

@@ -35,14 +35,16 @@ from limen.runtime.health import Health
 from limen.runtime.instance import Instance, control_path
 from limen.runtime.limits import raise_open_files
 from limen.runtime.metrics import SharedBoard
+from limen.runtime.names import LIMIT
 from limen.runtime.options import Options
 from limen.runtime.pacing import uncollected
 from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace
+from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace, share
 from limen.runtime.reporting import Reporting
+from limen.runtime.shared import Shared
 from limen.runtime.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -87,6 +89,7 @@ class Supervisor(Reporting):
         self._upkeep = Upkeep(self, provision)
         self._pins = Pins()
         self._discovery = Discovery(self, options.name)
+        self._shared = Shared(self._workers, provision.lists)
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
@@ -144,6 +147,7 @@ class Supervisor(Reporting):
         self._health.settle(estate)
         if self._predecessor is not None:
             self._health.adopt(self._predecessor.settings)
+        self._shared.prepare(config)
         command = WorkerCommand(options.core, self._board.fd, options.base, config.log.level)
         self._crew = crew = Crew(
             workers,
@@ -178,7 +182,9 @@ class Supervisor(Reporting):
 
     async def _configure(self, process: WorkerProcess) -> None:
         async with self._change:
-            await configure(process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload)
+            await configure(
+                process, self._estate, tickets=self._provision.tickets, pins=self._pins.payload, shared=self._shared
+            )
 
     # -- signals
 
@@ -293,6 +299,8 @@ class Supervisor(Reporting):
         except LimenError as error:
             raise ReloadFailed(str(error)) from error
         self._board.clear(successor.slots.reused)
+        self._shared.clear(number for kind, number in successor.slots.reused if kind == LIMIT)
+        self._shared.prepare(loaded.config)
 
         def commit() -> None:
             self._held = successor
@@ -301,6 +309,7 @@ class Supervisor(Reporting):
             retire(previous, successor=successor)
 
         self._provision.prepare(loaded)
+        await share(self._crew, self._shared)
         try:
             done = await replace(self._crew, previous, successor, commit=commit, tickets=self._provision.tickets)
         except ReloadFailed:
@@ -369,6 +378,19 @@ class Supervisor(Reporting):
         async with self._change:
             self._provision.rings.turn()
             await self._distribute_tickets()
+
+    async def renew_lists(self, paths: Sequence[str]) -> None:
+        """Reads address lists again and puts them in force on all workers; a broken one stays as it was."""
+        async with self._change:
+            if self._phase is not Phase.RUNNING or self._crew is None:
+                return
+            lists, config = self._provision.lists, self.loaded.config
+            wrong = await asyncio.to_thread(lambda: list(lists.reread(config, paths)))
+            for line in wrong:
+                _log.error("%s", line)
+            if len(wrong) < len(paths):
+                await share(self._crew, self._shared)
+                _log.info("address lists were read again: %s", ", ".join(paths))
 
     def _note_rejected(self, fields: Mapping[str, object]) -> None:
         if self._pins.note(fields):
@@ -471,6 +493,7 @@ class Supervisor(Reporting):
             self._instance.release(unlink=ours)
         if self._board is not None:
             self._board.close()
+        self._shared.close()
 
     @property
     def _estate(self) -> Estate:

@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from limen.runtime.provision import Loaded, Provision
     from limen.tls.watch import Watch
 
@@ -39,6 +41,9 @@ class Kept(Protocol):
     async def renew(self) -> bool:
         """Reads all files again and puts what changed in force; False when there was nothing to do or it failed."""
 
+    async def renew_lists(self, paths: Sequence[str]) -> None:
+        """Reads these address lists again and puts what they hold in force."""
+
     async def turn_tickets(self) -> None:
         """Lets keys whose time has come encrypt no more, and tells all workers."""
 
@@ -50,12 +55,17 @@ class Upkeep:
         self._instance = instance
         self._provision = provision
         self._has_files = asyncio.Event()
+        self._has_lists = asyncio.Event()
         self._watch: Watch | None = None
         self._told: frozenset[str] = frozenset()
 
     def settled(self, loaded: Loaded) -> None:
         """This is in force from now on: its files are watched, its warnings told."""
         self.tell(loaded.warnings)
+        if self._provision.lists.is_empty:
+            self._has_lists.clear()
+        else:
+            self._has_lists.set()
         files = {**(loaded.gathered.files if loaded.gathered is not None else {}), **loaded.databases.files}
         if not files and loaded.gathered is None:
             self._has_files.clear()
@@ -77,6 +87,7 @@ class Upkeep:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_files())
+            group.create_task(self._watch_lists())
             group.create_task(self._turn_tickets())
             group.create_task(self._tell_expiry())
             group.create_task(self._refresh_staples())
@@ -92,6 +103,14 @@ class Upkeep:
                     _log.debug("%s has changed", path)
                 await self._instance.renew()
             await asyncio.sleep(max(LOOK_INTERVAL, took / _LOOK_SHARE))
+
+    async def _watch_lists(self) -> None:
+        while True:
+            await self._has_lists.wait()
+            changed = await asyncio.to_thread(self._provision.lists.look)
+            if changed:
+                await self._instance.renew_lists(changed)
+            await asyncio.sleep(LOOK_INTERVAL)
 
     async def _turn_tickets(self) -> None:
         while True:

@@ -3,8 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, pins, databases, prepare, publish, discard, listen, unlisten, drain, ping, status, explain, reopen,
-stop (each answered), hello and rejected (sent).
+Messages: tickets, pins, databases, limits, lists, prepare, publish, discard, listen, unlisten, drain, ping, status,
+explain, reopen, stop (each answered), hello and rejected (sent).
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Worker:
             "databases": self._take_databases,
             "publish": self._publish,
             "discard": self._discard,
+            "limits": self._take_limits,
+            "lists": self._take_lists,
             "listen": self._listen,
             "unlisten": self._unlisten,
             "drain": self._begin_drain,
@@ -129,6 +131,16 @@ class Worker:
         if not isinstance(digests, list):
             raise TypeError("digests is not a list")
         self._core.take_databases([str(digest) for digest in digests], list(message.descriptors))
+
+    def _take_limits(self, message: Message) -> None:
+        (descriptor,) = message.descriptors
+        self._core.take_limits(descriptor)
+
+    def _take_lists(self, message: Message) -> None:
+        paths = message.fields["paths"]
+        if not isinstance(paths, list) or len(paths) != len(message.descriptors):
+            raise ValueError("as many paths as descriptors are needed")
+        self._core.take_lists([(str(path), fd) for path, fd in zip(paths, message.descriptors, strict=True)])
 
     def _tell_rejected(self, fields: Mapping[str, object]) -> None:
         with contextlib.suppress(ChannelClosed):  # without its supervisor the worker is about to end

@@ -243,6 +243,23 @@ ELSEWHERE = {
         "test_who_waits_too_long_is_shed_and_who_leaves_is_forgotten",
         "shed",
     ),
+    "limit_rate": ("integration/shield/test_limits.py", "test_what_a_refusal_says", "429"),
+    "limit_concurrent": (
+        "integration/shield/test_limits.py",
+        "test_concurrency_is_bounded_over_two_workers_and_comes_back",
+        "limit_concurrent",
+    ),
+    "client_denied": (
+        "integration/shield/test_lists.py",
+        "test_a_listener_closes_before_a_byte_is_read",
+        "client_denied",
+    ),
+    "listener_connections": (
+        "integration/shield/test_limits.py",
+        "test_connections_of_a_listener_over_two_workers",
+        "listener_connections",
+    ),
+    "maintenance": ("integration/shield/test_masks.py", "test_a_route_is_closed_for_all_but_some", "503"),
     "drain": ("integration/runtime/test_drain.py", "test_what_does_not_end_is_cut_at_the_deadline", "drain"),
 }
 #: Numbers that are reserved: nothing in the engine says them yet. Whoever does brings a test.

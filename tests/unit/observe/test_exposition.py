@@ -100,8 +100,17 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
     probe.endpoint_add(board, 0, EndpointCell.REQUESTS, 1)
     names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")})
     expiries = [("entry", "", "/a.pem", 1_800_000_000), ("entry", "", "/a.pem", 1_800_000_000)]
+    limits = [("api", (3, 1, 0, 0, 0, 0, 0, 0))]
     conditions = Conditions([Condition("web", "127.0.0.1:80", "down", 3, 2, 1)], {"web": True})
-    text = render(BoardReader(descriptor), names, expiries, [("web", (3, 1_800_000_000, 2, 1))], conditions).decode()
+    text = render(
+        BoardReader(descriptor),
+        names,
+        expiries,
+        [("web", (3, 1_800_000_000, 2, 1))],
+        conditions,
+        limits=limits,
+        lists=[("bad", 5, 1000)],
+    ).decode()
     endpoint = 'upstream="web",endpoint="127.0.0.1:80"'
     for line in (
         f'limen_endpoint_state{{{endpoint},state="down"}} 1',
@@ -113,6 +122,8 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
         assert line in text.splitlines()
     assert 'limen_discovery_endpoints{upstream="web"} 3\n' in text
     assert 'limen_discovery_failures_total{upstream="web"} 2\n' in text
+    assert 'limen_limit_refused_total{limit="api"} 1\n' in text
+    assert 'limen_address_list_bytes{list="bad"} 1000\n' in text
     assert 'limen_certificate_expiry_seconds{listener="entry",upstream="",file="/a.pem"} 1800000000\n' in text
     families = list(text_string_to_metric_families(text))
     # The parser takes _total off the names of counters.

@@ -23,6 +23,7 @@ from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
+from limen.config.models.limit import Limit, LimitKey
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
     ForwardedFields,
@@ -34,6 +35,7 @@ from limen.config.models.listeners import (
     RequestId,
 )
 from limen.config.models.log import AccessLog, Log
+from limen.config.models.masks import ErrorPage, Mask
 from limen.config.models.resilience import Backoff, Budget, Deadline, Hedge, Mirror, Retry, RouteTimeouts
 from limen.config.models.resolver import Resolver
 from limen.config.models.root import Config
@@ -48,6 +50,7 @@ from limen.config.models.routes import (
     Route,
 )
 from limen.config.models.section import Section
+from limen.config.models.shield import Addresses, AddressList, Maintenance
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
     CertificateFiles,
@@ -63,6 +66,8 @@ from limen.config.models.upstreams import Discover, Endpoint, Pool, Upstream, Up
 __all__ = [
     "AccessLog",
     "Address",
+    "AddressList",
+    "Addresses",
     "Admin",
     "Backoff",
     "Balance",
@@ -88,6 +93,7 @@ __all__ = [
     "Ejection",
     "Endpoint",
     "EndpointDefaults",
+    "ErrorPage",
     "ErrorRate",
     "FieldEdits",
     "FileSource",
@@ -105,11 +111,15 @@ __all__ = [
     "HttpsRedirect",
     "Learn",
     "Leaves",
+    "Limit",
+    "LimitKey",
     "Limits",
     "Listener",
     "ListenerTimeouts",
     "ListenerTls",
     "Log",
+    "Maintenance",
+    "Mask",
     "Match",
     "MinRate",
     "Mirror",

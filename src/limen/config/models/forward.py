@@ -9,9 +9,10 @@ from pydantic import ConfigDict, Field, model_validator
 from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
+from limen.config.models.limit import Limit
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
-from limen.config.models.section import Section, Several, exactly_one
+from limen.config.models.section import Section, Sections, Several, exactly_one
 from limen.config.refusal import Refused
 from limen.config.scalars import Clock, Flag, Hook, Method, Name, Network, PortRange, TargetHost, Zone, choice, duration
 from limen.config.units import parse_duration
@@ -44,6 +45,11 @@ class Condition(Section):
     clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None, description="Networks of the client address."
     )
+    client_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Address lists (`lists` of the root) of the client address; together with `clients`, one of both "
+        "must hold.",
+    )
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
@@ -54,6 +60,11 @@ class Condition(Section):
         default=None,
         description="Networks of the target's address, after resolving. Rules with it are decided when the name is "
         "resolved, and the address that was checked is the one dialled.",
+    )
+    address_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Address lists of the target's address, after resolving; together with `addresses`, one of both "
+        "must hold.",
     )
     ports: Annotated[tuple[PortRange, ...], Several(single=True)] | None = Field(
         default=None, description='Ports of the target: numbers, and ranges such as `"1025-65535"`.'
@@ -155,6 +166,10 @@ class Forward(Section):
         "closes and logs them, `allow` lets them be. `refuse` is the default with `bridge`; without it tunnels "
         "stay opaque unless `refuse` is written here, which makes Limen look at each client hello. A CONNECT to an IP "
         "address agrees with any name, and a client that names nothing with any host.",
+    )
+    limit: Annotated[tuple[Limit, ...], Sections()] = Field(
+        default=(),
+        description="Rate and concurrency limits of all exchanges, asked before `access`; one or a list, at most 8.",
     )
     open: Flag = Field(
         default=False,

@@ -16,6 +16,13 @@ class Limits(Section):
     connections: Annotated[int, whole(1, 1_000_000)] = Field(
         default=10_000, description="Client connections per worker. Mind the open files limit: each may need two."
     )
+    keys: Annotated[int, whole(1024, 16_777_216)] = Field(
+        default=262_144,
+        description="Keys (clients, tokens ...) that rate limits know at a time, all of them and all workers together, "
+        "and as many for concurrency limits; 16 bytes each, taken as they are used. When all places for a key are "
+        "taken, a rate limit forgets the one that has used least, and a concurrency limit lets the exchange pass; "
+        "both are counted. Another number needs a restart or a handover.",
+    )
     per_client: Annotated[int | None, optional(whole(1, 1_000_000))] = Field(
         default=200,
         description="Connections of one client address per worker, over all listeners; `none` for no bound. While it "

@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.forward import Forward
 from limen.config.models.hello import OpaqueRoute
+from limen.config.models.masks import ErrorPages
 from limen.config.models.routes import Route
 from limen.config.models.section import NoneWord, Section, Several, WrittenAs, changed, exactly_one
+from limen.config.models.shield import CLOSED, Addresses, Maintenance
 from limen.config.models.stream import Stream
 from limen.config.models.tls import HttpsRedirect, ListenerTls
 from limen.config.refusal import Refused
@@ -118,7 +120,7 @@ class ForwardedFields(Section):
 SERVICES = ("routes", "forward", "stream", "https")
 """Keys of a listener that say what it serves; it has one of them."""
 
-HTTP_KEYS = ("trusted", "head", "timeouts", "min_rate", "via", "request_id", "forwarded")
+HTTP_KEYS = ("maintenance", "errors", "trusted", "head", "timeouts", "min_rate", "via", "request_id", "forwarded")
 """Keys of a listener that mean nothing on one that carries opaque bytes."""
 
 
@@ -181,6 +183,26 @@ class Listener(Section):
         description="Replaces the root's `limits.per_client` for connections to this listener. What is compared with "
         "it is the same count: a client address's connections to the worker over all listeners. Spares only `trusted` "
         "addresses. `none` leaves it at the root's.",
+    )
+    connections: ListenerCap = Field(
+        default=None,
+        description="Connections of this listener at a time, all workers together; what comes beyond is closed at "
+        "once. `none` for no bound.",
+    )
+    allow: Addresses | None = Field(
+        default=None,
+        description="Only clients of these addresses may connect; others are closed at once, before a byte is read.",
+    )
+    deny: Addresses | None = Field(
+        default=None,
+        description="Clients of these addresses are closed at once, also those in `allow`. Who is connected is asked "
+        "(or whom the PROXY protocol names), once per connection; behind trusted proxies use `deny` of a route.",
+    )
+    maintenance: Annotated[Maintenance | None, CLOSED] = Field(
+        default=None, description="`true` closes all routes that do not say otherwise: 503."
+    )
+    errors: ErrorPages = Field(
+        default_factory=dict, description="Pages for errors, by status or class (`502`, `4xx`, `5xx`)."
     )
     via: Annotated[Name | None, NoneWord()] = Field(
         default="limen",

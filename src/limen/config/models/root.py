@@ -14,6 +14,7 @@ from limen.config.models.log import Log
 from limen.config.models.places import Places
 from limen.config.models.resolver import Resolver
 from limen.config.models.section import Section, Several
+from limen.config.models.shield import AddressList
 from limen.config.models.upstreams import Upstream
 from limen.config.scalars import Name, WorkerCount
 
@@ -31,6 +32,9 @@ class Config(Section):
     places: Places | None = Field(
         default=None,
         description="Where clients are, for `nearest` and for conditions on country, continent and the like.",
+    )
+    lists: dict[Name, AddressList] = Field(
+        default_factory=dict, description="Address lists in files, by name; read when they change."
     )
     admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
     control: Control = Field(default_factory=Control, description="Socket of the command line.")

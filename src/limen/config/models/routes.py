@@ -11,9 +11,12 @@ from limen.config.bridge import Ja4
 from limen.config.models import places
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
+from limen.config.models.limit import Limit
+from limen.config.models.masks import MASKED, ErrorPages, Mask
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.resilience import Hedge, Mirror, Retry, RouteTimeouts
-from limen.config.models.section import Section, Several, Shorthand, WrittenAs, exactly_one
+from limen.config.models.section import Section, Sections, Several, Shorthand, WrittenAs, exactly_one
+from limen.config.models.shield import CLOSED, Addresses, Maintenance
 from limen.config.models.steering import Listed, Split
 from limen.config.refusal import Refused
 from limen.config.scalars import (
@@ -103,6 +106,11 @@ class Match(Section):
     clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None,
         description="Networks of the client address (after the PROXY protocol and trusted forwarded fields).",
+    )
+    client_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Address lists (`lists` of the root) of the client address; together with `clients`, one of both "
+        "must hold.",
     )
     client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
@@ -250,6 +258,28 @@ class Route(Section):
         default=None,
         description="Certificate that the client must have shown on a listener with `tls.client`: `true` any, or "
         "what it must be like. Who has none, or another one, is answered with 403; with `false`, who has one.",
+    )
+    allow: Addresses | None = Field(
+        default=None, description="Only clients of these addresses are served; others are answered with 403."
+    )
+    deny: Addresses | None = Field(
+        default=None, description="Clients of these addresses are answered with 403, also those in `allow`."
+    )
+    limit: Annotated[tuple[Limit, ...], Sections()] = Field(
+        default=(), description="Rate and concurrency limits: 429 beyond. One or a list, at most 8."
+    )
+    maintenance: Annotated[Maintenance | None, CLOSED] = Field(
+        default=None,
+        description="`true` closes the route: 503 for everybody, or for all but some. `false` keeps it open where the "
+        "listener is closed.",
+    )
+    errors: ErrorPages = Field(
+        default_factory=dict,
+        description="Pages for errors, by status or class (`502`, `4xx`, `5xx`): shown instead of our own words, and "
+        "of an origin's where they say so. What is not named here is the listener's.",
+    )
+    mask: Annotated[Mask | None, MASKED] = Field(
+        default=None, description="Hide what origins tell of themselves; `true` for all of it."
     )
     upgrade: Flag = Field(
         default=True, description="Whether `Upgrade` (such as WebSocket) passes and makes a tunnel; ignored otherwise."

@@ -87,6 +87,17 @@ class Several:
 
 
 @dataclass(frozen=True)
+class Sections(Several):
+    """Metadata of a list of sections: one section may stand without brackets, and the list may be empty."""
+
+    single: bool = True
+    empty: bool = True
+
+    def _listed(self, value: object) -> object:
+        return (value,) if isinstance(value, dict | BaseModel) else super()._listed(value)
+
+
+@dataclass(frozen=True)
 class Shorthand:
     """Metadata of a section that may be written as one value: that of the key named here."""
 

@@ -1,0 +1,80 @@
+"""Checks of shielding: limits of one name, names of address lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from limen.config.findings import Finding
+from limen.config.models.limit import Limit
+from limen.config.models.root import Config
+from limen.config.models.section import Section
+from limen.config.models.shield import Addresses
+from limen.config.positions import Path
+from limen.config.refusal import shown
+from limen.config.scalars import near
+
+MOST = 8
+"""Limits of one route."""
+
+
+def every_limit(config: Config) -> Iterator[tuple[Path, tuple[Limit, ...]]]:
+    """Each place with limits, and those."""
+    for number, listener in enumerate(config.listeners):
+        for index, route in enumerate(listener.routes or ()):
+            if route.limit:
+                yield ("listeners", number, "routes", index, "limit"), route.limit
+        if listener.forward is not None and listener.forward.limit:
+            yield ("listeners", number, "forward", "limit"), listener.forward.limit
+
+
+def limits(config: Config) -> Iterator[Finding]:
+    """Too many at one place, and those of one name that say different things."""
+    named: dict[str, Limit] = {}
+    for path, found in every_limit(config):
+        if len(found) > MOST:
+            yield Finding(path, f"{len(found)} limits at one place", f"at most {MOST}")
+        names = [limit.name for limit in found if limit.name is not None]
+        for name in {name for name in names if names.count(name) > 1}:
+            yield Finding(path, f"the limit name {shown(name)} stands twice here", "names must differ")
+        for index, limit in enumerate(found):
+            if limit.name is not None and named.setdefault(limit.name, limit) != limit:
+                message = f"the limit {shown(limit.name)} says something else elsewhere"
+                hint = "limits of one name are one limit: write the same, or another name"
+                yield Finding((*path, index, "name") if len(found) > 1 else (*path, "name"), message, hint)
+
+
+def address_lists(config: Config) -> Iterator[Finding]:
+    """Names that no list has, and lists that nothing names."""
+    known = tuple(config.lists)
+    used: set[str] = set()
+    for path, names in _uses(config):
+        for name in names:
+            used.add(name)
+            if name not in config.lists:
+                hint = near(name, known) or (f"defined: {', '.join(known[:10])}" if known else "there are no `lists`")
+                yield Finding(path, f"unknown address list {shown(name)}", hint)
+    for name in known:
+        if name not in used:
+            message = f"the address list {shown(name)} is not used"
+            yield Finding(("lists", name), message, warning=True, key=True)
+
+
+def _uses(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    for number, listener in enumerate(config.listeners):
+        place: Path = ("listeners", number)
+        yield from _guarded(place, listener)
+        for index, route in enumerate(listener.routes or ()):
+            yield from _guarded((*place, "routes", index), route)
+            yield (*place, "routes", index, "match", "client_lists"), route.match.client_lists or ()
+        rules = (listener.forward.access if listener.forward is not None else None) or ()
+        for index, rule in enumerate(rules):
+            at = (*place, "forward", "access", index, "allow" if rule.allow is not None else "deny")
+            yield (*at, "client_lists"), rule.condition.client_lists or ()
+            yield (*at, "address_lists"), rule.condition.address_lists or ()
+
+
+def _guarded(place: Path, section: Section) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    for key in ("allow", "deny"):
+        addresses: Addresses | None = getattr(section, key)
+        if addresses is not None:
+            yield (*place, key, "lists"), addresses.lists or ()

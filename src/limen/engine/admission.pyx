@@ -1,0 +1,213 @@
+# Asked once per exchange, after its route was found and before anything is done for it: addresses, maintenance, limits.
+# A limit that refuses gives back what those before it took. No object is made and nothing allocated.
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy, memset
+
+from limen.engine.affinity cimport KEY_COOKIE, KEY_FIELD, Piece, in_fields
+from limen.engine.cells cimport LIMIT_ALLOWED, LIMIT_REFUSED, LimitCells
+from limen.engine.guard cimport (
+    LIMIT_BY_CLIENT,
+    LIMIT_BY_COOKIE,
+    LIMIT_BY_FIELD,
+    LIMIT_BY_HOST,
+    LIMIT_BY_ROUTE,
+    Guard,
+    Limit,
+)
+from limen.engine.maglev cimport mixed
+from limen.engine.stream cimport OutField
+from limen.engine.types cimport (
+    FAULT_DENIED,
+    FAULT_LIMIT_CONCURRENT,
+    FAULT_LIMIT_RATE,
+    FAULT_MAINTENANCE,
+    FAULT_NONE,
+)
+from limen.engine.worker cimport OUT_FIELDS
+
+
+cdef int admit(ExchangeState exchange) noexcept:
+    cdef Guard guard = exchange.action.guard
+    if (guard.deny is not None or guard.allow is not None) and not is_welcome(exchange, guard):
+        return FAULT_DENIED
+    if guard.closed and (
+        guard.spared is None or exchange.peer.family == 1 or not guard.spared.contains(exchange.peer.ip)
+    ):
+        return FAULT_MAINTENANCE
+    return take_limits(exchange, guard) if guard.limit_count and exchange.worker.cells is not None else FAULT_NONE
+
+
+cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept:
+    if exchange.peer.family == 1:
+        # in no set of addresses
+        return guard.allow is None
+    if guard.deny is not None and guard.deny.contains(exchange.peer.ip):
+        return False
+    return guard.allow is None or guard.allow.contains(exchange.peer.ip)
+
+
+cdef uint64_t tag_of(ExchangeState exchange, Limit limit, LimitCells cells) noexcept:
+    """What the exchange counts as; kinds of keys never meet."""
+    cdef Piece piece
+    cdef char prefix[16]
+    cdef uint64_t tag
+    cdef int by = limit.by
+    piece.data = NULL
+    piece.size = 0
+    if by == LIMIT_BY_HOST:
+        piece.data = exchange.host.name
+        piece.size = exchange.host.name_length
+    elif by == LIMIT_BY_FIELD or by == LIMIT_BY_COOKIE:
+        if exchange.base == NULL or not in_fields(
+            exchange, KEY_FIELD if by == LIMIT_BY_FIELD else KEY_COOKIE, limit.key_name, &piece
+        ) or piece.size == 0:
+            # leaving the field out must not be a way around
+            by = LIMIT_BY_CLIENT
+    if by == LIMIT_BY_CLIENT:
+        memcpy(prefix, exchange.peer.ip, 16)
+        if exchange.peer.family == 6:
+            cut_prefix(prefix, limit.prefix)
+        elif exchange.peer.family == 1:
+            memset(prefix, 0, 16)
+        piece.data = prefix
+        piece.size = 16
+    elif by == LIMIT_BY_ROUTE:
+        piece.size = 0
+    tag = mixed(piece.data, piece.size, cells.seed ^ limit.identity ^ (<uint64_t>by * <uint64_t>0x9E3779B97F4A7C15))
+    return tag if tag else 1
+
+
+cdef inline void cut_prefix(char* ip, int bits) noexcept nogil:
+    cdef int i
+    for i in range(16):
+        if bits >= 8 * (i + 1):
+            continue
+        ip[i] = ip[i] & <char>(0xFF << (8 - (bits - 8 * i))) if bits > 8 * i else 0
+
+
+cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
+    """One of each limit, or none of any."""
+    cdef LimitCells cells = exchange.worker.cells
+    cdef Limit limit
+    cdef int64_t now = <int64_t>exchange.started
+    cdef int64_t result
+    cdef uint64_t tags[8]
+    cdef int number
+    cdef bint refused
+    for number in range(guard.limit_count):
+        limit = <Limit>guard.limits[number]
+        tags[number] = tag_of(exchange, limit, cells)
+        if limit.interval:
+            result = cells.charge(tags[number], now, limit.interval, limit.burst, limit.slot)
+            refused = result < 0
+            if not refused and limit.tells and (
+                exchange.limit_told == 0 or exchange.limit_left > limit.burst - result
+            ):
+                exchange.limit_told = <unsigned char>(number + 1)
+                exchange.limit_left = limit.burst - result
+        else:
+            result = cells.enter(tags[number], limit.most, limit.slot)
+            refused = result == 0
+            if result > 0:
+                exchange.limit_places[number] = <uint32_t>result
+                exchange.holds_limits = True
+        if not refused:
+            continue
+        cells.count(limit.slot, LIMIT_REFUSED)
+        if exchange.limit == 0:
+            exchange.limit = <unsigned char>(number + 1)
+            exchange.limit_wait = -result
+        if limit.dry_run:
+            tags[number] = 0
+            continue
+        exchange.limit = <unsigned char>(number + 1)
+        exchange.limit_wait = -result
+        give_back(exchange, guard, tags, number)
+        return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
+    for number in range(guard.limit_count):
+        if tags[number]:
+            cells.count((<Limit>guard.limits[number]).slot, LIMIT_ALLOWED)
+    return FAULT_NONE
+
+
+cdef void give_back(ExchangeState exchange, Guard guard, const uint64_t* tags, int count) noexcept:
+    cdef Limit limit
+    cdef int number
+    for number in range(count):
+        limit = <Limit>guard.limits[number]
+        if limit.interval and tags[number]:
+            exchange.worker.cells.refund(tags[number], limit.interval)
+    leave_limits(exchange)
+
+
+cdef void leave_limits(ExchangeState exchange) noexcept:
+    cdef Guard guard
+    cdef int number
+    if not exchange.holds_limits:
+        return
+    exchange.holds_limits = False
+    guard = exchange.action.guard
+    for number in range(guard.limit_count):
+        if exchange.limit_places[number]:
+            exchange.worker.cells.leave(<int64_t>exchange.limit_places[number])
+            exchange.limit_places[number] = 0
+
+
+cdef inline void add(ExchangeState exchange, unsigned int* count, const char* name, unsigned int name_size,
+                     const char* value, unsigned int size) noexcept:
+    cdef OutField* field
+    if count[0] < OUT_FIELDS:
+        field = &exchange.worker.out[count[0]]
+        field.name = name
+        field.name_length = name_size
+        field.value = value
+        field.value_length = size
+        count[0] += 1
+
+
+cdef inline int64_t seconds(int64_t ns) noexcept nogil:
+    """Whole ones, rounded up."""
+    return (ns + 999999999) // 1000000000
+
+
+cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint refused) noexcept:
+    """draft-ietf-httpapi-ratelimit-headers-10: what is allowed, and what is left of the limit that is nearest."""
+    cdef Guard guard = exchange.action.guard
+    cdef Limit limit
+    cdef char* value
+    cdef int size
+    cdef bytes policy
+    cdef long left = 0
+    cdef long reset
+    if refused:
+        limit = <Limit>guard.limits[exchange.limit - 1]
+        if limit.interval == 0:
+            return
+        policy = limit.policy
+        reset = <long>seconds(exchange.limit_wait)
+    else:
+        if exchange.limit_told == 0:
+            return
+        limit = <Limit>guard.limits[exchange.limit_told - 1]
+        policy = guard.policy
+        left = <long>(exchange.limit_left // limit.interval)
+        reset = <long>seconds(limit.burst - exchange.limit_left)
+    value = exchange.worker.value(<size_t>len(limit.shown) + 64)
+    if value == NULL:
+        return
+    size = snprintf(value, <size_t>len(limit.shown) + 64, '"%s";r=%ld;t=%ld', <const char*>limit.shown, left, reset)
+    add(exchange, count, b"RateLimit-Policy", 16, <const char*>policy, <unsigned int>len(policy))
+    add(exchange, count, b"RateLimit", 9, value, <unsigned int>size)
+
+
+cdef int retry_after(ExchangeState exchange, char* room) noexcept:
+    cdef Guard guard = exchange.action.guard
+    cdef long wait
+    if exchange.fault == FAULT_MAINTENANCE:
+        memcpy(room, <const char*>guard.retry_after, <size_t>len(guard.retry_after))
+        return <int>len(guard.retry_after)
+    # a place in flight may come free with any answer
+    wait = <long>seconds(exchange.limit_wait) if exchange.fault == FAULT_LIMIT_RATE else 1
+    return snprintf(room, 20, "%ld", wait if wait > 0 else 1)

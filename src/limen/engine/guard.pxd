@@ -1,0 +1,44 @@
+# What stands before a route: who may come, whether it is open, how often and how much at a time. Data only;
+# admission.pyx asks it.
+
+from libc.stdint cimport int64_t, uint64_t
+
+from limen.engine.addresses cimport AddressSet
+
+
+cdef enum LimitBy:
+    # What has a share of its own. Identity comes with identities.
+    LIMIT_BY_ROUTE = 0
+    LIMIT_BY_CLIENT = 1           # address, behind trusted proxies; of IPv6 the network
+    LIMIT_BY_HOST = 2
+    LIMIT_BY_FIELD = 3            # without it: the client
+    LIMIT_BY_COOKIE = 4           # likewise
+
+
+cdef class Limit:
+    cdef readonly str name
+    cdef bytes label              # in the log and in answers
+    cdef uint64_t identity        # what its cells are known by over reloads
+    cdef unsigned int slot        # of its counts
+    cdef int by
+    cdef bytes key_name           # of a field, in lower case, or a cookie
+    cdef int prefix               # bits of an IPv6 address that count
+    cdef int64_t interval         # ns per request; 0: a concurrency limit
+    cdef int64_t burst            # ns that may be used at a time
+    cdef int64_t most             # in flight
+    cdef bint dry_run
+    cdef bint tells               # RateLimit fields on answers that were let through
+    cdef bytes shown              # name in RateLimit fields
+    cdef bytes policy             # RateLimit-Policy member
+
+
+cdef class Guard:
+    cdef readonly AddressSet allow        # None: all
+    cdef readonly AddressSet deny         # None: none
+    cdef bint closed              # maintenance
+    cdef readonly AddressSet spared       # who comes in all the same; None: nobody
+    cdef bytes retry_after        # of maintenance; empty: not told
+    cdef readonly list limits     # of Limit
+    cdef int limit_count
+    cdef bint tells               # some limit does
+    cdef bytes policy             # RateLimit-Policy of those that tell

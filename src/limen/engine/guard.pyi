@@ -1,0 +1,52 @@
+"""What stands before a route, compiled. Built by limen.runtime.guards, immutable once published."""
+
+from typing import Self
+
+from limen.engine.addresses import AddressSet
+
+class Limit:
+    """One limit of a route. `interval` and `burst` in nanoseconds; an interval of 0 makes it one of `most` in flight.
+
+    `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
+    """
+
+    def __new__(
+        cls,
+        name: str,
+        *,
+        identity: int,
+        slot: int = 0xFFFFFFFF,
+        by: int = 0,
+        key_name: str = "",
+        prefix: int = 64,
+        interval: int = 0,
+        burst: int = 0,
+        most: int = 0,
+        dry_run: bool = False,
+        tells: bool = False,
+        shown: str = "default",
+    ) -> Self: ...
+    @property
+    def name(self) -> str: ...
+
+class Guard:
+    """What stands before a route. ValueError over 8 limits."""
+
+    def __new__(
+        cls,
+        *,
+        allow: AddressSet | None = None,
+        deny: AddressSet | None = None,
+        closed: bool = False,
+        spared: AddressSet | None = None,
+        retry_after: int = 0,
+        limits: list[Limit] | None = None,
+    ) -> Self: ...
+    @property
+    def allow(self) -> AddressSet | None: ...
+    @property
+    def deny(self) -> AddressSet | None: ...
+    @property
+    def spared(self) -> AddressSet | None: ...
+    @property
+    def limits(self) -> list[Limit]: ...

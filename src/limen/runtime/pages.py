@@ -1,0 +1,91 @@
+"""Error pages and masks of routes, in the engine's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from limen.engine.mask import Mask
+from limen.engine.pages import Page, Pages, Template
+
+if TYPE_CHECKING:
+    from limen.config.models.masks import ErrorPage
+    from limen.config.models.routes import Route
+    from limen.config.models.upstreams import Upstream
+
+ErrorPages = Mapping[int | str, "ErrorPage"]
+
+TYPES = {"html": "text/html; charset=utf-8", "json": "application/json", "text": "text/plain; charset=utf-8"}
+PLAIN_JSON = '{"type":"about:blank","title":"{reason}","status":{status},"request_id":"{request_id}"}\n'
+PLAIN_TEXT = "{status} {reason}\nrequest id: {request_id}\n"
+REVEALING = (
+    "Server",
+    "X-Powered-By",
+    "X-AspNet-Version",
+    "X-AspNetMvc-Version",
+    "X-Generator",
+    "X-Runtime",
+    "X-Version",
+    "X-Backend-Server",
+    "X-Served-By",
+)
+"""Fields that name an origin's software or machine."""
+
+
+def compile_pages(*layers: ErrorPages) -> Pages | None:
+    """Pages by status: of the first layer that says something of it, and there the status before its class."""
+    made: dict[int, Page] = {}
+    compiled: dict[int, Page] = {}
+    for status in range(400, 600):
+        for layer in layers:
+            model = layer.get(status) or layer.get(f"{status // 100}xx")
+            if model is not None:
+                made[status] = compiled.setdefault(id(model), _page(model))
+                break
+    return Pages(made) if made else None
+
+
+def _page(model: ErrorPage) -> Page:
+    texts = {page.kind: page.text for page in model.file or ()}
+    texts.update(
+        (kind, text) for kind, text in (("html", model.html), ("json", model.json_), ("text", model.text)) if text
+    )
+    templates = [Template(kind, TYPES[kind], text.encode()) for kind, text in texts.items()]
+    if "json" not in texts:
+        templates.append(Template("json", "application/problem+json", PLAIN_JSON.encode()))
+    if "text" not in texts:
+        templates.append(Template("text", TYPES["text"], PLAIN_TEXT.encode()))
+    return Page(templates, replaces=model.origin)
+
+
+def compile_mask(route: Route, upstream: Upstream | None) -> Mask | None:
+    """What is rewritten of Location and Set-Cookie; None where nothing is."""
+    model = route.mask
+    if model is None or upstream is None or not (model.location or model.cookies):
+        return None
+    rewrite = route.rewrite
+    mapped = rewrite is not None and rewrite.replace is None
+    return Mask(
+        hosts=_hosts(route, upstream),
+        strip=(rewrite.strip or "") if rewrite is not None and mapped else "",
+        add=(rewrite.add or "") if rewrite is not None and mapped else "",
+        location=model.location,
+        cookies=model.cookies,
+        domain=model.cookie_domain or "",
+    )
+
+
+def _hosts(route: Route, upstream: Upstream) -> list[str]:
+    """By what names origins of the route may call themselves."""
+    found = list(route.mask.hosts) if route.mask is not None else []
+    if route.host not in ("pass", "endpoint"):
+        found.append(route.host)
+    if upstream.tls is not None and upstream.tls.server_name is not None:
+        found.append(upstream.tls.server_name)
+    for endpoint in upstream.endpoints:
+        address = endpoint.address
+        # a default port is mostly left out of URLs
+        found += [str(address), *([str(address).rpartition(":")[0]] if address.port in (80, 443) else [])]
+        # cookies name hosts without a port
+        found.append(f"[{address.host}]" if ":" in address.host else address.host)
+    return list(dict.fromkeys(found))

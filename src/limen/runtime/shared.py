@@ -1,0 +1,84 @@
+"""Memory that the supervisor makes and all workers map, beside the board: cells of limits, tables of address lists.
+
+Neither exists before a configuration asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from limen.observe import limits
+
+if TYPE_CHECKING:
+    from limen.config import Config
+    from limen.runtime.lists import Lists
+    from limen.runtime.process import WorkerProcess
+
+_TIMEOUT = 10.0
+# A message carries a bounded number of descriptors.
+_AT_ONCE = 100
+
+
+class Shared:
+    """Of one instance. A handover begins with fresh cells: the new process counts from nothing."""
+
+    def __init__(self, workers: int, lists: Lists) -> None:
+        self._workers = workers
+        self._lists = lists
+        self.limits: int | None = None
+        """Descriptor of the cells; None as long as no limit was configured."""
+
+    def prepare(self, config: Config) -> None:
+        """Makes what this configuration is the first to need."""
+        if self.limits is None and has_limits(config):
+            self.limits = limits.create(self._workers, config.limits.keys)
+
+    async def send(self, process: WorkerProcess) -> None:
+        """Gives a worker all there is. Raises as WorkerProcess.call."""
+        if self.limits is not None:
+            await process.call("limits", descriptors=[self.limits], timeout=_TIMEOUT)
+        tables = self._lists.tables()
+        paths = list(tables)
+        for start in range(0, len(paths), _AT_ONCE):
+            part = paths[start : start + _AT_ONCE]
+            descriptors = [tables[path].descriptor for path in part]
+            await process.call("lists", {"paths": part}, descriptors=descriptors, timeout=_TIMEOUT)
+
+    def clear(self, slots: Iterable[int]) -> None:
+        """Zeroes the counts of limits that change their name."""
+        if self.limits is not None:
+            for slot in slots:
+                limits.clear(self.limits, self._workers, slot)
+
+    def limit_counts(self, names: Mapping[int, str]) -> list[tuple[str, tuple[int, ...]]]:
+        """What was counted of each limit."""
+        if self.limits is None:
+            return []
+        return [(names[slot], counts) for slot, counts in limits.LimitReader(self.limits).limits(names)]
+
+    def list_sizes(self, config: Config) -> list[tuple[str, int, int]]:
+        """Name, entries and bytes of each address list."""
+        tables = self._lists.tables()
+        return [
+            (name, tables[model.file].entries, tables[model.file].size)
+            for name, model in config.lists.items()
+            if model.file in tables
+        ]
+
+    def close(self) -> None:
+        """Lets go of the cells."""
+        if self.limits is not None:
+            os.close(self.limits)
+            self.limits = None
+
+
+def has_limits(config: Config) -> bool:
+    """Whether anything is counted in cells."""
+    return any(
+        listener.connections is not None
+        or any(route.limit for route in listener.routes or ())
+        or (listener.forward is not None and bool(listener.forward.limit))
+        for listener in config.listeners
+    )
