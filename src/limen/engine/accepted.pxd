@@ -18,7 +18,7 @@ cdef class Accepted(Pooled):
     cdef Service service
     cdef Address sender       # who is connected; behind a PROXY protocol header who that says
     cdef bint counted         # in worker.clients
-    cdef int64_t place        # of worker.cells, for the listener's bound; 0: none is taken
+    cdef int64_t cell         # of worker.cells, for the listener's bound; 0: none is taken
     cdef bint preface_due     # a PROXY protocol header has to come first
     cdef Bridged bridged      # where it goes since its TLS is bridged; None: as each request says
     cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none

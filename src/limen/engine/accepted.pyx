@@ -117,10 +117,10 @@ cdef class Accepted(Pooled):
         if service.allow is not None and (self.sender.family == 1 or not service.allow.contains(self.sender.ip)):
             return FAULT_CLIENT_DENIED
         if service.connections_most and self.worker.cells is not None:
-            self.place = self.worker.cells.enter(
+            self.cell = self.worker.cells.enter(
                 service.connections_tag ^ self.worker.cells.seed, service.connections_most, 0xffffffff
             )
-            if self.place == 0:
+            if self.cell == 0:
                 return FAULT_LISTENER_CONNECTIONS
         return FAULT_NONE if self.count_client() else FAULT_CLIENT_CONNECTIONS
 
@@ -140,9 +140,9 @@ cdef class Accepted(Pooled):
         if self.counted:
             self.counted = False
             self.worker.client_leave(&self.sender)
-        if self.place > 0:
-            self.worker.cells.leave(self.place)
-            self.place = 0
+        if self.cell > 0:
+            self.worker.cells.leave(self.cell)
+            self.cell = 0
 
     cdef int take_preface(self, const char* data, size_t size) noexcept:
         cdef Address source

@@ -7,11 +7,14 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from limen.config.diff import diff
-from limen.runtime.reload import CHANGES_SHOWN
 
 if TYPE_CHECKING:
     from limen.config import Config
     from limen.runtime.estate import Estate
+
+
+# One edit may change 10,000 routes; nobody reads that many lines.
+CHANGES_SHOWN = 200
 
 
 def count_workers(config: Config) -> int:

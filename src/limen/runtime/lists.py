@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from limen.config.findings import Finding
 from limen.errors import LimenError
 from limen.runtime.process import child_environment, describe_exit
-from limen.tls.store import Signature, signature
+from limen.tls.signatures import Signature, signature
 from limen.tls.watch import Watch
 
 if TYPE_CHECKING:
