@@ -7,7 +7,7 @@ connections, the same upstreams, the same services. Names of the configuration b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from limen.engine.access import AccessTable
@@ -23,6 +23,7 @@ from limen.policy.routes import compile_route_match
 from limen.policy.specs import RouteSpec
 from limen.runtime import names
 from limen.runtime.actions import Shield, field_edits, hook_chains, route_action
+from limen.runtime.assembly import Adapted, Assembly, Spec
 from limen.runtime.balancing import balancing, key_of
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
@@ -55,44 +56,6 @@ _ANONYMITY = {"transparent": 0, "anonymous": 1, "elite": 2}
 _NO_SLOT = 0xFFFFFFFF
 # How many routes are compiled between two turns of the worker's loop: a few milliseconds.
 _ROUTES_PER_STEP = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Spec:
-    """A compiled route, and what went into it beside its upstream."""
-
-    route: Route
-    around: tuple[object, ...]
-    """What its listener and the root add to it."""
-    compiled: RouteSpec
-
-
-@dataclass(slots=True)
-class Assembly:
-    """A revision in the engine's terms, ready to be published."""
-
-    revision: Revision
-    endpoints: dict[str, Endpoint] = field(default_factory=dict)
-    upstreams: dict[str, Upstream] = field(default_factory=dict)
-    services: dict[str, Service] = field(default_factory=dict)  # by listener key
-    tables: list[AccessTable] = field(default_factory=list)  # those with time windows
-    specs: dict[str, _Spec] = field(default_factory=dict)  # by route label
-    contexts: Contexts = field(default_factory=Contexts)
-    bridges: Bridges = field(default_factory=Bridges)
-
-
-@dataclass(frozen=True, slots=True)
-class Adapted:
-    """An assembly that differs from the one in force by the endpoints of some upstreams."""
-
-    assembly: Assembly
-    """Its upstreams are those in force, and have their former endpoints until `settle`."""
-    fresh: Mapping[str, Upstream]
-
-    def settle(self) -> None:
-        """Has the upstreams in force adopt their new endpoints."""
-        for name, upstream in self.fresh.items():
-            self.assembly.upstreams[name].adopt(upstream)
 
 
 class _Common(TypedDict):
@@ -470,10 +433,10 @@ class _Builder:
         shield = Shield(
             route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
             compile_pages(*_layers(route.maintenance or listener.maintenance), route.errors, listener.errors),
-            compile_mask(route, self._config.upstreams[route.upstream]) if route.upstream is not None else None,
+            compile_mask(route, [self._config.upstreams[name] for name in route.upstreams]),
         )
         compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))
-        self.assembly.specs[label] = _Spec(route, around, compiled)
+        self.assembly.specs[label] = Spec(route, around, compiled)
         return compiled
 
     def _limit_slots(self) -> Mapping[str, int]:

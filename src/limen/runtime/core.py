@@ -25,7 +25,8 @@ from limen.engine.lists import AddressList
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
-from limen.runtime.assemble import Adapted, Assembly, adapt, assemble
+from limen.runtime.assemble import adapt, assemble
+from limen.runtime.assembly import Adapted, Assembly
 from limen.runtime.bridges import Surroundings
 from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.engine.mask import Mask
@@ -58,15 +58,15 @@ def _page(model: ErrorPage) -> Page:
     return Page(templates, replaces=model.origin)
 
 
-def compile_mask(route: Route, upstream: Upstream | None) -> Mask | None:
+def compile_mask(route: Route, upstreams: Sequence[Upstream]) -> Mask | None:
     """What is rewritten of Location and Set-Cookie; None where nothing is."""
     model = route.mask
-    if model is None or upstream is None or not (model.location or model.cookies):
+    if model is None or not upstreams or not (model.location or model.cookies):
         return None
     rewrite = route.rewrite
     mapped = rewrite is not None and rewrite.replace is None
     return Mask(
-        hosts=_hosts(route, upstream),
+        hosts=_hosts(route, upstreams),
         strip=(rewrite.strip or "") if rewrite is not None and mapped else "",
         add=(rewrite.add or "") if rewrite is not None and mapped else "",
         location=model.location,
@@ -75,14 +75,13 @@ def compile_mask(route: Route, upstream: Upstream | None) -> Mask | None:
     )
 
 
-def _hosts(route: Route, upstream: Upstream) -> list[str]:
+def _hosts(route: Route, upstreams: Sequence[Upstream]) -> list[str]:
     """By what names origins of the route may call themselves."""
     found = list(route.mask.hosts) if route.mask is not None else []
     if route.host not in ("pass", "endpoint"):
         found.append(route.host)
-    if upstream.tls is not None and upstream.tls.server_name is not None:
-        found.append(upstream.tls.server_name)
-    for endpoint in upstream.endpoints:
+    found += [one.tls.server_name for one in upstreams if one.tls is not None and one.tls.server_name is not None]
+    for endpoint in (endpoint for one in upstreams for endpoint in one.endpoints):
         address = endpoint.address
         # a default port is mostly left out of URLs
         found += [str(address), *([str(address).rpartition(":")[0]] if address.port in (80, 443) else [])]

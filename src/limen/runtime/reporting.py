@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from limen.runtime.explain.asked import Asked
     from limen.runtime.health import Health
     from limen.runtime.metrics import SharedBoard
+    from limen.runtime.pins import Pins
     from limen.runtime.shared import Shared
 
 
@@ -37,6 +38,7 @@ class Reporting:
     _held: Estate | None
     _health: Health | None
     _discovery: Discovery
+    _pins: Pins
     _shared: Shared
 
     async def status(self) -> Mapping[str, object]:
@@ -88,6 +90,10 @@ class Reporting:
     def upstreams(self) -> list[dict[str, object]]:
         """Those in force, with their endpoints."""
         return [] if self._health is None else upstream_rows(self._health, self._discovery.report())
+
+    def pins(self) -> Sequence[Mapping[str, object]]:
+        """Hosts that were learnt to pin."""
+        return self._pins.report()
 
     def listeners(self) -> Sequence[Mapping[str, object]]:
         """Those in force."""

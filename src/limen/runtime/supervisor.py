@@ -402,10 +402,6 @@ class Supervisor(Reporting):
             if self._crew is not None:
                 await distribute(self._crew, self._pins.payload, "pins")
 
-    def pins(self) -> Sequence[Mapping[str, object]]:
-        """Hosts that were learnt to pin, for people."""
-        return self._pins.report()
-
     async def _distribute_tickets(self) -> None:
         tickets = self._provision.tickets
         if tickets and self._crew is not None:

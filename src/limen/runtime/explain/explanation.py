@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from limen.engine.engine import Engine
     from limen.engine.service import Service
     from limen.policy.specs import AccessSpec
-    from limen.runtime.assemble import Assembly
+    from limen.runtime.assembly import Assembly
 
 Resolve = Callable[[str], Awaitable["Resolution"]]
 
