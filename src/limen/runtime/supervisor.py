@@ -263,10 +263,9 @@ class Supervisor(Reporting):
         changes = changes_between(self.loaded.config, loaded.config)
         try:
             done = await self._put_in_force(loaded, config)
-        except ReloadFailed:
+        except BaseException:
             self._discovery.abandon()
             raise
-        self._discovery.settle()
         return dataclasses.replace(
             done,
             changes=changes,
@@ -299,6 +298,7 @@ class Supervisor(Reporting):
             health.settle(successor)
             # Before the workers give up removed listeners, see _drain.
             retire(previous, successor=successor)
+            self._discovery.settle()
 
         self._provision.prepare(loaded)
         try:
