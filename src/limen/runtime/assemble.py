@@ -56,6 +56,7 @@ _ANONYMITY = {"transparent": 0, "anonymous": 1, "elite": 2}
 _NO_SLOT = 0xFFFFFFFF
 # How many routes are compiled between two turns of the worker's loop: a few milliseconds.
 _ROUTES_PER_STEP = 64
+_ENDPOINTS_PER_STEP = 1024
 
 
 class _Common(TypedDict):
@@ -113,7 +114,7 @@ def assemble(
     Raises ConfigError for hooks that cannot be loaded, and for TLS that libssl does not take.
     """
     built = _Builder(engine, revision, previous, surroundings or Surroundings())
-    built.upstreams()
+    yield from built.upstreams()
     yield
     yield from built.services()
     built.assembly.contexts.settled()
@@ -131,7 +132,7 @@ def adapt(engine: Engine, revision: Revision, before: Assembly, changed: Iterabl
         for endpoint in before.upstreams[name].members:
             assembly.endpoints.pop(endpoint.key, None)
         yield
-        fresh[name] = built.upstream(name, revision.config.upstreams[name])
+        fresh[name] = yield from built.upstream(name, revision.config.upstreams[name])
         yield
     return Adapted(assembly, fresh)
 
@@ -166,13 +167,17 @@ class _Builder:
     def _slot(self, kind: str, name: str) -> int:
         return self._slots.get(kind, {}).get(name, _NO_SLOT)
 
-    def upstreams(self) -> None:
+    def upstreams(self) -> Steps[None]:
         for name, model in self._config.upstreams.items():
-            self.assembly.upstreams[name] = self.upstream(name, model)
+            self.assembly.upstreams[name] = yield from self.upstream(name, model)
 
-    def upstream(self, name: str, model: UpstreamModel) -> Upstream:
+    def upstream(self, name: str, model: UpstreamModel) -> Steps[Upstream]:
         encryption = self._contexts.identity(name, model.tls)
-        endpoints = [self._endpoint(name, model, index, encryption) for index in range(len(model.endpoints))]
+        endpoints = []
+        for index in range(len(model.endpoints)):
+            endpoints.append(self._endpoint(name, model, index, encryption))
+            if index % _ENDPOINTS_PER_STEP == _ENDPOINTS_PER_STEP - 1:
+                yield
         if self._previous is not None and self._before is not None and self._before.upstreams.get(name) == model:
             before = self._previous.upstreams[name]
             # new endpoints although nothing was written differently: a file of its TLS has changed

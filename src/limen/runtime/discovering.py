@@ -100,7 +100,7 @@ class Discovery:
             self._heard.set()
 
     def abandon(self) -> None:
-        """What was prepared does not come into force."""
+        """What was prepared does not come into force; nothing, if it is."""
         self._end(watcher for name, watcher in self._next.items() if self._watchers.get(name) is not watcher)
         self._next = self._watchers
 

@@ -269,10 +269,9 @@ class Supervisor(Reporting):
         changes = changes_between(self.loaded.config, loaded.config)
         try:
             done = await self._put_in_force(loaded, config)
-        except ReloadFailed:
+        except BaseException:
             self._discovery.abandon()
             raise
-        self._discovery.settle()
         return dataclasses.replace(
             done,
             changes=changes,
@@ -307,6 +306,7 @@ class Supervisor(Reporting):
             health.settle(successor)
             # Before the workers give up removed listeners, see _drain.
             retire(previous, successor=successor)
+            self._discovery.settle()
 
         self._provision.prepare(loaded)
         await share(self._crew, self._shared)
