@@ -9,6 +9,7 @@ from limen.engine.resilience cimport Resilience
 from limen.engine.stream cimport OutField, OutHead, Stream
 from limen.engine.types cimport (
     FAULT_NONE,
+    FAULT_RESPONSE,
     FAULT_UPGRADE,
     FRAMING_CHUNKED,
     FRAMING_LENGTH,
@@ -91,7 +92,7 @@ cdef class Mirror(Twin):
     cdef void on_response(self, Stream source, const Head* head, const Field* fields, const char* base) noexcept:
         if self.finished or head.status < 200:
             if head.status == 101:
-                self.failed(FAULT_UPGRADE)
+                self.failed(FAULT_RESPONSE + FAULT_UPGRADE)
             return
         if head.framing != FRAMING_NONE and head.framing != FRAMING_CHUNKED and (
             head.framing != FRAMING_LENGTH or head.length > <uint64_t>SWALLOW_MOST

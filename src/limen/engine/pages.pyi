@@ -2,6 +2,9 @@
 
 from typing import Self
 
+FILLINGS: dict[bytes, int]
+KINDS: tuple[str, ...]
+
 class Template:
     """A page of one kind (html, json or text) with places for {status}, {reason}, {request_id} and {host}.
 

@@ -79,7 +79,7 @@ def test_the_page_lives(look):
             page = look(f"http://127.0.0.1:{limen.port('ADMIN')}/")
             page.size(1280, 900)
             page.wait_for("document.getElementById('summary').textContent === 'All is well'")
-            page.wait_for(f"{state_of(first.address)} === 'usable'")
+            page.wait_for(f"{state_of(first.address)} === 'up'")
             assert "revision 1" in page.evaluate("document.getElementById('instance').textContent")
 
             def ask(target="/", times=3):
@@ -139,7 +139,7 @@ def test_the_page_lives(look):
 def test_light_and_dark_are_readable_on_a_desk_and_a_phone(look):
     with ScriptedOrigin() as first, LimenProcess(json.dumps(SITE), values={"FIRST": first.port}) as limen:
         page = look(f"http://127.0.0.1:{limen.port('ADMIN')}/")
-        page.wait_for(f"{state_of(first.address)} === 'usable'")
+        page.wait_for(f"{state_of(first.address)} === 'up'")
         grounds = {}
         for scheme in ("light", "dark"):
             page.scheme(scheme)
@@ -164,7 +164,7 @@ def test_light_and_dark_are_readable_on_a_desk_and_a_phone(look):
 def test_the_structure_is_there_for_those_who_do_not_see(look):
     with ScriptedOrigin() as first, LimenProcess(json.dumps(SITE), values={"FIRST": first.port}) as limen:
         page = look(f"http://127.0.0.1:{limen.port('ADMIN')}/")
-        page.wait_for(f"{state_of(first.address)} === 'usable'")
+        page.wait_for(f"{state_of(first.address)} === 'up'")
         assert page.evaluate("document.documentElement.lang") == "en"
         assert page.evaluate("[...document.querySelectorAll('table')].every(one => one.caption && one.tHead)")
         assert page.evaluate("[...document.querySelectorAll('th')].every(one => one.scope === 'col')")

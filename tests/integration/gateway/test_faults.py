@@ -260,6 +260,7 @@ ELSEWHERE = {
         "listener_connections",
     ),
     "maintenance": ("integration/shield/test_masks.py", "test_a_route_is_closed_for_all_but_some", "503"),
+    "deadline": ("integration/gateway/test_resilience.py", "", 'details="deadline"'),
     "drain": ("integration/runtime/test_drain.py", "test_what_does_not_end_is_cut_at_the_deadline", "drain"),
 }
 #: Numbers that are reserved: nothing in the engine says them yet. Whoever does brings a test.

@@ -130,5 +130,5 @@ def test_answers_fit_their_schemas(start_limen, start_origin):
     assert json.loads(site.admin("/upstreams").text)["upstreams"][0]["name"] == "web"
     assert site.admin("/upstreams/absent").status == 404
     top = json.loads(site.command("top", "--once", "--json", str(site.path)).stdout)
-    assert top["upstreams"][0]["endpoints"][0]["state"] == "usable"
+    assert top["upstreams"][0]["endpoints"][0]["state"] == "up"
     assert top["traffic"]["connections"] >= 0
