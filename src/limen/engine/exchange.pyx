@@ -676,7 +676,7 @@ cdef class Exchange(ExchangeState):
         self.phase = PHASE_REPLY
         self.status = head.status
         if self.action.pages is not None and self.action.pages.replaces and send_page(self, head, fields, base):
-            self.drop_origin()
+            drop_origin(self)
             self.finish()
             return
         if lay_response(self, head, fields, base) < 0:
