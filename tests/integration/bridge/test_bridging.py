@@ -117,7 +117,6 @@ def test_a_leaf_is_minted_once_and_kept(start_bridge, organisation, internet):
         assert len(serials) == 1
 
 
-@pytest.mark.sanitize
 def test_inside_the_host_has_to_agree(start_bridge, organisation, internet):
     with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(internet.issue("a.example"))) as origin:
         proxy = start_bridge({})

@@ -21,7 +21,6 @@ def good(internet):
         yield origin
 
 
-@pytest.mark.sanitize
 def test_who_passes_sees_the_origin_itself(start_bridge, organisation, internet, good):
     cases = [
         ({"hosts": ["other.example"]}, "a.example"),
@@ -40,7 +39,6 @@ def test_who_passes_sees_the_origin_itself(start_bridge, organisation, internet,
             assert client.request("GET", "/", host=name).status == 200
 
 
-@pytest.mark.sanitize
 def test_who_is_refused_gets_nowhere(start_bridge, organisation, good):
     proxy = start_bridge(
         {"connect": [{"refuse": {"hosts": ["b.example"]}}], "hello": [{"refuse": {"names": ["a.example"]}}]}
@@ -54,7 +52,6 @@ def test_who_is_refused_gets_nowhere(start_bridge, organisation, good):
     assert not good.requests
 
 
-@pytest.mark.sanitize
 def test_fronting_is_refused_and_logged(start_bridge, organisation, internet, good):
     target = f"a.example:{good.port}"
     proxy = start_bridge({})

@@ -294,7 +294,7 @@ def test_hooks_that_want_to_end_everything(hooked, origin: ScriptedOrigin) -> No
         assert client.request("GET", "/pid").text == worker
     for name in ("exits", "cancels", "exits_late", "interrupts_late", "exits_after"):
         assert f"hook rules:{name} failed with" in proxy.log
-    assert "hook rules:stubborn did not finish within 1 s" in proxy.log
+    proxy.wait_for_log("hook rules:stubborn did not finish within 1 s")
 
 
 def test_clients_that_leave_while_a_hook_sleeps(hooked, origin: ScriptedOrigin) -> None:

@@ -71,7 +71,7 @@ def test_the_command_drains(start_site):
 def test_a_reload_during_a_drain_is_refused(start_site):
     site = start_site()
     with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
-        sock.sendall(b"GET /hold?2 HTTP/1.1\r\n\r\n")
+        sock.sendall(b"GET /hold?10 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(signal.SIGTERM)
         site.wait_for_log("draining")

@@ -52,7 +52,6 @@ def ask(proxy, authority, target="/", fields=(), *, shown=None, context=None, na
         return client.request("GET", target, [*fields], host=name)
 
 
-@pytest.mark.sanitize
 def test_routes_by_certificate(start_tls, start_origin, authority, clients):
     origin = start_origin(Reply(content=b"origin"))
     alice = clients.issue("alice", "alice@home", "Desk.Staff.example", client=True)
@@ -202,7 +201,6 @@ def test_the_fingerprint_of_the_hello(start_tls, start_origin, authority, tmp_pa
     assert [json.loads(line)["ja4"][:4] for line in log.read_text().splitlines()] == ["t13d", "t12d"]
 
 
-@pytest.mark.sanitize
 def test_some_names_pass_and_others_end_here(start_tls, start_origin, authority):
     inside = start_origin(Reply(content=b"inside"))
     theirs = authority.issue("b.example", "sub.b.example")

@@ -82,7 +82,6 @@ FORWARD = {
 
 
 @needs_curl
-@pytest.mark.sanitize
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_curl_reaches_a_proxy_by_tls(start_limen, authority, version):
     """`curl --proxy https://...`: what goes to the proxy is sealed, and inside CONNECT sealed once more."""
@@ -110,7 +109,6 @@ def gnutls(proxy, authority, *options):
 
 
 @needs_gnutls
-@pytest.mark.sanitize
 def test_gnutls(start_tls, start_origin, authority):
     pairs = [authority.issue("localhost"), authority.issue("localhost", kind="rsa")]
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(*pairs))

@@ -151,7 +151,6 @@ def test_key_updates(proxy, authority):
     assert is_answered(proxy, authority)
 
 
-@pytest.mark.sanitize
 def test_renegotiation_is_refused(proxy, authority):
     with s_client(proxy, authority, "-tls1_2") as client:
         client.hear("Verify return code: 0").say(GET).hear("HTTP/1.1 200")

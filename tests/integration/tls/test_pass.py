@@ -187,7 +187,6 @@ def test_an_end_or_silence_inside_the_hello(start_limen, serving):
     wait_until(lambda: not left(proxy), what="gauges at zero")
 
 
-@pytest.mark.sanitize
 def test_the_last_route_takes_what_is_no_tls(start_limen, serving, authority):
     with RawOrigin(echo) as plain:
         proxy = start_limen(
@@ -225,7 +224,6 @@ def test_by_fingerprint(start_limen, serving, authority):
         assert client.request("GET", "/", host="a.example").content == b"a.example"
 
 
-@pytest.mark.sanitize
 def test_the_endpoint_learns_client_and_name(start_limen, authority):
     """PROXY protocol, version 2, with the name in it; then the hello as it came."""
     seen = []

@@ -77,7 +77,6 @@ def test_both_ways_with_a_late_end(start_limen, authority, outside, inside):
         assert line.get("host") == ("a.example" if outside else None)
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_half_that_ends_early_plain_outside(start_limen, authority, inside):
     pair = authority.issue("a.example")
@@ -135,7 +134,6 @@ def test_a_half_that_ends_early_inside_tls(start_limen, authority):
         assert faults(proxy) == {}
 
 
-@pytest.mark.sanitize
 def test_by_name_after_ending_tls(start_limen, authority):
     """With `tls` a stream's routes choose, and what they choose gets what is inside."""
 
@@ -161,7 +159,6 @@ def test_by_name_after_ending_tls(start_limen, authority):
         wait_until(lambda: faults(proxy) == {"no_route": 1, "tls_handshake": 1}, what="counted")
 
 
-@pytest.mark.sanitize
 def test_no_protocol_is_agreed_on(start_limen, authority):
     """Opaque bytes are not HTTP: neither side hears of it."""
     pair = authority.issue("a.example")
