@@ -54,7 +54,7 @@ paths = st.one_of(
 )
 specs = st.builds(
     lambda hosts, path, methods, fields, query, clients, certificate, ja4: RouteSpec(
-        None, hosts, path[0], path[1], methods, fields, query, clients, certificate, ja4
+        None, hosts, path[0], path[1], methods, fields, query, clients, certificate=certificate, ja4=ja4
     ),
     several(HOSTS),
     paths,
