@@ -80,6 +80,7 @@ class FaultNumber(enum.IntEnum):
     DESCRIPTORS = 64
     TUNNEL_IDLE = 65
     DRAIN = 66
+    ICAP = 68
     LIMIT_RATE = 70
     LIMIT_CONCURRENT = 71
     CLIENT_DENIED = 72
@@ -269,6 +270,8 @@ _OTHERS = [
          "A hook failed."),
     _row(_N.HOOK_TIMEOUT, Side.INTERNAL, Phase.ERROR, 504, Retry.NEVER, "proxy_internal_error",
          "A hook did not finish in time."),
+    _row(_N.ICAP, Side.INTERNAL, Phase.ERROR, 503, Retry.NEVER, "proxy_internal_error",
+         "The service that examines content did not say what becomes of this."),
     _row(_N.INTERNAL, Side.INTERNAL, Phase.ERROR, 500, Retry.NEVER, "proxy_internal_error",
          "The proxy failed."),
     _row(_N.MEMORY, Side.INTERNAL, Phase.ERROR, 503, Retry.NEVER, "proxy_internal_error",

@@ -21,6 +21,7 @@ Check = Callable[[Config], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     references.unknown_upstreams,
     references.unused_upstreams,
+    references.unknown_icap,
     references.twin_names,
     references.twin_binds,
     references.ineffective_keys,

@@ -85,6 +85,7 @@ cdef enum Fault:
     FAULT_DESCRIPTORS = 64        # 503
     FAULT_TUNNEL_IDLE = 65        # tunnel closed for silence or age; no status
     FAULT_DRAIN = 66              # closed by the end of a drain
+    FAULT_ICAP = 68               # 503: a service that examines content failed
     # Shielding.
     FAULT_LIMIT_RATE = 70         # 429: over a rate limit
     FAULT_LIMIT_CONCURRENT = 71   # 429: over a concurrency limit

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar, cast
 
 from limen.errors import BodyTooLarge, BodyTruncated, ConfigError
 from limen.exchange.exchange import Exchange
+from limen.exchange.icap import AdaptationFailed
 from limen.faults import FaultNumber
 from limen.terms import Phase, Verdict
 
@@ -66,6 +67,7 @@ class Hook:
     phase: Phase
     body: int  # bound of the content it may read, bytes; 0: none
     is_coroutine: bool
+    timeout: float = 0.0  # its own deadline in seconds; 0: that of the route
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +182,9 @@ class Chain:
         return self._end(exchange)
 
     async def _run_in_time(self, hook: Hook, exchange: Exchange, give_up: Callable[[Outcome], None] | None) -> None:
-        deadline = asyncio.timeout(self._timeout)
-        last = asyncio.get_running_loop().call_later(self._timeout + GRACE, self._give_up, hook, give_up)
+        timeout = hook.timeout or self._timeout
+        deadline = asyncio.timeout(timeout)
+        last = asyncio.get_running_loop().call_later(timeout + GRACE, self._give_up, hook, give_up)
         try:
             exchange._message()._allow(hook.body)
             async with deadline:
@@ -231,13 +234,15 @@ class Chain:
     def _fault_of(self, error: BaseException) -> int:
         if isinstance(error, BodyTruncated):
             return FaultNumber.TRUNCATED
+        if isinstance(error, AdaptationFailed):
+            return FaultNumber.ICAP
         if not isinstance(error, BodyTooLarge):
             return FaultNumber.HOOK
         offset = FaultNumber.RESPONSE if self.phase is Phase.RESPONSE else 0
         return FaultNumber.BODY_TOO_LARGE + offset
 
     def _failed(self, hook: Hook, fault: int, error: BaseException) -> Outcome:
-        if not isinstance(error, BodyTooLarge | BodyTruncated):
+        if not isinstance(error, BodyTooLarge | BodyTruncated | AdaptationFailed):
             self._log(hook, fault, error)
         return Outcome(Verdict.DENY, fault)
 

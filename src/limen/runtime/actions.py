@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.service import Action, Edits
 from limen.engine.tables import match_of
-from limen.exchange.hooks import Chain, load_hook
+from limen.exchange.hooks import Chain, Hook, load_hook
 from limen.policy.routes import compile_certificate
 from limen.runtime.pages import REVEALING
 from limen.runtime.persistence import own_fields, resilience
@@ -36,6 +36,7 @@ class Shield:
     guard: Guard | None = None
     pages: Pages | None = None
     mask: Mask | None = None
+    adapters: Sequence[Hook] = ()
 
 
 class Chains(TypedDict):
@@ -92,7 +93,7 @@ def route_action(
         guard=shield.guard,
         pages=shield.pages,
         mask=shield.mask,
-        **hook_chains(route.hooks, route.hook_timeout),
+        **hook_chains(route.hooks, route.hook_timeout, shield.adapters),
     )
 
 
@@ -112,9 +113,12 @@ def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
     return {**fields, "Strict-Transport-Security": hsts}
 
 
-def hook_chains(references: tuple[str, ...], timeout: float) -> Chains:
-    """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
-    hooks = [hook for reference in references for hook in load_hook(reference)]
+def hook_chains(references: tuple[str, ...], timeout: float, adapters: Sequence[Hook] = ()) -> Chains:
+    """One chain per phase for which there are hooks, in the lists that the engine asks for truth.
+
+    `adapters` come after those of the configuration.
+    """
+    hooks = [*(hook for reference in references for hook in load_hook(reference)), *adapters]
     chains = {phase: Chain(hooks, phase, timeout=timeout) for phase in (Phase.REQUEST, Phase.RESPONSE)}
     return {
         "hook_timeout": timeout,

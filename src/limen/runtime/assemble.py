@@ -151,6 +151,7 @@ class _Builder:
         self._contexts = Contexts(
             revision.material, previous.contexts if previous is not None else None, surroundings.key_log
         )
+        self._adapters = surroundings.adapters
         held = surroundings.lists
         self._lists = {name: held[model.file] for name, model in self._config.lists.items()}
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
@@ -253,7 +254,7 @@ class _Builder:
         """The service in force, if nothing that went into it has changed."""
         if self._previous is None or self._before is None or self._config.limits != self._before.limits:
             return None
-        if self._config.lists != self._before.lists:
+        if self._config.lists != self._before.lists or self._config.icap != self._before.icap:
             return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
@@ -395,7 +396,9 @@ class _Builder:
                 stall_timeout=forward.timeouts.stall,
                 guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
                 pages=compile_pages(*_layers(listener.maintenance), listener.errors),
-                **hook_chains(forward.hooks, forward.hook_timeout),
+                **hook_chains(
+                    forward.hooks, forward.hook_timeout, self._adapters.hooks(forward.icap, self._config.icap)
+                ),
             ),
             **common,
         )
@@ -427,7 +430,7 @@ class _Builder:
     def _spec(self, listener: Listener, index: int, route: Route, hsts: str) -> RouteSpec:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         label = listener.route_label(index)
-        around = (hsts, listener.maintenance, listener.errors, self._config.lists)
+        around = (hsts, listener.maintenance, listener.errors, self._config.lists, self._config.icap)
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
             mirrored = (route.mirror.upstream,) if route.mirror is not None else ()
@@ -439,6 +442,7 @@ class _Builder:
             route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
             compile_pages(*_layers(route.maintenance or listener.maintenance), route.errors, listener.errors),
             compile_mask(route, [self._config.upstreams[name] for name in route.upstreams]),
+            self._adapters.hooks(route.icap, self._config.icap),
         )
         compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))
         self.assembly.specs[label] = Spec(route, around, compiled)

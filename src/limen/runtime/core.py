@@ -165,6 +165,7 @@ class Core:
         self._engine.max_connections = config.limits.connections
         self._engine.set_own(own_addresses(revision.own_addresses))
         self._engine.places = prepared.places
+        self._surroundings.adapters.take(config.icap)
         self._engine.publish(assembly.services)
         self._databases.keep(revision.databases)
         if previous is not None:

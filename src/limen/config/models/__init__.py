@@ -23,6 +23,7 @@ from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
+from limen.config.models.icap import Icap, IcapService
 from limen.config.models.limit import Limit, LimitKey
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
@@ -109,6 +110,8 @@ __all__ = [
     "HelloRule",
     "HttpSource",
     "HttpsRedirect",
+    "Icap",
+    "IcapService",
     "Learn",
     "Leaves",
     "Limit",

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
+from limen.config.models.icap import Icap
 from limen.config.models.limit import Limit
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
@@ -181,6 +182,9 @@ class Forward(Section):
     )
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
         default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
+    )
+    icap: Icap | None = Field(
+        default=None, description="Services that see requests and responses after the hooks; see `icap` of the root."
     )
     body: ForwardBody = Field(default_factory=ForwardBody, description="Bounds of the request body.")
     timeouts: ForwardTimeouts = Field(default_factory=ForwardTimeouts, description="Patience with targets.")

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from limen.config.models.admin import Admin, Control
 from limen.config.models.drain import Drain
+from limen.config.models.icap import IcapService
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import Listener
 from limen.config.models.log import Log
@@ -35,6 +36,9 @@ class Config(Section):
     )
     lists: dict[Name, AddressList] = Field(
         default_factory=dict, description="Address lists in files, by name; read when they change."
+    )
+    icap: dict[Name, IcapService] = Field(
+        default_factory=dict, description="Services that examine or adapt content over ICAP, by name."
     )
     admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
     control: Control = Field(default_factory=Control, description="Socket of the command line.")

@@ -11,6 +11,7 @@ from limen.config.bridge import Ja4
 from limen.config.models import places
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
+from limen.config.models.icap import Icap
 from limen.config.models.limit import Limit
 from limen.config.models.masks import MASKED, ErrorPages, Mask
 from limen.config.models.places import Asns, Continents, Countries, Regions
@@ -253,6 +254,9 @@ class Route(Section):
     )
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
         default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
+    )
+    icap: Icap | None = Field(
+        default=None, description="Services that see requests and responses after the hooks; see `icap` of the root."
     )
     client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
