@@ -2,7 +2,7 @@
 # name would let a client reach one host by the rules of another (CVE-2009-0801).
 
 from libc.stdint cimport uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport TargetHost, format_ip, parse_authority
@@ -42,20 +42,21 @@ cdef bint find_original(Accepted client) noexcept:
     cdef Service service = client.service
     cdef sockaddr_storage storage
     cdef socklen_t length = sizeof(storage)
-    cdef bint four
-    if service.transparent == TRANSPARENT_TPROXY:
-        local_address(client.fd, &client.original)
-    else:
-        # behind a PROXY protocol header `sender` may be of the other family than the socket
-        local_address(client.fd, &client.original)
-        four = client.original.family == 4
+    cdef Address own
+    local_address(client.fd, &own)
+    client.original = own
+    if service.transparent != TRANSPARENT_TPROXY:
+        client.original.family = 0
         memset(&storage, 0, sizeof(storage))
         # IP6T_SO_ORIGINAL_DST has the same number
-        if getsockopt(client.fd, SOL_IP if four else SOL_IPV6, SO_ORIGINAL_DST, &storage, &length) < 0:
-            # nobody has redirected it: it was meant for this listener
-            client.original.family = 0
+        if getsockopt(
+            client.fd, SOL_IP if own.family == 4 else SOL_IPV6, SO_ORIGINAL_DST, &storage, &length
+        ) < 0:
             return False
         from_sockaddr(<sockaddr*>&storage, &client.original)
+        if client.original.port == own.port and memcmp(client.original.ip, own.ip, 16) == 0:
+            # nobody has redirected it: it was meant for this listener
+            client.original.family = 0
     if client.original.family != 4 and client.original.family != 6:
         client.original.family = 0
         return False
