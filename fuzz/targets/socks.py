@@ -1,4 +1,4 @@
-"""SOCKS messages: whatever follows one does not count, no part of one is whole, and no target breaks the text around it."""
+"""SOCKS messages: what follows one does not count, no part of one is whole, no target breaks the text around it."""
 
 from limen.engine import _socks_probe as probe
 
@@ -41,4 +41,5 @@ def check(data: bytes) -> None:
             assert len(target) <= 264
             assert all(33 <= byte <= 126 for byte in target)
         else:
-            assert seen["kind"] == 3 and target < 0
+            assert seen["kind"] == 3
+            assert target < 0

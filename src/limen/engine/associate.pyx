@@ -21,7 +21,6 @@ from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.replies cimport send_established
 from limen.engine.routing cimport check_access, check_target_address, lay_id
 from limen.engine.socks cimport (
-    SOCKS_NAME,
     SOCKS_REPLY_MOST,
     SOCKS_TARGET_MOST,
     SocksRequest,

@@ -4,8 +4,8 @@
 #            GREETING --pair--> PAIR --> PARKED --known--> REQUEST
 #   SOCKS 4: REQUEST --> ASKED --> ANSWERED
 #   a transparent listener's TLS: ASKED, once the hello is whole
-# A request becomes the exchange that CONNECT would have made: the same rules, look-ups, dials, log. Only what the client
-# is told differs, and send_head() of its connection asks here for that.
+# A request becomes the exchange that CONNECT would have made: the same rules, look-ups, dials, log. Only what the
+# client is told differs, and send_head() of its connection asks here for that.
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset
@@ -112,7 +112,7 @@ cdef int begin_way(Http1Client client, int kind) noexcept:
 
 
 cdef int wait(Http1Client client, const char* data, size_t size) noexcept:
-    """A message is not whole: keep what there is of it. Its time is that of a request head, for all messages together."""
+    """A message is not whole: keep what there is of it. All messages together have the time of a request head."""
     client.scanned = 1
     client.save(data, size)
     return 0

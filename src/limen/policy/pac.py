@@ -40,7 +40,8 @@ function groups(text) {
 }
 
 function six(host) {
-    var halves = host.split("::"), head = groups(halves[0]), tail = halves.length > 1 ? groups(halves[1]) : [], bits = "";
+    var halves = host.split("::"), head = groups(halves[0]), bits = "";
+    var tail = halves.length > 1 ? groups(halves[1]) : [];
     while (halves.length > 1 && head.length + tail.length < 8) {
         head.push("0");
     }
@@ -147,7 +148,7 @@ def _spared(pac: Pac | None) -> Iterator[str]:
 
 
 def _for_shells(proxy: str) -> str:
-    """curl and others resolve names themselves unless told that the proxy does."""
+    """Programs such as curl resolve names themselves unless told that the proxy does."""
     scheme, _, address = proxy.partition("://")
     return f"{ {'socks5': 'socks5h', 'socks4': 'socks4a'}.get(scheme, scheme) }://{address}"
 

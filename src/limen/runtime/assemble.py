@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
+from limen.config.addresses import parse_address
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
@@ -283,7 +284,7 @@ class _Builder:
     def _service(
         self, listener: Listener, address: str, context: ServerContext | None, bridge: Bridge | None
     ) -> Steps[Service]:
-        common = self._common(listener, _port_of(address))
+        common = self._common(listener, parse_address(address, any_port=True).port)
         if context is not None:
             common["scheme"] = "https"
             common["tls"] = context
@@ -491,11 +492,6 @@ def _layers(maintenance: Maintenance | None) -> list[ErrorPages]:
     if maintenance is None or not maintenance.closed or maintenance.page is None:
         return []
     return [{503: maintenance.page}]
-
-
-def _port_of(address: str) -> int:
-    _, _, port = address.rpartition(":")
-    return int(port) if port.isdigit() else 0
 
 
 def _logs_ja4(config: Config) -> bool:

@@ -32,7 +32,9 @@ def test_by_what_the_pac_file_says(start_bridge, internet, open_browser):
     """The first proxy of the file does not answer, the second is SOCKS on the port that serves the file."""
     with PageOrigin({"/": PAGE}) as origin:
         proxy = start_bridge(
-            None, socks=True, pac={"proxies": ["http://127.0.0.1:1", "socks5://127.0.0.1:@PORT@"], "direct": "b.example"}
+            None,
+            socks=True,
+            pac={"proxies": ["http://127.0.0.1:1", "socks5://127.0.0.1:@PORT@"], "direct": "b.example"},
         )
         browser = open_browser(
             f"http://a.example:{origin.port}/",
@@ -55,5 +57,3 @@ def test_by_what_the_pac_file_says(start_bridge, internet, open_browser):
         origin.wait_for(f"page b.example:{origin.port}", browser)
         browser.close()
         assert not [one for one in records(proxy) if one.get("host") == "b.example"]
-
-

@@ -53,4 +53,6 @@ def open5(proxy: LimenProcess, host: str, port: int, *, name: str = "PORT", comm
 
 def faults(proxy: LimenProcess, label: str) -> float:
     """How often the fault of this label was counted, by all workers."""
-    return sum(value for key, value in proxy.metrics().items() if key.startswith("limen_faults_total") and f'"{label}"' in key)
+    return sum(
+        value for key, value in proxy.metrics().items() if key.startswith("limen_faults_total") and f'"{label}"' in key
+    )

@@ -18,18 +18,20 @@ from tests.integration.ways.speaking import GREETING, faults, open5, read_reply4
 from tests.support import LimenProcess, RawClient, RawOrigin, Reply, ScriptedOrigin, echo, wait_until
 from tests.support.certificates import Authority
 
-HOOKS = '''
+HOOKS = """
 def judge(exchange):
     if exchange.target[1] == 7:
         exchange.reply(403, "not for you")
-'''
+"""
 
 
 @pytest.mark.sanitize
 def test_bridged_and_judged_by_its_names(start_bridge, organisation, internet):
     """A SOCKS client's TLS is opened like that of CONNECT; inside is HTTP, and only HTTP."""
     proxy = start_bridge({}, socks=True)
-    with ScriptedOrigin(lambda *_: [Reply(content=b"inside")], tls=internet.serving(internet.issue("a.example"))) as origin:
+    with ScriptedOrigin(
+        lambda *_: [Reply(content=b"inside")], tls=internet.serving(internet.issue("a.example"))
+    ) as origin:
         for send in (RawClient.send, RawClient.send_bytewise):
             with proxy.connect() as client:
                 send(client, GREETING + request5("a.example", origin.port))
@@ -129,7 +131,7 @@ class Identities:
 def engine():
     """An engine in a thread of this process, whose listener asks who its clients are."""
     identities = Identities()
-    made = Engine(report=lambda level, text: None)
+    made = Engine(report=lambda *_: None)
     access = AccessTable([AccessSpec(True)])
     service = Service(
         "front", target_source=1, action=Action("front"), access=access, private_allowed=True, ways=1 | 1 << 4 | 1 << 5,

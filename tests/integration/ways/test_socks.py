@@ -17,7 +17,17 @@ from tests.integration.ways.speaking import (
     request5,
     target,
 )
-from tests.support import LimenProcess, RawClient, RawOrigin, Reply, ScriptedOrigin, blackhole, echo, free_port, wait_until
+from tests.support import (
+    LimenProcess,
+    RawClient,
+    RawOrigin,
+    Reply,
+    ScriptedOrigin,
+    blackhole,
+    echo,
+    free_port,
+    wait_until,
+)
 
 TEXT = """
 workers: 1
@@ -129,7 +139,13 @@ def test_dead_and_silent_targets(proxy):
 def test_own_listeners_and_special_addresses(proxy):
     with open5(proxy, "127.0.0.1", proxy.port("BOTH")) as client:
         assert read_reply5(client)[0] == 2
-    for host, port in (("127.0.0.1", 443), ("localhost", 443), ("::1", 443), ("::ffff:127.0.0.1", 443), ("2130706433", 443)):
+    for host, port in (
+        ("127.0.0.1", 443),
+        ("localhost", 443),
+        ("::1", 443),
+        ("::ffff:127.0.0.1", 443),
+        ("2130706433", 443),
+    ):
         with open5(proxy, host, port, name="SAFE") as client:
             assert read_reply5(client)[0] == 2, host
     # CONNECT to other ports than 443 is not among the safe defaults
@@ -173,9 +189,16 @@ def test_half_open_handshakes_end_in_time_and_leave_nothing(proxy):
     descriptors = proxy.open_files()
     before = faults(proxy, "head_timeout")
     clients = [proxy.connect() for _ in range(4)]
-    for client, data in zip(clients, (b"\x05", b"\x05\x01\x00", b"\x05\x01\x00\x05\x01\x00\x03\xff", b"\x04\x01"), strict=True):
+    for client, data in zip(
+        clients, (b"\x05", b"\x05\x01\x00", b"\x05\x01\x00\x05\x01\x00\x03\xff", b"\x04\x01"), strict=True
+    ):
         client.send(data)
-    assert [client.read_to_end()[-4:] for client in clients] == [b"", b"\x01\x00\x00\x00\x00\x00\x00"[-4:], bytes(4), bytes(4)]
+    assert [client.read_to_end()[-4:] for client in clients] == [
+        b"",
+        b"\x01\x00\x00\x00\x00\x00\x00"[-4:],
+        bytes(4),
+        bytes(4),
+    ]
     wait_until(lambda: faults(proxy, "head_timeout") == before + 4)
     for client in clients:
         client.close()
@@ -222,7 +245,15 @@ def test_the_log_says_what_was_spoken(proxy):
 def test_curl(proxy, option):
     with ScriptedOrigin(Reply(content=b"through the tunnel")) as origin:
         port = origin.address.rpartition(":")[2]
-        command = ["curl", "-sS", "--noproxy", "", option, f"127.0.0.1:{proxy.port('BOTH')}", f"http://localhost:{port}/path"]
+        command = [
+            "curl",
+            "-sS",
+            "--noproxy",
+            "",
+            option,
+            f"127.0.0.1:{proxy.port('BOTH')}",
+            f"http://localhost:{port}/path",
+        ]
         done = subprocess.run(command, capture_output=True, timeout=20, check=True)
         assert done.stdout == b"through the tunnel"
         assert origin.requests[0].target == "/path"

@@ -8,7 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.ways.speaking import GREETING, faults, open5, read_reply4, read_reply5, request4, request5, target
+from tests.integration.ways.speaking import (
+    GREETING,
+    faults,
+    open5,
+    read_reply4,
+    read_reply5,
+    request4,
+    request5,
+    target,
+)
 from tests.support import LimenProcess, RawClient, wait_until
 
 TEXT = """

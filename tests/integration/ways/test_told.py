@@ -61,9 +61,13 @@ def test_the_variables_do_their_work(proxy):
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20, check=True).stdout.split()
     assert said == [url, url, f"socks5h://127.0.0.1:{proxy.port()}", "localhost,127.0.0.1,::1,lan.example"]
     unset = run_limen("env", "--unset", str(proxy.path)).stdout
-    said = subprocess.run(["sh", "-c", f"{done.stdout}\n{unset}\nenv"], capture_output=True, text=True, timeout=20, check=True)
+    said = subprocess.run(
+        ["sh", "-c", f"{done.stdout}\n{unset}\nenv"], capture_output=True, text=True, timeout=20, check=True
+    )
     assert url not in said.stdout
-    fish = run_limen("env", "--shell", "fish", "--listener", f"127.0.0.1:{proxy.port('SILENT')}", str(proxy.path)).stdout
+    fish = run_limen(
+        "env", "--shell", "fish", "--listener", f"127.0.0.1:{proxy.port('SILENT')}", str(proxy.path)
+    ).stdout
     assert f"set -gx https_proxy http://127.0.0.1:{proxy.port('SILENT')}" in fish
     assert f"$Env:http_proxy = '{url}'" in run_limen("env", "--shell", "powershell", str(proxy.path)).stdout
     wrong = run_limen("env", "--listener", "nobody", str(proxy.path))

@@ -103,7 +103,9 @@ def test_tls_goes_unopened_and_its_name_is_looked_at(network, target):
             client.send(b"\x16\x03\x01\x00\x05nonsense")
             client.expect_end()
         assert len(origin.connections) == served
-    wait_until(lambda: any(one.get("fault") == "denied" and one["host"] == "www.blocked.example" for one in records(network)))
+    wait_until(
+        lambda: any(one.get("fault") == "denied" and one["host"] == "www.blocked.example" for one in records(network))
+    )
     denied = next(one for one in records(network) if one.get("host") == "www.blocked.example" and one.get("protocol"))
     assert (denied["protocol"], denied["target"]) == ("tls", "www.blocked.example:443")
     passed = next(one for one in records(network) if one.get("tunnel") and one["endpoint"].endswith(":443"))

@@ -62,7 +62,9 @@ def test_by_proxy(host):
 
 @given(st.ip_addresses())
 def test_every_address_against_the_standard_library(address):
-    networks = [ipaddress.ip_network(text) for text in (*PAC.networks, "127.0.0.0/8", "::1/128", "192.0.2.7", "2001:db8::7")]
+    networks = [
+        ipaddress.ip_network(text) for text in (*PAC.networks, "127.0.0.0/8", "::1/128", "192.0.2.7", "2001:db8::7")
+    ]
     near = any(address in network for network in networks if network.version == address.version)
     for text in {str(address), address.exploded, f"[{address}]" if address.version == 6 else str(address)}:
         if text == address.exploded and ipaddress.ip_address("2001:db8::7") == address:
@@ -76,7 +78,12 @@ def test_no_host_breaks_it(host):
 
 
 def test_lines_and_fallbacks():
-    proxies = ["https://proxy.example:443", "http://proxy.example:3128", "socks5://[2001:db8::1]:1080", "socks4://10.0.0.1:1080"]
+    proxies = [
+        "https://proxy.example:443",
+        "http://proxy.example:3128",
+        "socks5://[2001:db8::1]:1080",
+        "socks4://10.0.0.1:1080",
+    ]
     find = evaluated(pac_file(Pac(fallback="direct"), proxies))
     assert find("www.example.com") == (
         "HTTPS proxy.example:443; PROXY proxy.example:3128; SOCKS5 [2001:db8::1]:1080; SOCKS 10.0.0.1:1080; DIRECT"
@@ -86,7 +93,15 @@ def test_lines_and_fallbacks():
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_in_another_engine():
-    hosts = ["localhost", "www.lan.example", "www.example.com", "[2001:db8:1::1]", "2001:db8:2::1", "10.1.2.3", "11.1.2.3"]
+    hosts = [
+        "localhost",
+        "www.lan.example",
+        "www.example.com",
+        "[2001:db8:1::1]",
+        "2001:db8:2::1",
+        "10.1.2.3",
+        "11.1.2.3",
+    ]
     source = pac_file(PAC, ["http://127.0.0.1:3128"]) + "".join(
         f"\nconsole.log(FindProxyForURL('http://{host}/', '{host}'));" for host in hosts
     )
@@ -131,5 +146,7 @@ def test_what_clients_are_told(text, proxies, names):
 def test_variables_without_a_proxy_and_what_is_spared():
     assert variables(listener("{bind: '127.0.0.1:1', routes: [{respond: {status: 200}}]}")) == {}
     assert variables(listener("{bind: '127.0.0.1:1', forward: {transparent: redirect}}")) == {}
-    made = listener("{bind: '127.0.0.1:1', forward: {pac: {direct: [.a.example, 'b*.example', c.example], networks: 10.0.0.0/8}}}")
+    made = listener(
+        "{bind: '127.0.0.1:1', forward: {pac: {direct: [.a.example, 'b*.example', c.example], networks: 10.0.0.0/8}}}"
+    )
     assert variables(made)["no_proxy"] == "localhost,127.0.0.1,::1,a.example,c.example,10.0.0.0/8"

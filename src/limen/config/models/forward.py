@@ -175,14 +175,14 @@ class Forward(Section):
     )
     socks: Annotated[SocksWays | None, WrittenAs((True, {}), (False, None))] = Field(
         default=None,
-        description="Speak SOCKS on this port, too: `true`, or which versions and commands. The same rules hold for it; "
-        "UDP has the method `UDP`, and BIND `BIND`.",
+        description="Speak SOCKS on this port, too: `true`, or which versions and commands. The same rules hold for "
+        "it; UDP has the method `UDP`, and BIND `BIND`.",
     )
     transparent: Annotated[str, choice("redirect", "tproxy")] | None = Field(
         default=None,
         description="Connections that the kernel leads here (Linux), `redirect` by a rule of that name or REDIRECT, "
-        "`tproxy` by one with TPROXY. They go where the client was going, never to the address of a name; Host and the name "
-        "in a client hello matter to rules only. HTTP and TLS are understood. `tproxy` needs CAP_NET_ADMIN.",
+        "`tproxy` by one with TPROXY. They go where the client was going, never to the address of a name; Host and the "
+        "name in a client hello matter to rules only. HTTP and TLS are understood. `tproxy` needs CAP_NET_ADMIN.",
     )
     pac: Annotated[Pac | None, WrittenAs((True, {}), (False, None))] = Field(
         default=None, description="Serve a PAC file on this port: `true`, or what it says. Off unless written."

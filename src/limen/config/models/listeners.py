@@ -127,8 +127,8 @@ HTTP_KEYS = ("maintenance", "errors", "trusted", "head", "timeouts", "min_rate",
 class Listener(Section):
     """One bound address.
 
-    It has exactly one of `routes` (gateway), `forward` (proxy), `socks` (SOCKS proxy), `stream` (opaque TCP) and `https`
-    (on to HTTPS).
+    It has exactly one of `routes` (gateway), `forward` (proxy), `socks` (SOCKS proxy), `stream` (opaque TCP) and
+    `https` (on to HTTPS).
     """
 
     model_config = ConfigDict(

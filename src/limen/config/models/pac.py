@@ -43,17 +43,17 @@ class Pac(Section):
 
     proxies: Annotated[tuple[ProxyUrl, ...], Several(single=True)] | None = Field(
         default=None,
-        description="Proxies for clients to try in this order. By default this listener at the address it is bound to; a "
-        "listener on all addresses has to say by which one clients reach it.",
+        description="Proxies for clients to try in this order. By default this listener at the address it is bound to; "
+        "a listener on all addresses has to say by which one clients reach it.",
     )
     direct: Annotated[tuple[TargetHost, ...], Several(single=True, empty=True)] = Field(
         default=(),
-        description="Hosts that clients reach themselves: exact, `.example.com` for the name itself and all below, or a "
-        "glob in which `*` crosses dots.",
+        description="Hosts that clients reach themselves: exact, `.example.com` for the name itself and all below, or "
+        "a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots).",
     )
     networks: Annotated[tuple[Network, ...], Several(single=True, empty=True)] = Field(
         default=(),
-        description="Networks that clients reach themselves, where a URL names an address. Names are not resolved for it.",
+        description="Networks that clients reach themselves, where a URL names an address. Names are not resolved.",
     )
     plain_names: Flag = Field(default=False, description="Names without a dot are reached directly.")
     fallback: Annotated[str, choice("none", "direct")] = Field(

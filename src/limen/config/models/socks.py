@@ -14,8 +14,8 @@ from limen.config.units import parse_duration, parse_size
 class SocksUdp(Section):
     """UDP ASSOCIATE: datagrams of a client, through the proxy.
 
-    Each target must be allowed by `access` (method `UDP`) and have an address that `targets` lets it have. Datagrams are
-    taken from the client's own address only, and answers only from targets that were asked.
+    Each target must be allowed by `access` (method `UDP`) and have an address that `targets` lets it have. Datagrams
+    are taken from the client's own address only, and answers only from targets that were asked.
     """
 
     targets: Annotated[int, whole(1, 1024)] = Field(

@@ -18,8 +18,8 @@ def add(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "env",
         help="print the shell variables of a proxy",
-        description='Prints http_proxy, https_proxy, all_proxy and no_proxy for a forward listener of FILE: eval "$(limen '
-        'env FILE)". Many programs read the capital names as well; curl reads http_proxy in small letters only.',
+        description="Prints http_proxy, https_proxy, all_proxy and no_proxy for a forward listener of FILE: "
+        'eval "$(limen env FILE)". Many programs read the capital names as well; curl reads http_proxy in small letters only.',
     )
     parser.add_argument("file", metavar="FILE", help="the configuration (YAML)")
     parser.add_argument("--listener", metavar="NAME", help="its name or bind; by default the first that is a proxy")
