@@ -58,13 +58,7 @@ from limen.engine.repeat cimport (
     send_kept,
 )
 from limen.engine.replies cimport (
-    fault_status,
-    send_action,
-    send_established,
-    send_fault,
-    send_last_hop,
-    send_pac,
-    send_page,
+    fault_status, send_action, send_established, send_fault, send_last_hop, send_pac, send_page,
 )
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (

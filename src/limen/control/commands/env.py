@@ -19,7 +19,7 @@ def add(subparsers: Subparsers) -> None:
         "env",
         help="print the shell variables of a proxy",
         description="Prints http_proxy, https_proxy, all_proxy and no_proxy for a forward listener of FILE: "
-        'eval "$(limen env FILE)". Many programs read the capital names as well; curl reads http_proxy in small letters only.',
+        'eval "$(limen env FILE)". The same in capitals, because some programs read only these.',
     )
     parser.add_argument("file", metavar="FILE", help="the configuration (YAML)")
     parser.add_argument("--listener", metavar="NAME", help="its name or bind; by default the first that is a proxy")
