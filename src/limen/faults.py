@@ -86,6 +86,13 @@ class FaultNumber(enum.IntEnum):
     CLIENT_DENIED = 72
     LISTENER_CONNECTIONS = 73
     MAINTENANCE = 74
+    SOCKS = 90
+    SOCKS_METHOD = 91
+    SOCKS_COMMAND = 92
+    SOCKS_ADDRESS = 93
+    DATAGRAM = 94
+    DATAGRAM_TARGETS = 95
+    ORIGINAL = 96
     RESPONSE = 100  # an offset: + START_LINE to UPGRADE is the same, said by an origin
     COUNT = 128  # a bound
 
@@ -293,6 +300,21 @@ _OTHERS = [
          "The listener has as many connections as it may have."),
     _row(_N.MAINTENANCE, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "http_request_denied",
          "The service is closed for maintenance."),
+    # Ways in beside HTTP.
+    _row(_N.SOCKS, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
+         "This is not SOCKS, not of a version that is spoken here, or malformed."),
+    _row(_N.SOCKS_METHOD, Side.CLIENT, Phase.ACCEPT, 407, Retry.NEVER, "http_request_denied",
+         "The SOCKS client offers no way of saying who it is that is taken here."),
+    _row(_N.SOCKS_COMMAND, Side.CLIENT, Phase.REQUEST, 501, Retry.NEVER, "http_request_error",
+         "The SOCKS command is not turned on here."),
+    _row(_N.SOCKS_ADDRESS, Side.CLIENT, Phase.REQUEST, 400, Retry.NEVER, "http_request_error",
+         "The SOCKS request has a kind of address that there is not."),
+    _row(_N.DATAGRAM, Side.CLIENT, Phase.TUNNEL, 0, Retry.NEVER, _ABSENT,
+         "A datagram was dropped: malformed, a fragment, too large, or not asked for."),
+    _row(_N.DATAGRAM_TARGETS, Side.CLIENT, Phase.TUNNEL, 0, Retry.NEVER, _ABSENT,
+         "A datagram was dropped: its association has as many targets as it may have."),
+    _row(_N.ORIGINAL, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
+         "The connection was not redirected here: a transparent listener has no other clients."),
 ]  # fmt: skip
 
 #: All faults, by number.

@@ -28,8 +28,8 @@ INCLUDE = re.compile(r"^\s*include\s+\"")
 ENGINE_MAY = ("limen.engine", "limen.terms", "limen.faults", "limen.errors")
 # Of other libraries none: the standard library, libc and CPython's interface are enough.
 CODEC = re.compile(r"limen\.engine\.(?:http\d\.(?:parse|chunked|names|authority|persistence|frames|hpack)|socks)$")
-# Codecs are sans-I/O: types and bytes, never a descriptor, a loop or a connection.
-CODEC_MAY = re.compile(r"limen\.engine\.(?:types|bytes|text|fields|http\d(?:\.\w+)?)$")
+# Codecs are sans-I/O: types, bytes and addresses, never a descriptor, a loop or a connection.
+CODEC_MAY = re.compile(r"limen\.engine\.(?:types|bytes|text|fields|addresses|http\d(?:\.\w+)?)$")
 # Writers know the heads that they write, but no more than the codecs whether anybody reads them.
 WRITER = re.compile(r"limen\.engine\.http\d\.write$")
 WRITER_MAY_NOT = re.compile(r"limen\.engine\.(?:reactor|connection|relay|dial|upstream|http\d\.(?:client|origin))$")
@@ -130,7 +130,9 @@ def test_libraries_of_the_tests_are_declared():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module]
-            for root in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"limen", "tests", "bench"}:
+            for root in (
+                {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"limen", "tests", "bench", "fuzz"}
+            ):
                 if DISTRIBUTIONS.get(root, root) not in declared:
                     wrong.add(f"{shown(path)}: {root}")
     assert not wrong

@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     shielding.address_lists,
     loops.own_listeners,
     exposure.open_proxies,
+    exposure.unknown_proxies,
     exposure.wide_trust,
     exposure.open_admin,
 )

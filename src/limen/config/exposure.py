@@ -94,6 +94,18 @@ def _remains(network: Network, denied: list[Network]) -> bool:
     return sum(other.num_addresses for other in inside) < network.num_addresses
 
 
+def unknown_proxies(config: Config) -> Iterator[Finding]:
+    """PAC files that would name an address at which nobody is reached."""
+    for number, listener in enumerate(config.listeners):
+        forward = listener.forward
+        if forward is None or forward.pac is None or forward.pac.proxies is not None:
+            continue
+        if listener.bind.path or listener.bind.is_wildcard:
+            path = ("listeners", number, "forward", "pac")
+            message = f"which address of {listener.bind} clients reach is not known"
+            yield Finding(path, message, "name it in `proxies`, such as http://proxy.example:3128")
+
+
 def wide_trust(config: Config) -> Iterator[Finding]:
     """Trust in anybody: then every client can claim any address."""
     for number, listener in enumerate(config.listeners):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 LATER: dict[str, frozenset[str]] = {
     "Config": frozenset({"egress", "plugins", "cluster", "tracing", "memory", "tls", "acme", "cache", "identity"}),
-    "Listener": frozenset({"socks", "http2", "http3", "quic", "transparent", "limit", "protocols", "identity"}),
+    "Listener": frozenset({"http2", "http3", "quic", "limit", "protocols", "identity"}),
     "Route": frozenset({"cache", "compress", "identity", "mirror", "egress", "trace", "hedge", "split"}),
     "Forward": frozenset({"egress", "identity", "cache", "compress", "retry"}),
     "Match": frozenset({"identity", "cookies", "time"}),

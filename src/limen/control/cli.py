@@ -17,6 +17,7 @@ from limen.control.commands import (
     demo,
     drain,
     endpoint,
+    env,
     explain,
     forward,
     reload,
@@ -30,7 +31,7 @@ from limen.errors import ConfigError, ConfigErrors, LimenError
 from limen.runtime.crew import StartFailed
 from limen.runtime.explain.asked import AskedWrongly
 
-_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, explain, ca, demo)
+_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, explain, env, ca, demo)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ cdef class Accepted(Pooled):
     cdef Listener listener
     cdef Service service
     cdef Address sender       # who is connected; behind a PROXY protocol header who that says
+    cdef Address original     # of a transparent listener: where the client was going; family 0: nobody has asked
     cdef bint counted         # in worker.clients
     cdef int64_t cell         # of worker.cells, for the listener's bound; 0: none is taken
     cdef bint preface_due     # a PROXY protocol header has to come first

@@ -11,6 +11,7 @@ from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
 from limen.engine.sys cimport monotonic, realtime
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
+from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
 from limen.engine.types cimport FIELD_REFERER, FIELD_USER_AGENT, SEEN, Field
 
 
@@ -67,6 +68,12 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.service.target_source == TARGET_FROM_REQUEST:
         record.direction.text = b"forward"
     record.direction.length = 7
+    if exchange.way == WAY_SOCKS5:
+        lay(&record.protocol, b"socks5")
+    elif exchange.way == WAY_SOCKS4:
+        lay(&record.protocol, b"socks4")
+    elif exchange.way == WAY_ORIGINAL:
+        lay(&record.protocol, b"tls")
     if exchange.base != NULL:
         record.method.text = exchange.base
         record.method.length = exchange.head.method_length

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from limen.engine.awaited cimport new_awaited
 from limen.engine.balance cimport Balancer
 from limen.engine.board cimport ENDPOINT_REQUESTS, ENDPOINT_RETRIES
 from limen.engine.budget cimport draw_next, spread
@@ -17,6 +18,7 @@ from limen.engine.steering cimport steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, Address
+from limen.engine.transparent cimport original_endpoint
 from limen.engine.upstream cimport Endpoint, Pooled, target_endpoint
 from limen.engine.worker cimport Resolution
 
@@ -66,6 +68,8 @@ cdef int enter_target(ExchangeState exchange) noexcept:
     if exchange.endpoint is None:
         if exchange.bridged is not None:
             exchange.endpoint = exchange.bridged.endpoint
+        elif exchange.service.transparent:
+            exchange.endpoint = original_endpoint(exchange)
         else:
             exchange.endpoint = target_endpoint(exchange.worker, &exchange.host)
         if exchange.endpoint is None:
@@ -112,7 +116,7 @@ cdef int dial_endpoint(ExchangeState exchange) noexcept:
         answer = exchange.worker.ask_name(exchange.endpoint.host, exchange)
         return dial_resolved(exchange, answer) if answer is not None else 0
     try:
-        dial = new_dial(exchange.worker, exchange)
+        dial = new_awaited(exchange) if exchange.awaits else new_dial(exchange.worker, exchange)
     except MemoryError:
         return FAULT_MEMORY
     dial.addresses[0] = exchange.endpoint.literal
@@ -134,7 +138,7 @@ cdef int dial_resolved(ExchangeState exchange, Resolution answer) noexcept:
     if answer.fault:
         return answer.fault
     try:
-        dial = new_dial(exchange.worker, exchange)
+        dial = new_awaited(exchange) if exchange.awaits else new_dial(exchange.worker, exchange)
     except MemoryError:
         return FAULT_MEMORY
     for i in range(answer.count):

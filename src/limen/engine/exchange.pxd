@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
+from limen.engine.accepted cimport Accepted
 from limen.engine.service cimport Action, Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport Stream
@@ -39,6 +40,7 @@ cdef class Exchange(ExchangeState):
     cdef void begin_connect(self) noexcept
     cdef void begin_look(self) noexcept
     cdef void begin_tunnel(self) noexcept
+    cdef Accepted begin_relay(self)
     cdef void refuse(self, int fault) noexcept
     cdef void break_off(self, int fault) noexcept
     cdef void finish(self) noexcept

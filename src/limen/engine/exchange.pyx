@@ -57,7 +57,9 @@ from limen.engine.repeat cimport (
     return_budget,
     send_kept,
 )
-from limen.engine.replies cimport fault_status, send_action, send_established, send_fault, send_last_hop, send_page
+from limen.engine.replies cimport (
+    fault_status, send_action, send_established, send_fault, send_last_hop, send_pac, send_page,
+)
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
@@ -65,6 +67,7 @@ from limen.engine.routing cimport (
     find_route,
     find_target,
     has_certificate,
+    is_for_pac,
     is_last_hop,
     lay_id,
     upgrade_allowed,
@@ -196,6 +199,9 @@ cdef class Exchange(ExchangeState):
             find_client(self)
         lay_id(self)
         self.phase = PHASE_ROUTE
+        if self.service.pac is not None and is_for_pac(self):
+            self.answer_here(send_pac)
+            return
         fault = find_target(self)
         if fault == FAULT_NONE and self.head.method == METHOD_TRACE and not self.request_over:
             fault = FAULT_METHOD
@@ -698,6 +704,14 @@ cdef class Exchange(ExchangeState):
             self.begin_look()
         else:
             self.begin_tunnel()
+
+    cdef Accepted begin_relay(self):
+        """Not a stream but datagrams: the connection, which only keeps them together; None if it is gone."""
+        self.worker.flush()
+        if self.client.closed:
+            return None
+        self.phase = PHASE_TUNNEL
+        return <Accepted>self.client.to_raw()
 
     cdef void begin_look(self) noexcept:
         cdef Look look

@@ -43,6 +43,7 @@ cdef struct LogRecord:
     uint64_t sent                 # bytes to the client
     Address client
     LogText direction
+    LogText protocol              # that the client speaks, where it is not HTTP
     LogText method
     LogText target                # written up to "?" unless the query was asked for
     LogText host

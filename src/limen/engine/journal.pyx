@@ -204,9 +204,13 @@ cdef class Journal:
             out[0] = b'"'
             out += 1
         out = put_member(out, b',"host":"', &record.host)
-        out = put_literal(out, b',"version":"')
-        out = put_version(out, record.minor)
-        out = put_literal(out, b'","status":')
+        if record.protocol.length:
+            out = put_member(out, b',"protocol":"', &record.protocol)
+            out = put_literal(out, b',"status":')
+        else:
+            out = put_literal(out, b',"version":"')
+            out = put_version(out, record.minor)
+            out = put_literal(out, b'","status":')
         out = put_number(out, logged_status(record))
         out = put_literal(out, b',"received":')
         out = put_number(out, record.received)
@@ -265,8 +269,12 @@ cdef class Journal:
             out = put_text(out, record.method.text, record.method.length, False)
             out[0] = b" "
             out = put_url(out + 1, record.target.text, target_length, False)
-            out = put_literal(out, b" HTTP/")
-            out = put_version(out, record.minor)
+            if record.protocol.length:
+                out[0] = b" "
+                out = put_text(out + 1, record.protocol.text, record.protocol.length, False)
+            else:
+                out = put_literal(out, b" HTTP/")
+                out = put_version(out, record.minor)
         else:
             out = put_literal(out, b"-")
         out = put_literal(out, b'" ')

@@ -303,6 +303,14 @@ cdef int send_last_hop(ExchangeState exchange) noexcept:
     return FAULT_NONE
 
 
+cdef int send_pac(ExchangeState exchange) noexcept:
+    cdef bytes content = exchange.service.pac.content
+    cdef unsigned int count = 0
+    add_field(exchange, &count, b"Content-Type", 12, b"application/x-ns-proxy-autoconfig", 33)
+    send_reply(exchange, 200, <const char*>content, <size_t>len(content), count, False)
+    return FAULT_NONE
+
+
 cdef int send_action(ExchangeState exchange) noexcept:
     cdef Action action = exchange.action
     cdef unsigned int count = 0

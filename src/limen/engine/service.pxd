@@ -10,6 +10,7 @@ from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
 from limen.engine.mask cimport Mask
+from limen.engine.pac cimport Pac
 from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
@@ -111,6 +112,15 @@ cdef class Service:
     cdef bint add_certificate # Client-Cert for the origin
     cdef readonly Bridge bridge       # of a forward listener: TLS inside CONNECT is looked at; None: never
     cdef uint64_t handshake_timeout   # ns
+    cdef int ways             # set of ways.Way: what the first bytes of a connection may be
+    cdef bint detects         # `ways` is more than HTTP, or `transparent`: the first bytes are looked at
+    cdef int transparent      # ways.Transparent
+    cdef object pairs         # asks who a SOCKS client is (ways.pyx); None: nobody is asked
+    cdef uint64_t bind_timeout        # ns that a BIND waits for its peer; 0: refused
+    cdef int relay_targets    # of one UDP association; 0: refused
+    cdef size_t relay_size    # bytes of a datagram's content
+    cdef uint64_t relay_idle  # ns
+    cdef readonly Pac pac     # None: none is served
     cdef HeadLimits limits
     cdef uint64_t head_timeout        # ns, all of them
     cdef uint64_t idle_timeout

@@ -9,6 +9,7 @@ from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
 from limen.engine.guard import Guard
 from limen.engine.mask import Mask
+from limen.engine.pac import Pac
 from limen.engine.pages import Pages
 from limen.engine.resilience import Resilience
 from limen.engine.split import Split
@@ -16,6 +17,7 @@ from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
+from limen.engine.ways import Way
 
 class Edits:
     """Compiled `request:` / `response:` edits."""
@@ -144,6 +146,14 @@ class Service:
         deny: AddressSet | None = None,
         connections_most: int = 0,
         pages: Pages | None = None,
+        ways: int = 1,
+        transparent: int = 0,
+        pairs: Callable[[Way, bytes, bytes], object] | None = None,
+        bind_timeout: float = 0.0,
+        relay_targets: int = 0,
+        relay_size: int = 65507,
+        relay_idle: float = 60.0,
+        pac: Pac | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -175,5 +185,7 @@ class Service:
     def tls(self) -> ServerContext | None: ...
     @property
     def passes(self) -> PassTable | None: ...
+    @property
+    def pac(self) -> Pac | None: ...
     @property
     def bridge(self) -> Bridge | None: ...

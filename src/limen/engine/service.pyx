@@ -13,6 +13,7 @@ from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
 from limen.engine.maglev cimport mixed
 from limen.engine.mask cimport Mask
+from limen.engine.pac cimport Pac
 from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
@@ -147,7 +148,8 @@ cdef class Service:
         str scheme="http", int port=80,
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
-        int64_t connections_most=0, Pages pages=None,
+        int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, object pairs=None,
+        double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -191,6 +193,15 @@ cdef class Service:
         self.deny = deny
         self.connections_most = connections_most
         self.pages = pages
+        self.ways = ways
+        self.transparent = transparent
+        self.detects = ways != 1 or transparent != 0
+        self.pairs = pairs
+        self.bind_timeout = ns(bind_timeout)
+        self.relay_targets = relay_targets
+        self.relay_size = relay_size
+        self.relay_idle = ns(relay_idle)
+        self.pac = pac
         self.connections_tag = mixed(self.label, <size_t>len(self.label), 0x636F6E6E65637473) | 1
         self.per_client = per_client
         self.per_client_loopback = per_client_loopback

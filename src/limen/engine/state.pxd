@@ -79,6 +79,8 @@ cdef class ExchangeState(Party):
     cdef bint need_address    # access rules are to be asked again with the address
     cdef bint is_connect
     cdef bint looking         # CONNECT: its TLS will be looked at
+    cdef uint8_t way          # ways.WayIn: what the client speaks; 0: HTTP
+    cdef bint awaits          # SOCKS BIND: the peer comes to us
     cdef bint is_opaque       # a stream listener's: no HTTP at all
     cdef bint is_upgrade
     cdef bint waiting         # in the upstream's queue

@@ -92,6 +92,14 @@ cdef enum Fault:
     FAULT_CLIENT_DENIED = 72      # closed at accept: its address is denied, or not allowed
     FAULT_LISTENER_CONNECTIONS = 73 # over the listener's number of connections
     FAULT_MAINTENANCE = 74        # 503: closed for maintenance
+    # Ways in beside HTTP.
+    FAULT_SOCKS = 90              # 400: a SOCKS message malformed, or of another version
+    FAULT_SOCKS_METHOD = 91       # 407: no way of saying who one is that both sides know
+    FAULT_SOCKS_COMMAND = 92      # 501: neither CONNECT nor what the listener has turned on
+    FAULT_SOCKS_ADDRESS = 93      # 400: a kind of address that RFC 1928 does not have
+    FAULT_DATAGRAM = 94           # dropped: malformed, a fragment, too large, or from somebody else
+    FAULT_DATAGRAM_TARGETS = 95   # dropped: over an association's number of targets
+    FAULT_ORIGINAL = 96           # 400: nobody has redirected this connection here
     FAULT_RESPONSE = 100          # + 1..19: the same said by an origin
     FAULT_COUNT = 128
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
+from limen.config.addresses import parse_address
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
@@ -31,6 +32,7 @@ from limen.runtime.cookies import split_cookie
 from limen.runtime.guards import address_set, forward_guard, route_guard
 from limen.runtime.pacing import Steps
 from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
+from limen.runtime.ways import ways_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -247,7 +249,7 @@ class _Builder:
             if listener.forward is not None:
                 bridge = self._bridges.bridge(place.key, listener.forward, place.index)
             if service is None:
-                service = yield from self._service(listener, _port_of(place.address), context, bridge)
+                service = yield from self._service(listener, place.address, context, bridge)
             self.assembly.services[place.key] = service
 
     def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
@@ -281,16 +283,16 @@ class _Builder:
         return service
 
     def _service(
-        self, listener: Listener, port: int, context: ServerContext | None, bridge: Bridge | None
+        self, listener: Listener, address: str, context: ServerContext | None, bridge: Bridge | None
     ) -> Steps[Service]:
-        common = self._common(listener, port)
+        common = self._common(listener, parse_address(address, any_port=True).port)
         if context is not None:
             common["scheme"] = "https"
             common["tls"] = context
             common["handshake_timeout"] = listener.timeouts.handshake
         self._add_hellos(listener, common)
         if listener.forward is not None:
-            return self._forward(listener, listener.forward, common, bridge)
+            return self._forward(listener, listener.forward, common, bridge, address)
         if listener.stream is not None:
             return self._stream(listener, listener.stream, common)
         if listener.https is not None:
@@ -372,7 +374,9 @@ class _Builder:
             "id_trust": listener.request_id.trust if listener.request_id is not None else False,
         }
 
-    def _forward(self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None) -> Service:
+    def _forward(
+        self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None, address: str
+    ) -> Service:
         access = AccessTable(compile_access(forward), self._lists)
         if access.windows:
             self.assembly.tables.append(access)
@@ -386,6 +390,7 @@ class _Builder:
             targets_allowed=AddressSet(list(targets.allow)) if targets.allow else None,
             anonymity=_ANONYMITY[forward.anonymity],
             bridge=bridge,
+            **ways_in(listener, forward, address),
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),
@@ -491,11 +496,6 @@ def _layers(maintenance: Maintenance | None) -> list[ErrorPages]:
     if maintenance is None or not maintenance.closed or maintenance.page is None:
         return []
     return [{503: maintenance.page}]
-
-
-def _port_of(address: str) -> int:
-    _, _, port = address.rpartition(":")
-    return int(port) if port.isdigit() else 0
 
 
 def _logs_ja4(config: Config) -> bool:

@@ -17,7 +17,7 @@ from limen.runtime.databases import NO_DATABASES, Databases
 from limen.runtime.names import CAPACITY, ENDPOINT, endpoint_name, slot_names
 from limen.runtime.revision import ListenerPlace, Revision
 from limen.runtime.slots import SlotBook
-from limen.runtime.sockets import BindError, ListenerSockets, describe, listen_all, listen_one
+from limen.runtime.sockets import BindError, ListenerSockets, describe, listen_all, listen_one, make_transparent
 from limen.tls.material import NO_MATERIAL, Material
 
 if TYPE_CHECKING:
@@ -110,6 +110,13 @@ class _Binding:
         self._own_ports = {listener.address.port for listener in held}
 
     def listener(self, key: str, config: Config, index: int) -> ListenerSockets:
+        made = self._listener(key, config, index)
+        forward = config.listeners[index].forward
+        if forward is not None and forward.transparent == "tproxy":
+            make_transparent(made)
+        return made
+
+    def _listener(self, key: str, config: Config, index: int) -> ListenerSockets:
         if self._previous is not None and key in self._previous.listeners:
             return self._previous.listeners[key]
         inherited = self._inheritance.listeners.pop(key, [])

@@ -94,9 +94,9 @@ CASES = {
         ROOT % "egress: {}",
         "f.yaml:1:1: egress: the key 'egress' is not available in this version; remove it",
     ),
-    "later_socks": (
-        "listeners: [{bind: 127.0.0.1:80, socks: {}}]\n",
-        "f.yaml:1:34: listeners[0].socks: the key 'socks' is not available in this version; remove it",
+    "later_http2": (
+        "listeners: [{bind: 127.0.0.1:80, http2: {}}]\n",
+        "f.yaml:1:34: listeners[0].http2: the key 'http2' is not available in this version; remove it",
     ),
     "later_cache": (
         ROUTES % "{upstream: web, cache: {rate: 5/s}}",
@@ -131,11 +131,11 @@ CASES = {
     ),
     "none_of_three": (
         "listeners: [{bind: 127.0.0.1:80}]\n",
-        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, stream or https; has none of them",
+        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, socks, stream or https; has none of them",
     ),
     "two_of_three": (
         "listeners: [{bind: 127.0.0.1:80, forward: {}, stream: {upstream: web}}]\n",
-        "f.yaml:1:55: listeners[0].stream: needs exactly one of routes, forward, stream or https; has forward and stream",
+        "f.yaml:1:55: listeners[0].stream: needs exactly one of routes, forward, socks, stream or https; has forward and stream",
     ),
     "empty_routes": (
         "listeners: [{bind: 127.0.0.1:80, routes: []}]\n",
@@ -159,11 +159,11 @@ CASES = {
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
-        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, bridge, fronting, limit, open, hooks, hook_timeout, body, timeouts, request, response",
+        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, body, timeouts, request, response",
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",
-        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, stream or https; `forward` has no value",
+        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, socks, stream or https; `forward` has no value",
     ),
     "stream_http_key": (
         "listeners:\n  - bind: 127.0.0.1:80\n    stream: {upstream: web}\n    timeouts: {idle: 5s}\nupstreams: {web: {endpoints: [127.0.0.1:9001]}}\n",

@@ -20,7 +20,7 @@ from limen.config.models.certificates import CertificateMatch
 from limen.config.models.discover import DnsSource, EndpointDefaults, FileSource, HttpSource, SrvSource
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
-from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
+from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Socks, Targets, Times
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
 from limen.config.models.icap import Icap, IcapService
@@ -37,6 +37,7 @@ from limen.config.models.listeners import (
 )
 from limen.config.models.log import AccessLog, Log
 from limen.config.models.masks import ErrorPage, Mask
+from limen.config.models.pac import Pac
 from limen.config.models.resilience import Backoff, Budget, Deadline, Hedge, Mirror, Retry, RouteTimeouts
 from limen.config.models.resolver import Resolver
 from limen.config.models.root import Config
@@ -52,6 +53,7 @@ from limen.config.models.routes import (
 )
 from limen.config.models.section import Section
 from limen.config.models.shield import Addresses, AddressList, Maintenance
+from limen.config.models.socks import SocksBind, SocksUdp, SocksWays
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
     CertificateFiles,
@@ -128,6 +130,7 @@ __all__ = [
     "Mirror",
     "OpaqueRoute",
     "Outlier",
+    "Pac",
     "PathMatch",
     "Pinned",
     "Pool",
@@ -148,6 +151,10 @@ __all__ = [
     "Rule",
     "Section",
     "Slow",
+    "Socks",
+    "SocksBind",
+    "SocksUdp",
+    "SocksWays",
     "SrvSource",
     "Stream",
     "StreamTimeouts",

@@ -11,9 +11,11 @@ from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
 from limen.config.models.icap import Icap
 from limen.config.models.limit import Limit
+from limen.config.models.pac import Pac
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
-from limen.config.models.section import Section, Sections, Several, exactly_one
+from limen.config.models.section import Section, Sections, Several, WrittenAs, exactly_one
+from limen.config.models.socks import SocksTerms, SocksWays
 from limen.config.refusal import Refused
 from limen.config.scalars import Clock, Flag, Hook, Method, Name, Network, PortRange, TargetHost, Zone, choice, duration
 from limen.config.units import parse_duration
@@ -172,6 +174,20 @@ class Forward(Section):
         default=(),
         description="Rate and concurrency limits of all exchanges, asked before `access`; one or a list, at most 8.",
     )
+    socks: Annotated[SocksWays | None, WrittenAs((True, {}), (False, None))] = Field(
+        default=None,
+        description="Speak SOCKS on this port, too: `true`, or which versions and commands. The same rules hold for "
+        "it; UDP has the method `UDP`, and BIND `BIND`.",
+    )
+    transparent: Annotated[str, choice("redirect", "tproxy")] | None = Field(
+        default=None,
+        description="Connections that the kernel leads here (Linux), `redirect` by a rule of that name or REDIRECT, "
+        "`tproxy` by one with TPROXY. They go where the client was going, never to the address of a name; Host and the "
+        "name in a client hello matter to rules only. HTTP and TLS are understood. `tproxy` needs CAP_NET_ADMIN.",
+    )
+    pac: Annotated[Pac | None, WrittenAs((True, {}), (False, None))] = Field(
+        default=None, description="Serve a PAC file on this port: `true`, or what it says. Off unless written."
+    )
     open: Flag = Field(
         default=False,
         description="Says that a proxy for clients beyond private addresses is meant. Without it such a listener on a "
@@ -195,3 +211,43 @@ class Forward(Section):
     def refuses_fronting(self) -> bool:
         """Whether the names of a tunnel must agree: as written, or else where there is `bridge`."""
         return self.bridge is not None if self.fronting is None else self.fronting == "refuse"
+
+    @model_validator(mode="after")
+    def _fitting_ways(self) -> Forward:
+        if self.transparent is not None:
+            for key in ("socks", "pac", "bridge"):
+                if getattr(self, key) is not None:
+                    raise Refused(f"`{key}` on a transparent listener", "give it to a listener of its own", at=key)
+            if self.refuses_fronting:
+                # what CONNECT would name is the name in the hello
+                raise Refused("`fronting` on a transparent listener", "remove it", at="fronting")
+        if self.socks is not None and self.socks.udp is not None and self.hooks:
+            hint = "use a listener of its own for UDP"
+            raise Refused("`hooks` do not see datagrams: `socks.udp` would pass by them", hint, at=("socks", "udp"))
+        if self.pac is not None and self.socks is not None and self.socks.only:
+            raise Refused("`pac` on a listener that speaks no HTTP", "give it to one with `forward`", at="pac")
+        return self
+
+
+class Socks(SocksTerms, Forward):
+    """A SOCKS proxy: the keys of `forward`, and what is spoken. `{}` is as safe as there."""
+
+    @model_validator(mode="after")
+    def _has_no_other(self) -> Socks:
+        if self.socks is not None:
+            raise Refused("`socks` inside of `socks`", "write `versions`, `udp` and `bind` here", at="socks")
+        if self.pac is not None or self.transparent is not None:
+            key = "pac" if self.pac is not None else "transparent"
+            raise Refused(f"`{key}` on a listener that speaks SOCKS only", "give it to one with `forward`", at=key)
+        if self.udp is not None and self.hooks:
+            raise Refused("`hooks` do not see datagrams: `udp` would pass by them", "remove one of both", at="udp")
+        return self
+
+    def as_forward(self) -> Forward:
+        """The same as a forward proxy whose port speaks nothing but SOCKS."""
+        values = {name: getattr(self, name) for name in Forward.model_fields if name != "socks"}
+        terms = {name: getattr(self, name) for name in SocksTerms.model_fields}
+        made = Forward.model_construct(_fields_set=self.model_fields_set & set(values), **values)
+        made.__dict__["socks"] = SocksWays(only=True, **terms)
+        made.model_fields_set.add("socks")
+        return made

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from limen.config.models.forward import Forward
+from limen.config.models.forward import Forward, Socks
 from limen.config.models.hello import OpaqueRoute
 from limen.config.models.masks import ErrorPages
 from limen.config.models.routes import Route
@@ -117,7 +117,7 @@ class ForwardedFields(Section):
     )
 
 
-SERVICES = ("routes", "forward", "stream", "https")
+SERVICES = ("routes", "forward", "socks", "stream", "https")
 """Keys of a listener that say what it serves; it has one of them."""
 
 HTTP_KEYS = ("maintenance", "errors", "trusted", "head", "timeouts", "min_rate", "via", "request_id", "forwarded")
@@ -127,7 +127,8 @@ HTTP_KEYS = ("maintenance", "errors", "trusted", "head", "timeouts", "min_rate",
 class Listener(Section):
     """One bound address.
 
-    It has exactly one of `routes` (gateway), `forward` (proxy), `stream` (opaque TCP) and `https` (on to HTTPS).
+    It has exactly one of `routes` (gateway), `forward` (proxy), `socks` (SOCKS proxy), `stream` (opaque TCP) and
+    `https` (on to HTTPS).
     """
 
     model_config = ConfigDict(
@@ -150,6 +151,11 @@ class Listener(Section):
     )
     forward: Forward | None = Field(
         default=None, description="A forward proxy: the target comes from the request. `{}` takes the safe defaults."
+    )
+    socks: Socks | None = Field(
+        default=None,
+        description="A SOCKS proxy (4, 4a, 5); it takes the keys of `forward`. For HTTP and SOCKS on one port write "
+        "`forward: {socks: true}`.",
     )
     stream: Stream | None = Field(
         default=None, description="Opaque TCP to an upstream, which the TLS client hello may choose."
@@ -240,6 +246,9 @@ class Listener(Section):
     @model_validator(mode="after")
     def _one_service(self) -> Listener:
         exactly_one(self, *SERVICES)
+        if self.socks is not None:
+            # one pipeline, one section: from here on it is a forward proxy that speaks nothing but SOCKS
+            self.__dict__["forward"], self.__dict__["socks"] = self.socks.as_forward(), None
         self._fitting_tls()
         if self.stream is not None:
             for useless in changed(self, *HTTP_KEYS):
@@ -264,6 +273,9 @@ class Listener(Section):
         if self.forward is not None and self.forward.bridge is not None:
             hint = "bridge on a listener without `tls`"
             raise Refused("`bridge` on a listener with `tls` is not available in this version", hint, at="tls")
+        if self.forward is not None and self.forward.transparent is not None:
+            hint = "clients of a transparent listener mean to speak to their target: no TLS of ours is theirs"
+            raise Refused("`tls` on a transparent listener", hint, at="tls")
         if self.forward is not None and self.tls.hsts is not None:
             raise Refused("`hsts` has no meaning on a forward listener", "remove it", at=("tls", "hsts"))
 
