@@ -109,9 +109,10 @@ cdef class Http1Origin(Pooled):
         cdef char byte
         cdef ssize_t done
         if self.tls is not None:
-            # what is no record of content (a new ticket) is no speech
+            # what is no record of content (a new ticket) is no speech. Never into the worker's input: content that
+            # came with the client's head, or an answer that was gathered, may still lie there
             self.readable = True
-            return self.receive(self.worker.input, INPUT_SIZE) != -1
+            return self.receive(&byte, 1) != -1
         done = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
         return done >= 0
 
