@@ -17,11 +17,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NoReturn, Self
+from typing import IO, Any, BinaryIO, NoReturn, Self
 
 import yaml
 
 import limen
+from tests.support.forked import NAME as MOULD
+from tests.support.forked import Forked, mould
 from tests.support.ports import free_port
 from tests.support.wire import RawClient, WireResponse
 
@@ -55,7 +57,8 @@ class LimenProcess:
                 assert client.request().status == 200
 
     `allow`: regular expressions for lines of trouble that the test provokes. `status`: the exit status expected on
-    SIGTERM. `arguments`: what stands before the path on the command line. Times are in seconds.
+    SIGTERM. `arguments`: what stands before the path on the command line. Times are in seconds. `fresh`: interpreters of
+    its own, which have loaded nothing but what it asks for.
     """
 
     def __init__(
@@ -70,7 +73,9 @@ class LimenProcess:
         status: int = 0,
         start_timeout: float = START_TIMEOUT,
         stop_timeout: float = STOP_TIMEOUT,
+        fresh: bool = False,
     ) -> None:
+        self._fresh = fresh
         self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="limen-test-")
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self.path = self.directory / "limen.yaml"
@@ -88,7 +93,7 @@ class LimenProcess:
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._readers: list[threading.Thread] = []
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -124,15 +129,18 @@ class LimenProcess:
             "XDG_STATE_HOME": str(self.directory / "state"),
             **self.env,
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "limen", *self.arguments, *self.files],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.directory,
-            env=env,
-            start_new_session=True,  # its own group: what is left of it can be killed as one
-        )
+        if not self._fresh and mould().fits(env):
+            self._process = mould().start([*self.arguments, *self.files], self.directory, env)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "limen", *self.arguments, *self.files],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self.directory,
+                env=env,
+                start_new_session=True,  # its own group: what is left of it can be killed as one
+            )
         for stream in (self._process.stdout, self._process.stderr):
             assert stream is not None
             reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
@@ -210,7 +218,7 @@ class LimenProcess:
             if TROUBLE.search(line) and not any(pattern.search(line) for pattern in self.allow):
                 self._fail(f"trouble in the log: {line}")
 
-    def _read(self, stream: IO[bytes]) -> None:
+    def _read(self, stream: IO[bytes] | BinaryIO) -> None:
         for raw in stream:
             line = raw.decode(errors="backslashreplace").rstrip("\n")
             with self._changed:
@@ -244,7 +252,7 @@ class LimenProcess:
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes] | Forked:
         if self._process is None:
             message = "limen is not running"
             raise RuntimeError(message)
@@ -260,7 +268,7 @@ class LimenProcess:
         found = []
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             found += [int(pid) for pid in (task / "children").read_text(encoding="ascii").split()]
-        return sorted(found)
+        return sorted(pid for pid in found if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() != MOULD)
 
     def memory(self) -> int:
         """Resident bytes of the supervisor and its workers together (Linux)."""
@@ -347,6 +355,11 @@ def run_limen(
 ) -> subprocess.CompletedProcess[str]:
     """Runs `limen ARGUMENTS` to its end, output captured; for check, schema, --version and bad configurations."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, **(env or {})}
+    if mould().fits(environment):
+        started = mould().start(arguments, directory or Path.cwd(), environment)
+        out, err = started.communicate(timeout)
+        return subprocess.CompletedProcess([*arguments], started.wait(), out.decode(), err.decode())
     return subprocess.run(
         [sys.executable, "-m", "limen", *arguments],
         stdin=subprocess.DEVNULL,
@@ -355,7 +368,7 @@ def run_limen(
         check=False,
         timeout=timeout,
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": path, **(env or {})},
+        env=environment,
     )
 
 

@@ -13,6 +13,7 @@ import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 import limen
 from limen.runtime.channel import Channel, ChannelClosed, Message
@@ -36,8 +37,22 @@ class WorkerCommand:
         return line if self.board is None else [*line, "--board", str(self.board)]
 
 
+class Launched(Protocol):
+    """What is asked of a process that was started."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def wait(self) -> int:
+        """The exit status, negative for a signal."""
+
+
 class WorkerProcess:
     """A started worker. `exited` ends with its exit status (negative: the signal that killed it)."""
+
+    launch: ClassVar[Callable[..., Launched]] = subprocess.Popen
+    """How the process is made; takes what Popen takes."""
 
     def __init__(
         self, command: WorkerCommand, number: int, *, rejected: Callable[[Mapping[str, object]], None] | None = None
@@ -47,7 +62,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         passed = [theirs.fileno()] if command.board is None else [theirs.fileno(), command.board]
         try:
-            self._process = subprocess.Popen(
+            self._process = self.launch(
                 command.arguments(number, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 pass_fds=passed,

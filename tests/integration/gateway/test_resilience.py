@@ -115,7 +115,7 @@ def test_the_budget_bounds_retries(start_gateway, start_origin):
 
 def test_waiting_for_the_budget_is_no_failure(start_gateway, start_origin):
     """More fail at once than may be retried at once: they take turns."""
-    bad, good = start_origin(lambda *_: [Delay(0.2), Reset()]), start_origin()
+    bad, good = start_origin(lambda *_: [Delay(0.2), Reset()]), start_origin(lambda *_: [Delay(0.2), Reply()])
     gateway = start_gateway(
         bad, good, route={"retry": {"budget": {"share": "0%", "least": 1, "wait": "30s"}, "backoff": "1ms"}}
     )

@@ -191,7 +191,7 @@ def test_expiry_is_shown(start_tls, start_origin, authority):
 
 
 def test_no_tls_no_library(start_origin, start_tls):
-    proxy = start_tls(start_origin(Reply(content=b"ok")))
+    proxy = start_tls(start_origin(Reply(content=b"ok")), fresh=True)
     assert proxy.get().status == 200
     for pid in (proxy.pid, *proxy.worker_pids()):
         with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
