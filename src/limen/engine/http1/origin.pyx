@@ -99,9 +99,23 @@ cdef class Http1Origin(Pooled):
         if result < 0:
             self.worker.bury(self)
             return result
+        self.join(endpoint)
+        return 0
+
+    cdef void join(self, Endpoint endpoint) noexcept:
         endpoint.connections += 1
         self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, 1)
-        return 0
+        self.links = endpoint.links
+        if endpoint.links is not None:
+            endpoint.links.enter(0)
+
+    cdef void part(self, Endpoint endpoint) noexcept:
+        cdef Endpoint links = self.links
+        endpoint.connections -= 1
+        self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, -1)
+        self.links = None
+        if links is not None:
+            links.leave()
 
     cdef bint is_stale(self) noexcept:
         """Ask the kernel whether the origin has closed or spoken out of turn; for requests that
@@ -599,11 +613,9 @@ cdef class Http1Origin(Pooled):
 
     cdef void move_to(self, Endpoint endpoint) noexcept:
         cdef Endpoint before = self.endpoint
-        before.connections -= 1
-        self.worker.board.endpoint_add(before.slot, ENDPOINT_CONNECTIONS, -1)
+        self.part(before)
         self.endpoint = endpoint
-        endpoint.connections += 1
-        self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, 1)
+        self.join(endpoint)
 
     cdef void abort(self) noexcept:
         cdef Endpoint endpoint = self.endpoint
@@ -617,8 +629,7 @@ cdef class Http1Origin(Pooled):
             self.pipe = NULL
         self.worker.bury(self)
         if endpoint is not None:
-            endpoint.connections -= 1
-            self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, -1)
+            self.part(endpoint)
             if endpoint.is_target and endpoint.connections == 0 and endpoint.active == 0:
                 endpoint.forget()
 
