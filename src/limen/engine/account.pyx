@@ -6,8 +6,10 @@ from libc.string cimport memset
 from limen.engine.connection cimport Connection
 from limen.engine.journal cimport LogRecord, LogText
 from limen.engine.guard cimport Limit
+from limen.engine.places cimport Place, put_continent, put_country, region_name
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
+from limen.engine.steering cimport place_of
 from limen.engine.sys cimport monotonic, realtime
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
@@ -46,11 +48,25 @@ cdef void lay_tls(ExchangeState exchange, LogRecord* record) noexcept:
     record.resumed = facts.resumed
 
 
+cdef void lay_place(ExchangeState exchange, LogRecord* record, char* letters) noexcept:
+    """Where the client is, as far as it is known; four of `letters` are used."""
+    cdef const Place* place = place_of(exchange)
+    if place == NULL:
+        return
+    record.country.text = letters
+    record.country.length = <uint32_t>put_country(letters, place)
+    record.continent.text = letters + 2
+    record.continent.length = <uint32_t>put_continent(letters + 2, place)
+    record.asn = place.asn
+    lay(&record.region, region_name(place.region))
+
+
 cdef void log_exchange(ExchangeState exchange) noexcept:
     """Count and write the exchange: always, once."""
     cdef LogRecord record
     cdef uint64_t total = monotonic() - exchange.started
     cdef const Field* field
+    cdef char letters[4]
     cdef int i
     cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
     exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
@@ -96,6 +112,8 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         record.host.length = exchange.host.name_length
     if exchange.worker.journal.tls or exchange.worker.journal.ja4:
         lay_tls(exchange, &record)
+    if exchange.worker.journal.place:
+        lay_place(exchange, &record, letters)
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)

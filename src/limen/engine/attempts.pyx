@@ -17,8 +17,8 @@ from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
-from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, Address
 from limen.engine.transparent cimport original_endpoint
+from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, FAULT_SHED, Address
 from limen.engine.upstream cimport Endpoint, Pooled, target_endpoint
 from limen.engine.worker cimport Resolution
 
@@ -36,6 +36,13 @@ cdef bint claim_endpoint(ExchangeState exchange) noexcept:
         return False
     if exchange.avoid is not None and was_tried(exchange, exchange.endpoint):
         exchange.endpoint = prefer_untried(exchange, exchange.endpoint)
+    if exchange.endpoint.idle_head == NULL and not exchange.upstream.may_dial():
+        # it would have to dial, and may not: that is as full as an endpoint can be
+        exchange.endpoint.leave()
+        exchange.worker.board.endpoint_add(exchange.endpoint.slot, ENDPOINT_REQUESTS, -1)
+        if exchange.upstream.whole is not None:
+            exchange.upstream.whole.leave()
+        return False
     if exchange.retrying:
         exchange.worker.board.endpoint_add(exchange.endpoint.slot, ENDPOINT_RETRIES, 1)
     exchange.entered = True
@@ -165,6 +172,10 @@ cdef int start_dial(ExchangeState exchange, Dial dial, int empty) noexcept:
         dial.count = kept
         if kept == 0:
             return -refused
+    if exchange.upstream is not None and exchange.upstream.links is not None:
+        if not exchange.upstream.claim_link():
+            return FAULT_SHED
+        dial.links = exchange.upstream.links
     exchange.dial = dial
     if exchange.upstream is not None:
         dial.begin(exchange.upstream.dial_timeout)

@@ -24,6 +24,7 @@ cdef class Dial(Handler):
     cdef uint64_t end         # monotonic ns
     cdef int fault            # of the attempt that failed last
     cdef bint over
+    cdef object links         # an Endpoint that counts this dial as a connection until it ends; None: nobody does
 
     cdef void begin(self, uint64_t timeout) noexcept
     cdef void cancel(self) noexcept

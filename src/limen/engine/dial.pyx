@@ -45,6 +45,7 @@ from limen.engine.types cimport (
     FAULT_DIAL_UNREACHABLE,
     Address,
 )
+from limen.engine.upstream cimport Endpoint
 
 
 cdef enum:
@@ -183,18 +184,28 @@ cdef class Dial(Handler):
 
     cdef void finish(self, int fd, const Address* address, int fault) noexcept:
         cdef Party party = self.party
+        cdef Endpoint links = self.links
+        # the connection counts itself before the dial does no longer: they are never too many
+        self.links = None
         self.cancel()
         if fd >= 0:
             party.on_connected(fd, address)
-        else:
+        if links is not None:
+            links.leave()
+        if fd < 0:
             party.on_dial_fault(fault)
 
     cdef void cancel(self) noexcept:
         """Drop everything that is under way; the party hears nothing more."""
         cdef Attempt attempt
+        cdef Endpoint links
         if self.over:
             return
         self.over = True
+        if self.links is not None:
+            links = self.links
+            self.links = None
+            links.leave()
         for attempt in self.attempts:
             attempt.dial = None
             self.worker.bury(attempt)

@@ -60,6 +60,7 @@ from limen.engine.repeat cimport (
 from limen.engine.replies cimport (
     fault_status, send_action, send_established, send_fault, send_last_hop, send_pac, send_page,
 )
+from limen.engine.reports cimport take_report
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
@@ -644,6 +645,8 @@ cdef class Exchange(ExchangeState):
             judge_response(
                 self.upstream, self.endpoint, head.status, self.worker.now, self.dial_time, self.response_time
             )
+            if self.upstream.report is not None:
+                take_report(self, head, fields, base)
         if self.action.guarded and self.is_unwanted(head, fields, base):
             return
         if self.action.response_hooks:

@@ -9,6 +9,7 @@ from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
 from limen.engine.connection cimport Connection
 from limen.engine.deadline cimport lay_deadline
 from limen.engine.masking cimport add_masked
+from limen.engine.reports cimport is_report
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -535,6 +536,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     cdef unsigned int i
     cdef uint64_t drop = HOP
     cdef bint proxy = service.target_source == TARGET_FROM_REQUEST
+    # how busy an endpoint is, is told to us alone
+    cdef bint reports = exchange.upstream is not None and exchange.upstream.report is not None
     cdef int masked
     worker.values_used = 0
     if not proxy or service.anonymity == ANONYMITY_ELITE:
@@ -550,6 +553,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
         if (drop >> field.id) & 1 or field.flags & FIELD_NAMED:
             continue
         if edits is not None and edits.drops_name(base + field.name, field.name_length):
+            continue
+        if reports and is_report(exchange, field, base):
             continue
         if exchange.action.mask is not None and (field.id == FIELD_LOCATION or field.id == FIELD_SET_COOKIE):
             masked = add_masked(exchange, &count, field, base)

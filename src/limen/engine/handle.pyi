@@ -37,6 +37,9 @@ class ExchangeHandle:
         alternative names, DER) of the client's TLS; None without.
         """
 
+    def place(self) -> tuple[str, str, int, str] | None:
+        """Country, continent, AS number and region of the client (empty or 0: unknown); None where nothing is known."""
+
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" on a forward listener)."""
 

@@ -60,6 +60,10 @@ cdef struct LogRecord:
     LogText ja4
     LogText certificate_subject   # that the client has shown
     LogText certificate_fingerprint
+    LogText country               # where the client is; all of these if they are asked for
+    LogText continent
+    LogText region
+    uint32_t asn
     uint16_t status               # 0: no answer
     uint16_t attempts
     uint8_t fault                 # Fault
@@ -87,6 +91,7 @@ cdef class Journal:
     cdef bint query
     cdef bint tls                 # records have what is known of the client's TLS
     cdef bint ja4
+    cdef bint place               # records have what is known of the client's place
     cdef int format
     cdef int64_t second           # the one that `stamp` shows
     cdef char stamp[32]           # formatted time to the second

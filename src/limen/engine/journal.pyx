@@ -39,7 +39,7 @@ cdef extern from "poll.h" nogil:
 cdef enum:
     PIPE_LONGEST = 4096           # PIPE_BUF of Linux: what a pipe takes in one piece
     LABEL_LONGEST = 48
-    TEXTS = 17                    # of a record
+    TEXTS = 18                    # of a record that may be cut
     CLIENT_CLOSED = 23            # FAULT_CLIENT_CLOSED
     CLIENT_CLOSED_STATUS = 499    # what it is logged as, by the custom of nginx
 
@@ -93,13 +93,13 @@ cdef class Journal:
     """The access log of one worker.
 
     `path` is a file (made with mode 0640, appended to) or "-" for standard output; `format` is json,
-    combined or common; `query` writes query strings, which are cut otherwise. `tls` and `ja4` ask for what
-    is known of the client's TLS, and for the fingerprint of its hello. `faults` and `reasons` are the
+    combined or common; `query` writes query strings, which are cut otherwise. `tls`, `ja4` and `place` ask for
+    what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are the
     labels written for fault and RetryBlocked numbers, by index (empty: none).
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
-    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, faults=(), reasons=()):
+    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, place=False, faults=(), reasons=()):
         self.buffer = NULL
         self.descriptor = -1
         if format not in FORMATS:
@@ -108,6 +108,7 @@ cdef class Journal:
         self.query = query
         self.tls = tls
         self.ja4 = ja4
+        self.place = place
         self.second = -1
         self.path = os.fspath(path)
         self.labels = []
@@ -162,7 +163,7 @@ cdef class Journal:
             + record.route.length + record.limit.length + record.upstream.length + record.endpoint.length
             + record.user_agent.length + record.referer.length + record.request_id.length + record.tls_version.length
             + record.tls_cipher.length + record.sni.length + record.ja4.length + record.certificate_subject.length
-            + record.certificate_fingerprint.length
+            + record.certificate_fingerprint.length + record.region.length
         ) * 6 + JOURNAL_RESERVE
         longest = JOURNAL_BUFFER if self.regular else PIPE_LONGEST
         if need > longest:
@@ -197,6 +198,12 @@ cdef class Journal:
         out = put_client(out, &record.client)
         out = put_literal(out, b'","port":')
         out = put_number(out, record.client.port)
+        out = put_member(out, b',"country":"', &record.country)
+        out = put_member(out, b',"continent":"', &record.continent)
+        if record.asn:
+            out = put_literal(out, b',"asn":')
+            out = put_number(out, record.asn)
+        out = put_member(out, b',"region":"', &record.region)
         out = put_member(out, b',"method":"', &record.method)
         if target_length:
             out = put_literal(out, b',"target":"')
@@ -467,6 +474,7 @@ cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     texts[14] = &record.certificate_subject
     texts[15] = &record.user_agent
     texts[16] = &record.referer
+    texts[17] = &record.region
     share = room
     for index in range(<uint32_t>TEXTS):        # it may fit as it is: the first estimate was the worst case
         cut = cut or fitting(texts[index][0], &share, json) < texts[index].length

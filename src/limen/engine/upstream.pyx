@@ -14,8 +14,13 @@ from limen.engine.board cimport (
     ENDPOINT_IDLE,
     ENDPOINT_OUT,
     ENDPOINT_REQUESTS,
+    HEALTH_DISABLED,
+    HEALTH_DRAINING,
+    HEALTH_WORD,
     total_add,
     total_claim,
+    total_now,
+    word_now,
 )
 from limen.engine.connection cimport Connection
 from limen.engine.cookies cimport Cookie
@@ -23,6 +28,7 @@ from limen.engine.nearest cimport Nearest
 from limen.engine.queue cimport Queue
 from limen.engine.sys cimport monotonic
 from limen.engine.tls.contexts cimport ClientContext
+from limen.engine.worker cimport Rest, Worker
 
 
 cdef enum:
@@ -41,30 +47,30 @@ cdef class Pooled(Connection):
     pass
 
 
-cdef void rest(Worker worker, Pooled connection) noexcept:
-    """Put an idle connection at the head of all that rest towards targets of requests."""
+cdef void rest(Rest* all, Pooled connection) noexcept:
+    """Put an idle connection at the head of all of its kind that rest in this worker."""
     connection.rest_prev = NULL
-    connection.rest_next = worker.resting_head
-    if worker.resting_head != NULL:
-        (<Pooled>worker.resting_head).rest_prev = <void*>connection
+    connection.rest_next = all.head
+    if all.head != NULL:
+        (<Pooled>all.head).rest_prev = <void*>connection
     else:
-        worker.resting_tail = <void*>connection
-    worker.resting_head = <void*>connection
-    worker.resting += 1
+        all.tail = <void*>connection
+    all.head = <void*>connection
+    all.count += 1
 
 
-cdef void rouse(Worker worker, Pooled connection) noexcept:
+cdef void rouse(Rest* all, Pooled connection) noexcept:
     """Take it out again: it is used, or ends."""
     if connection.rest_prev != NULL:
         (<Pooled>connection.rest_prev).rest_next = connection.rest_next
     else:
-        worker.resting_head = connection.rest_next
+        all.head = connection.rest_next
     if connection.rest_next != NULL:
         (<Pooled>connection.rest_next).rest_prev = connection.rest_prev
     else:
-        worker.resting_tail = connection.rest_prev
+        all.tail = connection.rest_prev
     connection.rest_next = connection.rest_prev = NULL
-    worker.resting -= 1
+    all.count -= 1
 
 
 cdef class Endpoint:
@@ -81,6 +87,9 @@ cdef class Endpoint:
         self.load.health = worker.board.endpoint_health(slot)
         if self.load.health == NULL:
             self.load.health = UNTOLD
+        self.load.busy = worker.board.endpoint_busy(slot)
+        if self.load.busy == NULL:
+            self.load.busy = &self.load.own_busy
         self.run = worker.board.endpoint_run(slot)
         if self.run == NULL:
             self.run = &self.own_run
@@ -128,7 +137,9 @@ cdef class Endpoint:
         return connection
 
     cdef void give(self, Pooled connection, long most) noexcept:
-        """Keep a connection; over `most` the one idle longest has to go (it gets its turn to close)."""
+        """Keep a connection; over `most` the one idle longest has to go (it gets its turn to close), and over what
+        the worker keeps in all, the one idle longest of them all."""
+        cdef Rest* all = &self.worker.rests[1 if self.is_target else 0]
         connection.idle = True
         connection.idle_prev = NULL
         connection.idle_next = self.idle_head
@@ -139,12 +150,13 @@ cdef class Endpoint:
         self.idle_head = <void*>connection
         self.idle_count += 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, 1)
-        if self.is_target:
-            rest(self.worker, connection)
-        if self.idle_count > most or self.retired:
+        rest(all, connection)
+        if self.retired or self.is_barred():
+            connection.abort()
+        elif self.idle_count > most:
             (<Pooled>self.idle_tail).abort()
-        elif self.is_target and self.worker.resting > RESTING_MOST:
-            (<Pooled>self.worker.resting_tail).abort()
+        elif all.count > (RESTING_MOST if self.is_target else self.worker.resting_most):
+            (<Pooled>all.tail).abort()
 
     cdef void lift(self, Pooled connection) noexcept:
         if not connection.idle:
@@ -159,8 +171,7 @@ cdef class Endpoint:
         else:
             self.idle_tail = connection.idle_prev
         connection.idle_next = connection.idle_prev = NULL
-        if self.is_target:
-            rouse(self.worker, connection)
+        rouse(&self.worker.rests[1 if self.is_target else 0], connection)
         self.idle_count -= 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, -1)
 
@@ -172,6 +183,18 @@ cdef class Endpoint:
         if self.failures:
             # its number on the board may be another's soon, or its own again
             self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 0)
+
+    def shed_idle(self) -> int:
+        """Close what rests here, if the operator has taken the endpoint out; how many that were."""
+        cdef long found = self.idle_count
+        if not self.is_barred():
+            return 0
+        while self.idle_tail != NULL:
+            (<Pooled>self.idle_tail).abort()
+        return found
+
+    cdef bint is_barred(self) noexcept:
+        return word_now(&self.load.health[HEALTH_WORD]) & (HEALTH_DRAINING | HEALTH_DISABLED) != 0
 
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
@@ -225,7 +248,8 @@ cdef class Upstream:
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
         int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
         Endpoint whole=None, int64_t most=0, Cookie cookie=None, Nearest nearest=None,
-        double max_age=0.0, uint32_t max_requests=0,
+        double max_age=0.0, uint32_t max_requests=0, Endpoint retries=None, Endpoint hedges=None,
+        Endpoint links=None, int64_t links_most=0, str report="", long warm=0,
     ):
         cdef int i
         cdef Endpoint member
@@ -246,6 +270,7 @@ cdef class Upstream:
         self.dial_timeout = <uint64_t>(dial_timeout * 1e9)
         self.idle_timeout = <uint64_t>(idle_timeout * 1e9)
         self.idle_most = idle
+        self.warm = min(warm, idle)
         self.age_most = <uint64_t>(max_age * 1e9)
         self.requests_most = max_requests
         self.random = int.from_bytes(os.urandom(8), "little") | 1
@@ -253,6 +278,14 @@ cdef class Upstream:
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
         self.whole = whole
         self.most = most
+        self.retries = retries
+        if retries is None and members:
+            # nobody else looks at it
+            self.retries = Endpoint((<Endpoint?>members[0]).worker, key="", host="0.0.0.0", port=0)
+        self.hedges = hedges
+        self.links = links
+        self.links_most = links_most
+        self.report = report.lower().encode("ascii") if report else None
         self.run_most = run_most
         self.failing = bytes([1 if status in failing else 0 for status in range(600)])
         self.places = {}
@@ -261,17 +294,46 @@ cdef class Upstream:
             member = <Endpoint?>members[i]
             self.balancer.seats[i].load = &member.load
             self.balancer.word_epoch = member.worker.board.epoch
+            if links is not None or member.links is None:
+                # connections that stand count where they began, and leave there
+                member.links = links
             self.places[member] = i
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"
 
-    cdef long live(self) noexcept:
-        cdef long found = 0
+    @property
+    def retrying(self) -> int:
+        """Exchanges that are in a retry or a hedge, in this worker."""
+        return self.retries.active if self.retries is not None else 0
+
+    cdef int64_t live(self) noexcept:
+        cdef int64_t found = 0
         cdef int i
         for i in range(self.count):
-            found += (<Endpoint>self.members[i]).active
+            found += total_now((<Endpoint>self.members[i]).load.total)
         return found
+
+    cdef bint may_dial(self) noexcept:
+        return (
+            self.links is None or total_now(self.links.load.total) < self.links_most or self.close_idle()
+        )
+
+    cdef bint claim_link(self) noexcept:
+        if self.links.enter(self.links_most):
+            return True
+        return self.close_idle() and self.links.enter(self.links_most)
+
+    cdef bint close_idle(self) noexcept:
+        """Close one of this worker's idle connections, to make room for one that is needed: whether there was one."""
+        cdef Endpoint member
+        cdef int i
+        for i in range(self.count):
+            member = <Endpoint>self.members[i]
+            if member.idle_tail != NULL:
+                (<Pooled>member.idle_tail).abort()
+                return True
+        return False
 
     def adopt(self, Upstream fresh not None) -> None:
         """Have the endpoints of `fresh`, and its way to choose among them, from now on; `fresh` is used up.

@@ -34,6 +34,13 @@ cdef struct Pipe:
 cdef class Resolution
 
 
+cdef struct Rest:
+    # Idle connections of one kind, the one used last first.
+    void* head                # borrowed
+    void* tail
+    long count
+
+
 cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
@@ -57,9 +64,8 @@ cdef class Worker(Reactor):
     cdef public bint draining
     cdef dict names           # bytes host -> Resolution
     cdef dict direct          # bytes host:port -> Endpoint (targets of requests)
-    cdef void* resting_head   # borrowed: idle connections to all of these, the one used last first
-    cdef void* resting_tail
-    cdef readonly long resting
+    cdef Rest rests[2]        # idle connections: to configured endpoints, to targets of requests
+    cdef public long resting_most      # to configured endpoints
     cdef object resolve       # callable(host: str): asks for engine.resolved()
     cdef object run_hook      # callable(exchange, response: bool): parks until hooks_done()
     cdef object report        # callable(level: int, message: str)

@@ -30,11 +30,17 @@ class Worker(Reactor):
     exchanges: int
     tunnels: int
     draining: bool
+    resting_most: int  # idle connections to configured endpoints; the one idle longest goes first
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
     @property
     def resting(self) -> int:
         """Idle connections to targets of requests; at most 1,024."""
+
+    @property
+    def resting_endpoints(self) -> int:
+        """Idle connections to configured endpoints; at most `resting_most`."""
+
     def __new__(
         cls,
         *,

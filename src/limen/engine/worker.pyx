@@ -59,6 +59,7 @@ cdef class Worker(Reactor):
         self.run_hook = run_hook
         self.report = report
         self.max_connections = max_connections
+        self.resting_most = 4096
         self.names = {}
         self.direct = {}
         self.shakes = Shakes.__new__(Shakes)
@@ -230,6 +231,16 @@ cdef class Worker(Reactor):
             # not sure means no
             self.tell(40, f"own addresses: {error!r}")
             return True
+
+    @property
+    def resting(self) -> int:
+        """Idle connections to targets of requests."""
+        return self.rests[1].count
+
+    @property
+    def resting_endpoints(self) -> int:
+        """Idle connections to configured endpoints."""
+        return self.rests[0].count
 
     def set_own(self, addresses: dict[int, object]) -> None:
         """Where this process listens, by port: objects whose matches(ip: str) tells. Never dialled for a target."""

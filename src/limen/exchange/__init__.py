@@ -7,7 +7,7 @@ offers for one exchange). The worker loads chains and runs them when the engine 
 
 from limen.errors import BodyTooLarge, BodyTruncated
 from limen.exchange.encryption import ClientCertificate, ClientTls
-from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Request, Response
+from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Place, Request, Response
 from limen.exchange.fields import Fields
 from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
 
@@ -23,6 +23,7 @@ __all__ = [
     "Handle",
     "Hook",
     "Outcome",
+    "Place",
     "Request",
     "Response",
     "hook",

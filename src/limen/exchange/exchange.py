@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from limen.errors import LimenError
@@ -40,6 +41,9 @@ class Handle(Protocol):
 
     def tls(self) -> TlsFacts | None:
         """What is known of the client's TLS; None without."""
+
+    def place(self) -> tuple[str, str, int, str] | None:
+        """Country, continent, AS number and region of the client (empty or 0: unknown); None where nothing is known."""
 
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" before there is one)."""
@@ -115,6 +119,20 @@ class _Message:
 
     def _allow(self, limit: int) -> None:
         self._limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client is; None for what is not known."""
+
+    country: str | None
+    """Two letters, as in ISO 3166: `DE`."""
+    continent: str | None
+    """Two letters: AF, AN, AS, EU, NA, OC, SA."""
+    asn: int | None
+    """Number of the autonomous system that its address belongs to."""
+    region: str | None
+    """A name of the configuration's own."""
 
 
 class Request(_Message):
@@ -280,6 +298,15 @@ class Exchange:
     def client(self) -> tuple[str, int]:
         """Address and port of the client."""
         return self._handle.client()
+
+    @property
+    def place(self) -> Place | None:
+        """Where the client is, as `places` of the configuration tell it; None where they know nothing of it."""
+        facts = self._handle.place()
+        if facts is None:
+            return None
+        country, continent, asn, region = facts
+        return Place(country or None, continent or None, asn or None, region or None)
 
     @property
     def tls(self) -> ClientTls | None:

@@ -54,6 +54,7 @@ WORKER: dict[WorkerCell, Metric] = {
     WorkerCell.LOG_LOST: _counter("access_log_lost", "records", "Access log records that could not be written."),
     WorkerCell.HEDGES: _counter("hedges", "attempts", "Second attempts made beside slow ones."),
     WorkerCell.HEDGES_WON: _counter("hedges_won", "attempts", "Of these, those that answered first."),
+    WorkerCell.HEDGES_SHED: _counter("hedges_shed", "attempts", "Second attempts not made, for `hedge.most`."),
     WorkerCell.MIRRORED: _counter("mirrored", "requests", "Requests copied to a mirror."),
     WorkerCell.MIRRORS_SHED: _counter(
         "mirrors_shed", "requests", "Requests not copied: too many under way, too much content, or no endpoint."

@@ -25,7 +25,7 @@ from limen.policy.specs import RouteSpec
 from limen.runtime import names
 from limen.runtime.actions import Shield, field_edits, hook_chains, route_action
 from limen.runtime.assembly import Adapted, Assembly, Spec
-from limen.runtime.balancing import balancing, key_of
+from limen.runtime.balancing import balancing, key_of, pooling
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
@@ -190,21 +190,17 @@ class _Builder:
             name,
             endpoints,
             **balancing(self._engine, name, model, [endpoint.label for endpoint in endpoints], self._secret),
-            dial_timeout=model.timeouts.dial,
-            idle_timeout=model.timeouts.idle,
-            idle=model.pool.idle,
-            whole=self._whole(name, model),
-            most=model.max_requests or 0,
-            max_age=model.pool.max_age or 0.0,
-            max_requests=model.pool.max_requests or 0,
+            **pooling(model),
+            whole=self._count(name, names.WHOLE) if model.max_requests is not None else None,
+            retries=self._count(name, names.RETRIES),
+            hedges=self._count(name, names.HEDGES),
+            links=self._count(name, names.LINKS) if model.max_connections is not None else None,
             **self._encryption(name, model),
         )
 
-    def _whole(self, name: str, model: UpstreamModel) -> Endpoint | None:
-        """What counts the exchanges of a bounded upstream; it has no address."""
-        if model.max_requests is None:
-            return None
-        slot = self._slot(names.ENDPOINT, names.whole_name(name))
+    def _count(self, name: str, what: str) -> Endpoint:
+        """What counts something at the whole upstream; it has no address."""
+        slot = self._slot(names.ENDPOINT, names.count_name(name, what))
         return Endpoint(self._engine, key="", host="0.0.0.0", port=0, slot=slot)
 
     def _encryption(self, name: str, model: UpstreamModel) -> _Encryption:

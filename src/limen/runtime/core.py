@@ -22,6 +22,7 @@ from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
 from limen.engine.lists import AddressList
+from limen.engine.warm import Warmer
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from limen.engine.access import AccessTable
     from limen.engine.journal import Journal
     from limen.engine.places import Places
+    from limen.engine.upstream import Upstream
     from limen.policy.specs import Window
     from limen.runtime.protocols import Log
 
@@ -87,6 +89,7 @@ class Core:
         self._pins = b""
         self._databases = DatabaseHold()
         self._lists: dict[str, AddressList] = {}
+        self._warmers: dict[Upstream, Warmer] = {}
         self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
@@ -156,6 +159,7 @@ class Core:
         if prepared.adapted is not None and previous is not None:
             prepared.adapted.settle()
             _retire(previous, assembly)
+            self.shed_idle()
             return
         revision = assembly.revision
         config = revision.config
@@ -163,6 +167,7 @@ class Core:
         if previous is None or previous.revision.config.resolver != config.resolver:
             self._set_resolver(revision)
         self._engine.max_connections = config.limits.connections
+        self._engine.resting_most = config.limits.idle_connections
         self._engine.set_own(own_addresses(revision.own_addresses))
         self._engine.places = prepared.places
         self._surroundings.adapters.take(config.icap)
@@ -175,7 +180,22 @@ class Core:
             # tables that name it keep it as long as they live
             del self._lists[path]
         configure(config.log.level)
+        self._keep_warm(assembly)
         self._restart_housekeeping()
+
+    def _keep_warm(self, assembly: Assembly) -> None:
+        wanted = {upstream for upstream in assembly.upstreams.values() if upstream.warm}
+        for upstream in self._warmers.keys() - wanted:
+            self._warmers.pop(upstream).stop()
+        for upstream in wanted - self._warmers.keys():
+            self._warmers[upstream] = Warmer(self._engine, upstream)
+            self._warmers[upstream].start()
+
+    def shed_idle(self) -> None:
+        """See WorkerCore."""
+        if self._force is not None:
+            for endpoint in self._force.endpoints.values():
+                endpoint.shed_idle()
 
     def discard(self, number: int) -> None:
         """Drop a prepared revision."""
@@ -286,6 +306,8 @@ class Core:
         """See WorkerCore."""
         for task in [*self._housekeeping, *self._tasks]:
             task.cancel()
+        for warmer in self._warmers.values():
+            warmer.stop()
         self._engine.stop()
         if self._journal is not None:
             self._journal.close()
@@ -374,6 +396,7 @@ def access_log_of(revision: Revision) -> AccessLog | None:
         query=settings.query,
         tls=settings.tls,
         ja4=settings.ja4,
+        place=settings.place,
         flush=settings.flush,
     )
 

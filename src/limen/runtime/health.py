@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,8 @@ class Health:
     """Of all endpoints of an instance, from its start to its end."""
 
     def __init__(self, board: SharedBoard, workers: int) -> None:
+        self.barred: Callable[[], None] | None = None
+        """Called when an endpoint was drained or disabled, with the board telling so already."""
         self.board = board
         self.workers = workers
         self.groups: dict[str, Group] = {}
@@ -323,6 +325,8 @@ class Health:
             _log.warning("endpoint %s is %s at run time", seat.name, setting.value)
             self._settle_barred(upstream)
             self._tell([upstream])
+            if setting is not Setting.ENABLED and self.barred is not None:
+                self.barred()
         return seat
 
     def set_weight(self, upstream: str, address: str, weight: int | None) -> Seat:

@@ -54,6 +54,7 @@ class Worker:
             "discard": self._discard,
             "limits": self._take_limits,
             "lists": self._take_lists,
+            "shed_idle": self._shed_idle,
             "listen": self._listen,
             "unlisten": self._unlisten,
             "drain": self._begin_drain,
@@ -141,6 +142,9 @@ class Worker:
         if not isinstance(paths, list) or len(paths) != len(message.descriptors):
             raise ValueError("as many paths as descriptors are needed")
         self._core.take_lists([(str(path), fd) for path, fd in zip(paths, message.descriptors, strict=True)])
+
+    def _shed_idle(self, _message: Message) -> None:
+        self._core.shed_idle()
 
     def _tell_rejected(self, fields: Mapping[str, object]) -> None:
         with contextlib.suppress(ChannelClosed):  # without its supervisor the worker is about to end
