@@ -37,6 +37,9 @@ class ExchangeHandle:
         alternative names, DER) of the client's TLS; None without.
         """
 
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        """Name and groups of who the exchange is for; None if that is not known."""
+
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" on a forward listener)."""
 

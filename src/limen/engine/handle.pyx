@@ -115,6 +115,10 @@ cdef class ExchangeHandle:
             ) if facts.presented else None,
         )
 
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        cdef Exchange exchange = self.live()
+        return None if exchange.identity is None else (exchange.identity.name, exchange.identity.groups)
+
     def names(self) -> tuple[str, str]:
         cdef Exchange exchange = self.live()
         return exchange.service.name, ("" if exchange.service.routes is None else exchange.action.name)

@@ -7,6 +7,7 @@ from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
+from limen.engine.demand import Demand
 from limen.engine.guard import Guard
 from limen.engine.mask import Mask
 from limen.engine.pages import Pages
@@ -66,6 +67,7 @@ class Action:
         guard: Guard | None = None,
         mask: Mask | None = None,
         pages: Pages | None = None,
+        demand: Demand | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -77,6 +79,8 @@ class Action:
     def split(self) -> Split | None: ...
     @property
     def certificate(self) -> CertificateMatch | None: ...
+    @property
+    def demand(self) -> Demand | None: ...
     @property
     def resilience(self) -> Resilience: ...
     @property
@@ -144,6 +148,7 @@ class Service:
         deny: AddressSet | None = None,
         connections_most: int = 0,
         pages: Pages | None = None,
+        demand: Demand | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -157,6 +162,8 @@ class Service:
     def action(self) -> Action | None: ...
     @property
     def access(self) -> AccessTable | None: ...
+    @property
+    def demand(self) -> Demand | None: ...
     @property
     def targets_allowed(self) -> AddressSet | None: ...
     @property

@@ -6,6 +6,8 @@ from typing import Protocol, Self, type_check_only
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.exchange import Exchange
+from limen.engine.identifying import Claim
+from limen.engine.identity import IdentityCache
 from limen.engine.journal import Journal
 from limen.engine.places import Places
 from limen.engine.reactor import Reactor
@@ -32,6 +34,7 @@ class Worker(Reactor):
     draining: bool
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
+    identities: IdentityCache | None  # known of late; None: nobody is asked who they are
     @property
     def resting(self) -> int:
         """Idle connections to targets of requests; at most 1,024."""
@@ -43,6 +46,7 @@ class Worker(Reactor):
         journal: Journal | None = None,
         resolve: Callable[[str], object] | None = None,
         run_hook: Callable[[Exchange, bool], object] | None = None,
+        identify: Callable[[Claim], object] | None = None,
         report: Callable[[int, str], object] | None = None,
         max_connections: int = 10000,
     ) -> Self: ...

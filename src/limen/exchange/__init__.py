@@ -10,6 +10,7 @@ from limen.exchange.encryption import ClientCertificate, ClientTls
 from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Request, Response
 from limen.exchange.fields import Fields
 from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
+from limen.exchange.identity import Credentials, Named, ShownCertificate
 
 __all__ = [
     "BodyTooLarge",
@@ -18,13 +19,16 @@ __all__ = [
     "Chain",
     "ClientCertificate",
     "ClientTls",
+    "Credentials",
     "Exchange",
     "Fields",
     "Handle",
     "Hook",
+    "Named",
     "Outcome",
     "Request",
     "Response",
+    "ShownCertificate",
     "hook",
     "load_hook",
 ]

@@ -123,6 +123,9 @@ class WorkerCell(enum.IntEnum):
     MIRRORED = 26
     MIRRORS_SHED = 27
     MIRRORS_FAILED = 28
+    IDENTITY_CHECKS = 29
+    IDENTITY_FAILURES = 30
+    IDENTITY_SHED = 31
 
 
 def create(workers: int) -> tuple[int, mmap.mmap]:

@@ -23,6 +23,16 @@ from limen.config.models.edits import FieldEdits
 from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
+from limen.config.models.identities import (
+    Bearer,
+    CertificateName,
+    Check,
+    Demand,
+    Ldap,
+    LdapGroups,
+    PasswordFile,
+    Provider,
+)
 from limen.config.models.limit import Limit, LimitKey
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
@@ -71,6 +81,7 @@ __all__ = [
     "Admin",
     "Backoff",
     "Balance",
+    "Bearer",
     "Body",
     "Bridge",
     "BridgeAuthority",
@@ -79,7 +90,9 @@ __all__ = [
     "CertificateCondition",
     "CertificateFiles",
     "CertificateMatch",
+    "CertificateName",
     "CertificateRule",
+    "Check",
     "ClientCertificates",
     "Condition",
     "Config",
@@ -87,6 +100,7 @@ __all__ = [
     "ConnectRule",
     "Control",
     "Deadline",
+    "Demand",
     "Discover",
     "DnsSource",
     "Drain",
@@ -109,6 +123,8 @@ __all__ = [
     "HelloRule",
     "HttpSource",
     "HttpsRedirect",
+    "Ldap",
+    "LdapGroups",
     "Learn",
     "Leaves",
     "Limit",
@@ -125,12 +141,14 @@ __all__ = [
     "Mirror",
     "OpaqueRoute",
     "Outlier",
+    "PasswordFile",
     "PathMatch",
     "Pinned",
     "Pool",
     "Ports",
     "Probe",
     "ProbeBody",
+    "Provider",
     "ProxyProtocolIn",
     "Queue",
     "Redirect",
