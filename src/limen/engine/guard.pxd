@@ -41,6 +41,6 @@ cdef class Guard:
     cdef bytes retry_after        # of maintenance; empty: not told
     cdef readonly list limits     # of Limit
     cdef int limit_count
-    cdef bint asks_identity       # some limit does: they are asked once that is known
+    cdef readonly bint asks_identity       # some limit does: they are asked once that is known
     cdef bint tells               # some limit does
     cdef bytes policy             # RateLimit-Policy of those that tell
