@@ -73,6 +73,8 @@ class FaultNumber(enum.IntEnum):
     TLS_REFUSED = 55
     FRONTING = 56
     CLIENT_CERTIFICATE = 57
+    IDENTITY_SLOWED = 58
+    IDENTITY_SHED = 59
     HOOK = 60
     HOOK_TIMEOUT = 61
     INTERNAL = 62
@@ -81,6 +83,7 @@ class FaultNumber(enum.IntEnum):
     TUNNEL_IDLE = 65
     DRAIN = 66
     ICAP = 68
+    IDENTITY_PROVIDER = 67
     LIMIT_RATE = 70
     LIMIT_CONCURRENT = 71
     CLIENT_DENIED = 72
@@ -223,7 +226,13 @@ _OTHERS = [
     _row(_N.LOOP, Side.CLIENT, Phase.ACCESS, 508, Retry.NEVER, "proxy_loop_detected",
          "The request would come back to this proxy."),
     _row(_N.IDENTITY, Side.CLIENT, Phase.REQUEST, 407, Retry.NEVER, "http_request_denied",
-         "The proxy needs to know who asks."),
+         "It is not known who asks: credentials are missing or wrong (401 from a gateway)."),
+    _row(_N.IDENTITY_SLOWED, Side.CLIENT, Phase.REQUEST, 429, Retry.NEVER, "http_request_denied",
+         "There were too many wrong credentials: try again later."),
+    _row(_N.IDENTITY_SHED, Side.INTERNAL, Phase.REQUEST, 503, Retry.NEVER, "http_request_denied",
+         "There are too many credentials to verify at a time."),
+    _row(_N.IDENTITY_PROVIDER, Side.INTERNAL, Phase.REQUEST, 503, Retry.NEVER, "http_request_denied",
+         "Who verifies credentials does not answer."),
     _row(_N.SCHEME, Side.CLIENT, Phase.REQUEST, 501, Retry.NEVER, "http_request_error",
          "The scheme of the target is not supported here."),
     # TLS with the client.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from limen.config import balance, discovery, exposure, loops, references, shielding, steering
+from limen.config import balance, discovery, exposure, identities, loops, references, shielding, steering
 from limen.config.findings import Finding
 from limen.config.models.root import Config
 from limen.config.positions import Positions, path_text
@@ -33,6 +33,8 @@ CHECKS: tuple[Check, ...] = (
     steering.nearness,
     shielding.limits,
     shielding.address_lists,
+    identities.named,
+    identities.conditions,
     loops.own_listeners,
     exposure.open_proxies,
     exposure.unknown_proxies,

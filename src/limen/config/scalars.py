@@ -406,6 +406,10 @@ HostName = Annotated[str, Scalar(_strings(addresses.parse_host, "a name"), _TEXT
 HttpUrl = Annotated[
     str, Scalar(_strings(fields.parse_http_url, "a URL"), {"type": "string", "pattern": r"^https?://[^/?#@]+"}, "URL")
 ]
+LdapUrl = Annotated[
+    str,
+    Scalar(_strings(fields.parse_ldap_url, "a URL"), {"type": "string", "pattern": r"^ldaps?://[^/?#@]+/?$"}, "URL"),
+]
 ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]
 Network = Annotated[
     str,

@@ -125,6 +125,8 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.endpoint is not None:
         record.endpoint.text = <const char*>exchange.endpoint.label
         record.endpoint.length = <uint32_t>len(exchange.endpoint.label)
+    if exchange.identity is not None:
+        lay(&record.user, exchange.identity.label)
     record.request_id.text = exchange.id
     record.request_id.length = exchange.id_length
     record.status = exchange.status

@@ -97,6 +97,9 @@ cdef enum:  # WorkerCell
     WORKER_HOOK_FAILURES = 10
     WORKER_DNS_LOOKUPS = 11       # questions asked, not answers from the cache
     WORKER_LOG_LOST = 12          # access log records that could not be written
+    WORKER_IDENTITY_CHECKS = 29   # credentials verified, not those that were known
+    WORKER_IDENTITY_FAILURES = 30 # of these, those that were refused
+    WORKER_IDENTITY_SHED = 31     # not verified: too many at a time, or too many failures before
     WORKER_HEDGES = 24            # second attempts beside slow ones
     WORKER_HEDGES_WON = 25        # of these, those that answered first
     WORKER_MIRRORED = 26          # requests copied to a mirror

@@ -15,47 +15,27 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
 from limen.engine.admission cimport admit, leave_limits
 from limen.engine.attempts cimport (
-    claim_endpoint,
-    dial_endpoint,
-    dial_resolved,
-    drop_origin,
-    engage_origin,
-    enter_target,
-    is_asked,
-    is_promised,
-    leave_endpoint,
-    open_origin,
-    secure_origin,
-    take_pooled,
+    claim_endpoint, dial_endpoint, dial_resolved, drop_origin, engage_origin, enter_target, is_asked, is_promised,
+    leave_endpoint, open_origin, secure_origin, take_pooled,
 )
 from limen.engine.board cimport WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
 from limen.engine.deadline cimport begin_deadline, set_alarm
+from limen.engine.demand cimport IDENTITY_ASKED, Demand
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.hedge cimport Hedge, adopt_origin, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
+from limen.engine.identifying cimport Claim, drop_claim, identify, take_claim
 from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
 from limen.engine.look cimport Look
 from limen.engine.mirror cimport draw_mirror, mirror_request
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.parked cimport hold_response, put_body, send_held
 from limen.engine.repeat cimport (
-    REPEAT_LATER,
-    REPEAT_NOT,
-    REPEAT_NOW,
-    ask_again,
-    cause_of,
-    hold_content,
-    is_keeping,
-    keep_more,
-    may_ask_another,
-    may_repeat,
-    pause_before,
-    remember_failure,
-    return_budget,
-    send_kept,
+    REPEAT_LATER, REPEAT_NOT, REPEAT_NOW, ask_again, cause_of, hold_content, is_keeping, keep_more, may_ask_another,
+    may_repeat, pause_before, remember_failure, return_budget, send_kept,
 )
 from limen.engine.replies cimport (
     fault_status, send_action, send_established, send_fault, send_last_hop, send_pac, send_page,
@@ -75,17 +55,8 @@ from limen.engine.routing cimport (
 )
 from limen.engine.service cimport Action, Service
 from limen.engine.state cimport (
-    PHASE_ACCESS,
-    PHASE_EGRESS,
-    PHASE_FORWARD,
-    PHASE_HOOK,
-    PHASE_LOG,
-    PHASE_REPLY,
-    PHASE_REQUEST,
-    PHASE_RESPONSE_HOOK,
-    PHASE_ROUTE,
-    PHASE_TUNNEL,
-    ExchangeState,
+    PHASE_ACCESS, PHASE_EGRESS, PHASE_FORWARD, PHASE_HOOK, PHASE_LOG, PHASE_REPLY, PHASE_REQUEST, PHASE_RESPONSE_HOOK,
+    PHASE_ROUTE, PHASE_TUNNEL, ExchangeState,
 )
 from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, Party, Stream
 from limen.engine.swallow cimport swallow
@@ -195,7 +166,6 @@ cdef class Exchange(ExchangeState):
     cdef void proceed(self) noexcept:
         """From a whole head to the way out."""
         cdef int fault
-        cdef int result
         if self.service.trusted is not None:
             find_client(self)
         lay_id(self)
@@ -213,15 +183,52 @@ cdef class Exchange(ExchangeState):
             return
         if self.head.seen & SEEN(FIELD_MAX_FORWARDS) and is_last_hop(self):
             self.answer_here(send_last_hop)
-            return
-        fault = find_route(self)
+        elif self.service.demand is None:
+            self.find_way()
+        else:
+            self.ask_identity(self.service.demand)
+
+    cdef void ask_identity(self, Demand demand) noexcept:
+        cdef int fault = identify(self, demand)
+        if fault != IDENTITY_ASKED:
+            self.go_on(fault)
+
+    cdef void on_identified(self, object claim) noexcept:
+        if not self.finished:
+            self.go_on(take_claim(self, claim))
+
+    cdef void go_on(self, int fault) noexcept:
+        """Who it is for has been asked; the listener asks before there is a route."""
+        if fault != FAULT_NONE:
+            self.refuse(fault)
+        elif self.demand is self.service.demand:
+            self.find_way()
+        else:
+            self.admitted()
+
+    cdef void find_way(self) noexcept:
+        cdef int fault = find_route(self)
         if fault != FAULT_NONE:
             self.refuse(fault)
             return
         if self.action.certificate is not None and not has_certificate(self):
             self.refuse(FAULT_CLIENT_CERTIFICATE)
             return
-        if self.action.guard is not None:
+        if self.action.guard is not None and not self.action.guard.asks_identity:
+            fault = admit(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
+        if self.action.demand is None:
+            self.admitted()
+        else:
+            self.ask_identity(self.action.demand)
+
+    cdef void admitted(self) noexcept:
+        """Who may come and who it is for is settled; what the rules say is not."""
+        cdef int fault
+        cdef int result
+        if self.action.guard is not None and self.action.guard.asks_identity:
             fault = admit(self)
             if fault != FAULT_NONE:
                 self.refuse(fault)
@@ -863,6 +870,9 @@ cdef class Exchange(ExchangeState):
             leave_limits(self)
         if self.retrying:
             return_budget(self)
+        if self.claim is not None:
+            drop_claim(<Claim>self.claim)
+            self.claim = None
         log_exchange(self)
         self.phase = PHASE_LOG
         worker.exchanges -= 1

@@ -121,6 +121,10 @@ cdef class ExchangeHandle:
         facts = facts_of_place(self.live())
         return facts[:4] if facts is not None else None
 
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        cdef Exchange exchange = self.live()
+        return None if exchange.identity is None else (exchange.identity.name, exchange.identity.groups)
+
     def names(self) -> tuple[str, str]:
         cdef Exchange exchange = self.live()
         return exchange.service.name, ("" if exchange.service.routes is None else exchange.action.name)

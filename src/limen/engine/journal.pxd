@@ -51,6 +51,7 @@ cdef struct LogRecord:
     LogText limit                 # that refused, or with dry_run would have
     LogText upstream
     LogText endpoint              # address used last
+    LogText user                  # name of the identity
     LogText user_agent
     LogText referer               # written up to "?" likewise
     LogText request_id

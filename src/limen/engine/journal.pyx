@@ -39,7 +39,7 @@ cdef extern from "poll.h" nogil:
 cdef enum:
     PIPE_LONGEST = 4096           # PIPE_BUF of Linux: what a pipe takes in one piece
     LABEL_LONGEST = 48
-    TEXTS = 18                    # of a record that may be cut
+    TEXTS = 19                    # of a record that may be cut
     CLIENT_CLOSED = 23            # FAULT_CLIENT_CLOSED
     CLIENT_CLOSED_STATUS = 499    # what it is logged as, by the custom of nginx
 
@@ -67,6 +67,19 @@ cdef inline char* put_client(char* out, const Address* client) noexcept nogil:
         out[0] = b"-"
         length = 1
     return out + length
+
+
+cdef char* put_user(char* out, const LogText* user) noexcept nogil:
+    """The third column of the common formats: one word, whatever the name holds."""
+    cdef uint32_t i, taken
+    if user.length == 0:
+        return put_literal(out, b"-")
+    for i in range(user.length):
+        if user.text[i] == 32:
+            out = put_literal(out, b"\\x20")
+        else:
+            out = common_unit(out, <const uint8_t*>user.text + i, &taken)
+    return out
 
 
 cdef inline char* put_version(char* out, uint8_t minor) noexcept nogil:
@@ -161,7 +174,8 @@ cdef class Journal:
         need = (
             record.direction.length + record.method.length + target_length + record.host.length
             + record.route.length + record.limit.length + record.upstream.length + record.endpoint.length
-            + record.user_agent.length + record.referer.length + record.request_id.length + record.tls_version.length
+            + record.user.length + record.user_agent.length + record.referer.length + record.request_id.length
+            + record.tls_version.length
             + record.tls_cipher.length + record.sni.length + record.ja4.length + record.certificate_subject.length
             + record.certificate_fingerprint.length + record.region.length
         ) * 6 + JOURNAL_RESERVE
@@ -242,6 +256,7 @@ cdef class Journal:
             out = put_member(out, b',"fault":"', &self.faults[record.fault])
         if record.retry_blocked:
             out = put_member(out, b',"retry_blocked":"', &self.reasons[record.retry_blocked])
+        out = put_member(out, b',"user":"', &record.user)
         out = put_member(out, b',"user_agent":"', &record.user_agent)
         if record.referer.length:
             out = put_literal(out, b',"referer":"')
@@ -269,7 +284,9 @@ cdef class Journal:
         if second != self.second:
             self.restamp(second)
         out = put_client(out, &record.client)
-        out = put_literal(out, b" - - ")
+        out = put_literal(out, b" - ")
+        out = put_user(out, &record.user)
+        out = put_literal(out, b" ")
         memcpy(out, self.stamp, 32)
         out = put_literal(out + self.stamp_length, b' "')
         if record.method.length:
@@ -472,9 +489,10 @@ cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     texts[12] = &record.sni
     texts[13] = &record.target
     texts[14] = &record.certificate_subject
-    texts[15] = &record.user_agent
-    texts[16] = &record.referer
-    texts[17] = &record.region
+    texts[15] = &record.user
+    texts[16] = &record.user_agent
+    texts[17] = &record.referer
+    texts[18] = &record.region
     share = room
     for index in range(<uint32_t>TEXTS):        # it may fit as it is: the first estimate was the worst case
         cut = cut or fitting(texts[index][0], &share, json) < texts[index].length

@@ -19,6 +19,7 @@ from limen.engine.bridged cimport (
     new_bridged,
 )
 from limen.engine.http1.origin cimport ORIGIN_IDLE, Http1Origin
+from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport LOOKED_BRIDGED, LOOKED_PASS, LOOKED_REDIAL, Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP, monotonic
 from limen.engine.tls.certificate cimport Certificate
@@ -123,6 +124,8 @@ cdef class Look(Party):
         if self.bridged is None:
             self.end(FAULT_MEMORY)
             return
+        if isinstance(self.owner, ExchangeState):
+            self.bridged.identity = (<ExchangeState>self.owner).identity
         self.stage = LOOK_ORIGIN
         # the client's time stands still while the origin has its own
         self.worker.disarm(self.client)

@@ -7,6 +7,7 @@ from libc.string cimport memcpy, memset
 
 from limen.engine.admission cimport add_limit_fields, retry_after
 from limen.engine.guard cimport Limit
+from limen.engine.identifying cimport add_challenges
 from limen.engine.service cimport Action
 from limen.engine.showing cimport Shown, lay_page
 from limen.engine.state cimport ExchangeState
@@ -14,6 +15,10 @@ from limen.engine.stream cimport OutField, OutHead
 from limen.engine.types cimport (
     FAULT_COUNT,
     FAULT_DENIED,
+    FAULT_IDENTITY,
+    FAULT_IDENTITY_PROVIDER,
+    FAULT_IDENTITY_SHED,
+    FAULT_IDENTITY_SLOWED,
     FAULT_INTERNAL,
     FAULT_LIMIT_CONCURRENT,
     FAULT_LIMIT_RATE,
@@ -169,6 +174,8 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     cdef bytes name
     if status == 0:
         status = fault_status(fault)
+    if fault == FAULT_IDENTITY and exchange.demand is not None:
+        status = exchange.demand.status
     if body == NULL or told == NULL:
         send_reply(exchange, status, NULL, 0, 0, True)
         return
@@ -206,6 +213,10 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
     if fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_MAINTENANCE:
         add_shield_fields(exchange, fault, &count)
+    if fault == FAULT_IDENTITY and exchange.demand is not None:
+        add_challenges(exchange, &count)
+    elif FAULT_IDENTITY_SLOWED <= fault <= FAULT_IDENTITY_SHED or fault == FAULT_IDENTITY_PROVIDER:
+        add_field(exchange, &count, b"Retry-After", 11, b"5", 1)
     if fault == FAULT_SHED:
         # places come free with every answer
         add_field(exchange, &count, b"Retry-After", 11, b"1", 1)

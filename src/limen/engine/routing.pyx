@@ -23,6 +23,7 @@ from limen.engine.types cimport (
     FAULT_DENIED,
     FAULT_FRONTING,
     FAULT_HOST,
+    FAULT_IDENTITY,
     FAULT_INTERNAL,
     FAULT_LOOP,
     FAULT_MEMORY,
@@ -233,6 +234,7 @@ cdef int find_route(ExchangeState exchange) noexcept:
     view.ja4 = NULL
     view.ja4_length = 0
     view.place = place_of(exchange) if exchange.service.routes.asks_place else NULL
+    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
     if exchange.service.routes.asks_certificate or exchange.service.routes.asks_ja4:
         look_at_tls(exchange, &view)
     index = exchange.service.routes.match(&view)
@@ -319,11 +321,19 @@ cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
         # known from the beginning, whatever name came with it
         view.target = &(<Accepted>exchange.client).original
     view.place = place_of(exchange) if exchange.service.access.asks_place else NULL
+    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
     decision = exchange.service.access.decide(&view, &exchange.rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True
         return FAULT_NONE
-    return FAULT_NONE if decision == ALLOW else FAULT_DENIED
+    if decision == ALLOW:
+        return FAULT_NONE
+    if exchange.identity is None and exchange.demand is not None and exchange.service.access.asks_identity and (
+        exchange.bridged is None
+    ):
+        # somebody might be allowed what nobody is
+        return FAULT_IDENTITY
+    return FAULT_DENIED
 
 
 cdef int check_target_address(ExchangeState exchange, const Address* target) noexcept:

@@ -6,6 +6,7 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.demand cimport Demand
 from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
@@ -89,6 +90,7 @@ cdef class Action:
     cdef readonly Pages pages # for statuses; None: our words, and the origin's
     cdef readonly Guard guard # who may come, how often; None: everybody, always
     cdef readonly CertificateMatch certificate  # that the client must have shown; None: any or none
+    cdef readonly Demand demand       # that clients say who they are; None: they need not
 
 
 cdef class Service:
@@ -100,6 +102,7 @@ cdef class Service:
     cdef readonly RouteTable routes
     cdef readonly Action action       # of a forward or stream listener
     cdef readonly AccessTable access
+    cdef readonly Demand demand       # before a route is looked for; None: none
     cdef readonly AddressSet targets_allowed
     cdef readonly bint private_allowed
     cdef int anonymity

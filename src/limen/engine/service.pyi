@@ -7,6 +7,7 @@ from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
+from limen.engine.demand import Demand
 from limen.engine.guard import Guard
 from limen.engine.mask import Mask
 from limen.engine.pac import Pac
@@ -68,6 +69,7 @@ class Action:
         guard: Guard | None = None,
         mask: Mask | None = None,
         pages: Pages | None = None,
+        demand: Demand | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -79,6 +81,8 @@ class Action:
     def split(self) -> Split | None: ...
     @property
     def certificate(self) -> CertificateMatch | None: ...
+    @property
+    def demand(self) -> Demand | None: ...
     @property
     def resilience(self) -> Resilience: ...
     @property
@@ -154,6 +158,7 @@ class Service:
         relay_size: int = 65507,
         relay_idle: float = 60.0,
         pac: Pac | None = None,
+        demand: Demand | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -167,6 +172,8 @@ class Service:
     def action(self) -> Action | None: ...
     @property
     def access(self) -> AccessTable | None: ...
+    @property
+    def demand(self) -> Demand | None: ...
     @property
     def targets_allowed(self) -> AddressSet | None: ...
     @property

@@ -8,6 +8,7 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.demand cimport Demand
 from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
@@ -93,7 +94,7 @@ cdef class Action:
         int attempts=2, int retry_methods=0, uint64_t keep_memory=65536, uint64_t keep_most=1048576,
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
         bint upgrade=True, CertificateMatch certificate=None, Split split=None, Resilience resilience=None,
-        Guard guard=None, Mask mask=None, Pages pages=None,
+        Guard guard=None, Mask mask=None, Pages pages=None, Demand demand=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -122,6 +123,7 @@ cdef class Action:
         self.hook_timeout = hook_timeout
         self.upgrade = upgrade
         self.certificate = certificate
+        self.demand = demand
         self.split = split
         self.resilience = resilience if resilience is not None else PLAIN
         self.guarded = self.resilience.guarded
@@ -149,7 +151,7 @@ cdef class Service:
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
         int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, object pairs=None,
-        double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None,
+        double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None, Demand demand=None,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -163,6 +165,7 @@ cdef class Service:
         self.routes = routes
         self.action = action
         self.access = access
+        self.demand = demand
         self.targets_allowed = targets_allowed
         self.private_allowed = private_allowed
         self.anonymity = anonymity

@@ -5,7 +5,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from limen.engine.addresses cimport TargetHost
 from limen.engine.alarm cimport Alarm
 from limen.engine.bridged cimport Bridged
+from limen.engine.demand cimport Demand
 from limen.engine.dial cimport Dial
+from limen.engine.identity cimport Identity
 from limen.engine.keep cimport Keep
 from limen.engine.service cimport Action, Service
 from limen.engine.split cimport Split
@@ -52,6 +54,10 @@ cdef class ExchangeState(Party):
     cdef int held_cause
     cdef Dial dial
     cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
+    cdef Identity identity    # who it is for; None: nobody said, or nobody asked
+    cdef Demand demand        # that was made of it last
+    cdef object claim         # an identifying.Claim, as long as Python verifies it
+    cdef bint token_refused   # it showed a token that was not taken
     # the request
     cdef char* block          # owned: `fields`, then the head's bytes
     cdef Field* fields        # borrowed from block

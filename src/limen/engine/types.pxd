@@ -51,9 +51,11 @@ cdef enum Fault:
     FAULT_DENIED = 31             # 403: an access rule, or no rule that allows
     FAULT_TARGET_ADDRESS = 32     # 403: target resolves to a special address
     FAULT_LOOP = 33               # 508: target is an own listener
-    FAULT_IDENTITY = 34           # 407
+    FAULT_IDENTITY = 34           # 407, of a gateway 401
     FAULT_SCHEME = 35             # 501: absolute-form that is not http
     FAULT_CLIENT_CERTIFICATE = 57 # 403: the route wants a client certificate, or another one
+    FAULT_IDENTITY_SLOWED = 58    # 429: too many failed attempts to say who one is
+    FAULT_IDENTITY_SHED = 59      # 503: too many credentials to verify at a time
     FAULT_TLS_PLAIN = 36          # 400: no TLS on a TLS port
     FAULT_TLS_HANDSHAKE = 37      # the client's handshake failed
     FAULT_TLS_TIMEOUT = 38        # or took too long
@@ -86,6 +88,7 @@ cdef enum Fault:
     FAULT_TUNNEL_IDLE = 65        # tunnel closed for silence or age; no status
     FAULT_DRAIN = 66              # closed by the end of a drain
     FAULT_ICAP = 68               # 503: a service that examines content failed
+    FAULT_IDENTITY_PROVIDER = 67  # 503: who verifies credentials does not answer
     # Shielding.
     FAULT_LIMIT_RATE = 70         # 429: over a rate limit
     FAULT_LIMIT_CONCURRENT = 71   # 429: over a concurrency limit

@@ -49,14 +49,15 @@ cdef str format_address(const Address* address):
 
 cdef class Worker(Reactor):
     def __cinit__(
-        self, *, int number=0, Board board=None, Journal journal=None, resolve=None, run_hook=None, report=None,
-        unsigned long max_connections=10000,
+        self, *, int number=0, Board board=None, Journal journal=None, resolve=None, run_hook=None, identify=None,
+        report=None, unsigned long max_connections=10000,
     ):
         self.number = number
         self.board = board if board is not None else Board(None)
         self.journal = journal
         self.resolve = resolve
         self.run_hook = run_hook
+        self.identify = identify
         self.report = report
         self.max_connections = max_connections
         self.resting_most = 4096

@@ -10,6 +10,7 @@ from limen.exchange.encryption import ClientCertificate, ClientTls
 from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Place, Request, Response
 from limen.exchange.fields import Fields
 from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
+from limen.exchange.identity import Credentials, Named, ShownCertificate
 
 __all__ = [
     "BodyTooLarge",
@@ -18,14 +19,17 @@ __all__ = [
     "Chain",
     "ClientCertificate",
     "ClientTls",
+    "Credentials",
     "Exchange",
     "Fields",
     "Handle",
     "Hook",
+    "Named",
     "Outcome",
     "Place",
     "Request",
     "Response",
+    "ShownCertificate",
     "hook",
     "load_hook",
 ]

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from limen.errors import LimenError
 from limen.exchange.encryption import ClientTls, TlsFacts
 from limen.exchange.fields import Fields
+from limen.exchange.identity import Named
 from limen.terms import Phase
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
@@ -44,6 +45,9 @@ class Handle(Protocol):
 
     def place(self) -> tuple[str, str, int, str] | None:
         """Country, continent, AS number and region of the client (empty or 0: unknown); None where nothing is known."""
+
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        """Name and groups of who the exchange is for; None if that is not known."""
 
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" before there is one)."""
@@ -315,6 +319,12 @@ class Exchange:
             facts = self._handle.tls()
             self._tls = ClientTls.of(facts) if facts is not None else None
         return self._tls
+
+    @property
+    def identity(self) -> Named | None:
+        """Who it is for: name and groups; None where nobody was asked, or nobody said."""
+        found = self._handle.identity()
+        return Named(*found) if found is not None else None
 
     @property
     def listener(self) -> str:

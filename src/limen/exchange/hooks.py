@@ -86,17 +86,23 @@ def load_hook(reference: str) -> tuple[Hook, ...]:
 
     Raises ConfigError that says what is wrong: the form, the import, the name, or the function.
     """
-    module_name, colon, path = reference.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *path.split(".")]):
-        raise ConfigError(f"{reference!r} does not name a hook", hint='write "module:function"')
-    function = _find(_import(module_name, reference), path, reference)
-    _check(function, reference)
+    function = load_function(reference, "the exchange")
     is_coroutine = _is_coroutine(function)
     declared: dict[Phase, int] = getattr(function, _MARK, {}) or {Phase.REQUEST: 0}
     return tuple(
         Hook(reference, cast("HookFunction", function), phase, body, is_coroutine)
         for phase, body in sorted(declared.items())
     )
+
+
+def load_function(reference: str, argument: str) -> object:
+    """The function that `module:function` names, which takes one argument: `argument` in words. Raises ConfigError."""
+    module_name, colon, path = reference.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *path.split(".")]):
+        raise ConfigError(f"{reference!r} does not name a hook", hint='write "module:function"')
+    function = _find(_import(module_name, reference), path, reference)
+    _check(function, reference, argument)
+    return function
 
 
 def _import(name: str, reference: str) -> object:
@@ -124,7 +130,7 @@ def _find(module: object, path: str, reference: str) -> object:
     return found
 
 
-def _check(function: object, reference: str) -> None:
+def _check(function: object, reference: str, argument: str) -> None:
     if inspect.isclass(function) or not callable(function):
         kind = "a class" if inspect.isclass(function) else f"of type {type(function).__name__}"
         raise ConfigError(f"hook {reference} is {kind}, not a function")
@@ -133,7 +139,7 @@ def _check(function: object, reference: str) -> None:
     try:
         inspect.signature(function).bind(None)
     except TypeError:
-        raise ConfigError(f"hook {reference} must take one argument, the exchange") from None
+        raise ConfigError(f"hook {reference} must take one argument, {argument}") from None
     except ValueError:  # a builtin without a signature: calling will tell
         return
 

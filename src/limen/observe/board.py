@@ -125,6 +125,9 @@ class WorkerCell(enum.IntEnum):
     MIRRORS_SHED = 27
     MIRRORS_FAILED = 28
     HEDGES_SHED = 40
+    IDENTITY_CHECKS = 29
+    IDENTITY_FAILURES = 30
+    IDENTITY_SHED = 31
 
 
 def create(workers: int) -> tuple[int, mmap.mmap]:

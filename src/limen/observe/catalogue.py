@@ -60,6 +60,13 @@ WORKER: dict[WorkerCell, Metric] = {
         "mirrors_shed", "requests", "Requests not copied: too many under way, too much content, or no endpoint."
     ),
     WorkerCell.MIRRORS_FAILED: _counter("mirrors_failed", "requests", "Copies that got no whole answer in time."),
+    WorkerCell.IDENTITY_CHECKS: _counter(
+        "identity_checks", "credentials", "Credentials verified, without those that were known."
+    ),
+    WorkerCell.IDENTITY_FAILURES: _counter("identity_failures", "credentials", "Of these, those that were refused."),
+    WorkerCell.IDENTITY_SHED: _counter(
+        "identity_shed", "credentials", "Credentials not verified: too many at a time, or too many failures before."
+    ),
 }
 
 LISTENER: dict[ListenerCell, Metric] = {

@@ -65,6 +65,8 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         clients=condition.clients or (),
         client_lists=condition.client_lists or (),
         address_lists=condition.address_lists or (),
+        users=condition.users or (),
+        groups=condition.groups or (),
         hosts=condition.hosts or (),
         addresses=condition.addresses or (),
         ports=tuple((ports.first, ports.last) for ports in condition.ports or ()),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limen.config.models.edits import FieldEdits
     from limen.config.models.routes import Rewrite, Route
     from limen.engine.certificates import CertificateMatch
+    from limen.engine.demand import Demand
     from limen.engine.guard import Guard
     from limen.engine.mask import Mask
     from limen.engine.pages import Pages
@@ -34,6 +35,7 @@ class Shield:
     """What shields a route, and its origins."""
 
     guard: Guard | None = None
+    demand: Demand | None = None
     pages: Pages | None = None
     mask: Mask | None = None
     adapters: Sequence[Hook] = ()
@@ -91,6 +93,7 @@ def route_action(
         certificate=_certificate(route),
         resilience=resilience(route, upstreams),
         guard=shield.guard,
+        demand=shield.demand,
         pages=shield.pages,
         mask=shield.mask,
         **hook_chains(route.hooks, route.hook_timeout, shield.adapters),
@@ -147,6 +150,7 @@ def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str, shi
         body_most=body_most,
         certificate=_certificate(route),
         guard=shield.guard,
+        demand=shield.demand,
         pages=shield.pages,
     )
 
@@ -163,6 +167,7 @@ def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str, sh
         body_most=body_most,
         certificate=_certificate(route),
         guard=shield.guard,
+        demand=shield.demand,
         pages=shield.pages,
     )
 

@@ -30,18 +30,16 @@ from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
 from limen.runtime.guards import address_set, forward_guard, route_guard
+from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
-from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
+from limen.runtime.pages import compile_mask, compile_pages, layers_of
 from limen.runtime.ways import ways_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from limen.config import Config
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
-    from limen.config.models.shield import Maintenance
     from limen.config.models.steering import Split as SplitModel
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
@@ -120,6 +118,7 @@ def assemble(
     yield
     yield from built.services()
     built.assembly.contexts.settled()
+    built.demands.settled()
     built.assembly.bridges.settled()
     return built.assembly
 
@@ -157,8 +156,11 @@ class _Builder:
         held = surroundings.lists
         self._lists = {name: held[model.file] for name, model in self._config.lists.items()}
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        self.demands = Demands(
+            revision.config, revision.identity_files, previous.demands if previous is not None else None
+        )
         self._is_whole = True
-        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
+        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands)
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -250,16 +252,24 @@ class _Builder:
 
     def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
         """The service in force, if nothing that went into it has changed."""
-        if self._previous is None or self._before is None or self._config.limits != self._before.limits:
+        if self._previous is None or self._before is None:
             return None
-        if self._config.lists != self._before.lists or self._config.icap != self._before.icap:
+        if (self._config.limits, self._config.lists, self._config.icap) != (
+            self._before.limits,
+            self._before.lists,
+            self._before.icap,
+        ):
             return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
                 break
         else:
             return None
-        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(key, listener.forward, index):
+        if not (
+            self._contexts.keeps(key, listener.tls, index)
+            and self._bridges.keeps(key, listener.forward, index)
+            and all(map(self.demands.keeps, listener.demands))
+        ):
             return None
         if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
@@ -303,6 +313,7 @@ class _Builder:
             listener.label,
             target_source=_FROM_ROUTE,
             routes=RouteTable(specs, self._lists),
+            demand=self.demands.build(listener.identity, listener.label, proxy=False),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
             # where a hook sends a gateway's exchange is the operator's word, as an upstream is
@@ -396,7 +407,8 @@ class _Builder:
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
                 guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
-                pages=compile_pages(*_layers(listener.maintenance), listener.errors),
+                demand=self.demands.build(forward.identity, listener.label, proxy=True),
+                pages=compile_pages(*layers_of(listener.maintenance), listener.errors),
                 **hook_chains(
                     forward.hooks, forward.hook_timeout, self._adapters.hooks(forward.icap, self._config.icap)
                 ),
@@ -436,12 +448,13 @@ class _Builder:
             before = self._previous.specs[label]
             mirrored = (route.mirror.upstream,) if route.mirror is not None else ()
             kept = all(map(self._keeps_upstream, (*route.upstreams, *mirrored)))
-            if before.route == route and before.around == around and kept:
+            if before.route == route and before.around == around and kept and self.demands.keeps(route.identity):
                 self.assembly.specs[label] = before
                 return before.compiled
         shield = Shield(
             route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
-            compile_pages(*_layers(route.maintenance or listener.maintenance), route.errors, listener.errors),
+            self.demands.build(route.identity, label, proxy=False),
+            compile_pages(*layers_of(route.maintenance or listener.maintenance), route.errors, listener.errors),
             compile_mask(route, [self._config.upstreams[name] for name in route.upstreams]),
             self._adapters.hooks(route.icap, self._config.icap),
         )
@@ -485,13 +498,6 @@ class _Builder:
             slot=self._slot(names.ROUTE, label),
             split=Split(shares, weights, by=by, name=key_name, cookie=cookie),
         )
-
-
-def _layers(maintenance: Maintenance | None) -> list[ErrorPages]:
-    """The page of a maintenance, if it has one and it is on."""
-    if maintenance is None or not maintenance.closed or maintenance.page is None:
-        return []
-    return [{503: maintenance.page}]
 
 
 def _logs_ja4(config: Config) -> bool:

@@ -21,6 +21,7 @@ from limen.egress.resolver import Resolver
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
+from limen.engine.identity import IdentityCache
 from limen.engine.lists import AddressList
 from limen.engine.warm import Warmer
 from limen.observe.access_log import AccessLog
@@ -33,6 +34,7 @@ from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
+from limen.runtime.identity.desk import Desk
 from limen.runtime.locating import DatabaseHold, places_of
 from limen.runtime.pacing import paced
 from limen.runtime.pins import decode_pins
@@ -73,11 +75,13 @@ class Core:
             # mapped: the descriptor has done its work
             os.close(board)
         self._hooks = HookRunner(self._start)
+        self._desk = Desk(self._start, self._board.count)
         self._engine = Engine(
             number=worker,
             board=self._board,
             resolve=self._resolve,
             run_hook=self._hooks.run,
+            identify=self._desk.verify,
             report=self._report,
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,6 +175,8 @@ class Core:
         self._engine.set_own(own_addresses(revision.own_addresses))
         self._engine.places = prepared.places
         self._surroundings.adapters.take(config.icap)
+        if config.identities and self._engine.identities is None:
+            self._engine.identities = IdentityCache()
         self._engine.publish(assembly.services)
         self._databases.keep(revision.databases)
         if previous is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from limen.config.revision import digest_of
 from limen.runtime.databases import NO_DATABASES, Databases
+from limen.runtime.identity_files import NO_IDENTITY_FILES, IdentityFiles
 from limen.runtime.names import CAPACITY, ENDPOINT, endpoint_name, slot_names
 from limen.runtime.revision import ListenerPlace, Revision
 from limen.runtime.slots import SlotBook
@@ -74,10 +75,11 @@ class Estate:
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """What steers exchanges beside the configuration: what signs cookies without a key, and where clients are."""
+    """What steers exchanges beside the configuration: what signs cookies without a key, where and who clients are."""
 
     secret: bytes = field(default=b"", repr=False)
     databases: Databases = NO_DATABASES
+    identity_files: IdentityFiles = NO_IDENTITY_FILES
 
 
 NO_STEERING = Steering()
@@ -186,6 +188,7 @@ def establish(  # noqa: PLR0913 what an estate is made of, by name
             digest,
             steering.secret,
             steering.databases.digests,
+            steering.identity_files.contents,
         )
     except BaseException:
         binding.undo()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Lists = Mapping[str, "AddressList"]
 """The address lists of a revision, by name."""
 
-_BY = {"route": 0, "client": 1, "host": 2}
+_BY = {"route": 0, "client": 1, "host": 2, "identity": 5}
 _BY_FIELD, _BY_COOKIE = 3, 4
 
 

@@ -11,6 +11,7 @@ from limen.engine.pages import Page, Pages, Template
 if TYPE_CHECKING:
     from limen.config.models.masks import ErrorPage
     from limen.config.models.routes import Route
+    from limen.config.models.shield import Maintenance
     from limen.config.models.upstreams import Upstream
 
 ErrorPages = Mapping[int | str, "ErrorPage"]
@@ -88,3 +89,10 @@ def _hosts(route: Route, upstreams: Sequence[Upstream]) -> list[str]:
         # cookies name hosts without a port
         found.append(f"[{address.host}]" if ":" in address.host else address.host)
     return list(dict.fromkeys(found))
+
+
+def layers_of(maintenance: Maintenance | None) -> list[ErrorPages]:
+    """The page of a maintenance, if it has one and it is on."""
+    if maintenance is None or not maintenance.closed or maintenance.page is None:
+        return []
+    return [{503: maintenance.page}]

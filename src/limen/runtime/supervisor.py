@@ -138,7 +138,7 @@ class Supervisor(Reporting):
             inheritance=inheritance,
             material=self.loaded.material,
             written=self._config,
-            steering=Steering(self._provision.secret, self.loaded.databases),
+            steering=Steering(self._provision.secret, self.loaded.databases, self.loaded.identity_files),
         )
         self._discovery.settle()
         self._pins.settle(estate)
@@ -295,7 +295,7 @@ class Supervisor(Reporting):
                 previous=previous,
                 material=loaded.material,
                 written=loaded.config,
-                steering=Steering(self._provision.secret, loaded.databases),
+                steering=Steering(self._provision.secret, loaded.databases, loaded.identity_files),
             )
         except LimenError as error:
             raise ReloadFailed(str(error)) from error

@@ -24,6 +24,16 @@ from limen.config.models.forward import Condition, Forward, ForwardBody, Forward
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
 from limen.config.models.icap import Icap, IcapService
+from limen.config.models.identities import (
+    Bearer,
+    CertificateName,
+    Check,
+    Demand,
+    Ldap,
+    LdapGroups,
+    PasswordFile,
+    Provider,
+)
 from limen.config.models.limit import Limit, LimitKey
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
@@ -74,6 +84,7 @@ __all__ = [
     "Admin",
     "Backoff",
     "Balance",
+    "Bearer",
     "Body",
     "Bridge",
     "BridgeAuthority",
@@ -82,7 +93,9 @@ __all__ = [
     "CertificateCondition",
     "CertificateFiles",
     "CertificateMatch",
+    "CertificateName",
     "CertificateRule",
+    "Check",
     "ClientCertificates",
     "Condition",
     "Config",
@@ -90,6 +103,7 @@ __all__ = [
     "ConnectRule",
     "Control",
     "Deadline",
+    "Demand",
     "Discover",
     "DnsSource",
     "Drain",
@@ -114,6 +128,8 @@ __all__ = [
     "HttpsRedirect",
     "Icap",
     "IcapService",
+    "Ldap",
+    "LdapGroups",
     "Learn",
     "Leaves",
     "Limit",
@@ -131,12 +147,14 @@ __all__ = [
     "OpaqueRoute",
     "Outlier",
     "Pac",
+    "PasswordFile",
     "PathMatch",
     "Pinned",
     "Pool",
     "Ports",
     "Probe",
     "ProbeBody",
+    "Provider",
     "ProxyProtocolIn",
     "Queue",
     "Redirect",

@@ -10,14 +10,28 @@ from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
 from limen.config.models.icap import Icap
+from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
 from limen.config.models.pac import Pac
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
-from limen.config.models.section import Section, Sections, Several, WrittenAs, exactly_one
+from limen.config.models.section import Listed, Section, Sections, Several, WrittenAs, exactly_one
 from limen.config.models.socks import SocksTerms, SocksWays
 from limen.config.refusal import Refused
-from limen.config.scalars import Clock, Flag, Hook, Method, Name, Network, PortRange, TargetHost, Zone, choice, duration
+from limen.config.scalars import (
+    Clock,
+    Flag,
+    Hook,
+    Method,
+    Name,
+    Network,
+    PortRange,
+    TargetHost,
+    Text,
+    Zone,
+    choice,
+    duration,
+)
 from limen.config.units import parse_duration
 
 Day = Annotated[str, choice("mon", "tue", "wed", "thu", "fri", "sat", "sun")]
@@ -52,6 +66,13 @@ class Condition(Section):
         default=None,
         description="Address lists (`lists` of the root) of the client address; together with `clients`, one of both "
         "must hold.",
+    )
+    users: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Names of clients, as `identity` found them, exactly; `*` for everybody who is known.",
+    )
+    groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None, description="Groups of clients, as `identity` found them."
     )
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
@@ -157,6 +178,11 @@ class Forward(Section):
         description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
         "address, and the request id; `anonymous` only Via, `elite` nothing. The last two"
         " also drop such fields of the client.",
+    )
+    identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
+        default=None,
+        description="Clients have to say who they are: names of `identities`, in order, or a section. 407 without; "
+        "asked before `access`, a look-up or a dial. Credentials for the proxy never leave it.",
     )
     bridge: Bridge | None = Field(
         default=None,

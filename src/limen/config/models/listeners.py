@@ -9,9 +9,10 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.forward import Forward, Socks
 from limen.config.models.hello import OpaqueRoute
+from limen.config.models.identities import Demand
 from limen.config.models.masks import ErrorPages
 from limen.config.models.routes import Route
-from limen.config.models.section import NoneWord, Section, Several, WrittenAs, changed, exactly_one
+from limen.config.models.section import Listed, NoneWord, Section, Several, WrittenAs, changed, exactly_one
 from limen.config.models.shield import CLOSED, Addresses, Maintenance
 from limen.config.models.stream import Stream
 from limen.config.models.tls import HttpsRedirect, ListenerTls
@@ -149,6 +150,11 @@ class Listener(Section):
         description="A gateway (reverse proxy): routes in order, the first match wins. A request that matches none is "
         "answered with 404.",
     )
+    identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
+        default=None,
+        description="Who clients are, asked before a route is chosen, for `match: {users: …}` and `groups`; names of "
+        "`identities`, in order, or a section. Where all routes ask the same, `identity` of a route will do.",
+    )
     forward: Forward | None = Field(
         default=None, description="A forward proxy: the target comes from the request. `{}` takes the safe defaults."
     )
@@ -228,6 +234,12 @@ class Listener(Section):
         """The name, or the bind where none is given: the identity of a listener over reloads."""
         return self.name or str(self.bind)
 
+    @property
+    def demands(self) -> Iterator[Demand]:
+        """Whatever asks its clients who they are."""
+        own = self.forward.identity if self.forward is not None else self.identity
+        yield from (one for one in (own, *(route.identity for route in self.routes or ())) if one is not None)
+
     def route_label(self, index: int) -> str:
         """What logs and metrics call a route: its name, or the listener's label and its number from 0."""
         routes = self.routes or ()
@@ -254,6 +266,9 @@ class Listener(Section):
             for useless in changed(self, *HTTP_KEYS):
                 hint = "set `timeouts` inside `stream`" if useless == "timeouts" else "remove it"
                 raise Refused(f"`{useless}` has no meaning on a stream listener", hint, at=useless)
+        if self.identity is not None and self.routes is None:
+            hint = "write it inside `forward`" if self.forward is not None else "remove it"
+            raise Refused("`identity` of a listener goes with `routes`", hint, at="identity")
         if self.forward is not None and changed(self, "forwarded"):
             raise Refused("`forwarded` has no meaning on a forward listener", "use `forward.anonymity`", at="forwarded")
         return self

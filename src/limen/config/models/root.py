@@ -9,6 +9,7 @@ from pydantic import Field
 from limen.config.models.admin import Admin, Control
 from limen.config.models.drain import Drain
 from limen.config.models.icap import IcapService
+from limen.config.models.identities import Provider
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import Listener
 from limen.config.models.log import Log
@@ -39,6 +40,10 @@ class Config(Section):
     )
     icap: dict[Name, IcapService] = Field(
         default_factory=dict, description="Services that examine or adapt content over ICAP, by name."
+    )
+    identities: dict[Name, Provider] = Field(
+        default_factory=dict,
+        description="Who says who clients are, by name; `identity` of listeners and routes asks them.",
     )
     admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
     control: Control = Field(default_factory=Control, description="Socket of the command line.")
