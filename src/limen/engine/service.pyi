@@ -16,6 +16,7 @@ from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
+from limen.engine.ways import Egress
 
 class Edits:
     """Compiled `request:` / `response:` edits."""
@@ -144,6 +145,8 @@ class Service:
         deny: AddressSet | None = None,
         connections_most: int = 0,
         pages: Pages | None = None,
+        egress: Egress | None = None,
+        exits: list[Egress | bool | None] | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -177,3 +180,7 @@ class Service:
     def passes(self) -> PassTable | None: ...
     @property
     def bridge(self) -> Bridge | None: ...
+    @property
+    def egress(self) -> Egress | None: ...
+    @property
+    def exits(self) -> list[Egress | bool | None] | None: ...

@@ -20,6 +20,7 @@ from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.passes cimport PassTable
 from limen.engine.types cimport MAX_FIELDS
 from limen.engine.upstream cimport Upstream
+from limen.engine.ways cimport Egress
 
 
 cdef inline uint64_t ns(double seconds) noexcept:
@@ -147,7 +148,7 @@ cdef class Service:
         str scheme="http", int port=80,
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
-        int64_t connections_most=0, Pages pages=None,
+        int64_t connections_most=0, Pages pages=None, Egress egress=None, list exits=None,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -197,6 +198,9 @@ cdef class Service:
         self.via = via.encode()
         self.id_field = id_field.encode()
         self.id_trust = id_trust
+        self.egress = egress
+        self.exits = exits
+        self.goes_out = egress is not None or exits is not None
         self.add_forwarded = add_forwarded
         self.add_x_forwarded = add_x_forwarded
         self.scheme = scheme.encode()

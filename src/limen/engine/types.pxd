@@ -91,6 +91,12 @@ cdef enum Fault:
     FAULT_CLIENT_DENIED = 72      # closed at accept: its address is denied, or not allowed
     FAULT_LISTENER_CONNECTIONS = 73 # over the listener's number of connections
     FAULT_MAINTENANCE = 74        # 503: closed for maintenance
+    # Ways out.
+    FAULT_EGRESS = 80             # 503: none of them can be used
+    FAULT_PARENT = 81             # 502: the next proxy does not answer as it should
+    FAULT_PARENT_IDENTITY = 82    # 502: it does not take our credentials, or wants some
+    FAULT_PARENT_REFUSED = 83     # 502: it could not, or would not, reach the target
+    FAULT_PARENT_TIMEOUT = 84     # 504
     FAULT_RESPONSE = 100          # + 1..19: the same said by an origin
     FAULT_COUNT = 128
 
