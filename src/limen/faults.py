@@ -85,6 +85,11 @@ class FaultNumber(enum.IntEnum):
     CLIENT_DENIED = 72
     LISTENER_CONNECTIONS = 73
     MAINTENANCE = 74
+    EGRESS = 80
+    PARENT = 81
+    PARENT_IDENTITY = 82
+    PARENT_REFUSED = 83
+    PARENT_TIMEOUT = 84
     RESPONSE = 100  # an offset: + START_LINE to UPGRADE is the same, said by an origin
     COUNT = 128  # a bound
 
@@ -290,6 +295,17 @@ _OTHERS = [
          "The listener has as many connections as it may have."),
     _row(_N.MAINTENANCE, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "http_request_denied",
          "The service is closed for maintenance."),
+    # Ways out.
+    _row(_N.EGRESS, Side.ORIGIN, Phase.EGRESS, 503, Retry.ALWAYS, "destination_unavailable",
+         "No way out can be used."),
+    _row(_N.PARENT, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "http_protocol_error",
+         "The next proxy did not answer as it should."),
+    _row(_N.PARENT_IDENTITY, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "proxy_configuration_error",
+         "The next proxy does not take the credentials it was given, or wants some."),
+    _row(_N.PARENT_REFUSED, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "connection_refused",
+         "The next proxy could not, or would not, reach the target."),
+    _row(_N.PARENT_TIMEOUT, Side.ORIGIN, Phase.EGRESS, 504, Retry.ALWAYS, "connection_timeout",
+         "The next proxy did not open a tunnel in time."),
 ]  # fmt: skip
 
 #: All faults, by number.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from limen.config import balance, discovery, exposure, loops, references, shielding, steering
+from limen.config import balance, discovery, egress, exposure, loops, references, shielding, steering
 from limen.config.findings import Finding
 from limen.config.models.root import Config
 from limen.config.positions import Positions, path_text
@@ -33,6 +33,11 @@ CHECKS: tuple[Check, ...] = (
     shielding.limits,
     shielding.address_lists,
     loops.own_listeners,
+    egress.unknown,
+    egress.own_listeners,
+    egress.rights,
+    egress.blind_rules,
+    egress.bridged,
     exposure.open_proxies,
     exposure.wide_trust,
     exposure.open_admin,

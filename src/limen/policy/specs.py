@@ -113,3 +113,5 @@ class AccessSpec:
     place: PlaceSpec | None = None
     client_lists: tuple[str, ...] = ()
     address_lists: tuple[str, ...] = ()
+    egress: object = None
+    """What is allowed goes out by this; opaque. None: as the listener says."""

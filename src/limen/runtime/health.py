@@ -109,7 +109,7 @@ class Health:
         is_first = not self.groups
         slots = estate.slots.active.get(ENDPOINT, {})
         before, self._seats, groups = self._seats, {}, {}
-        for name, model in config.upstreams.items():
+        for name, model in config.groups.items():
             group = Group(name, model, {})
             for endpoint in model.endpoints:
                 key = endpoint_name(name, endpoint.address)
@@ -169,7 +169,7 @@ class Health:
 
     def _encryption(self, estate: Estate, name: str) -> Encryption | None:
         """Of probes; the library that it needs is loaded with the first."""
-        model = estate.revision.config.upstreams[name]
+        model = estate.revision.config.groups[name]
         needed = model.probe is not None and not model.probe.plain and model.probe.type != "tcp"
         if not needed or (model.tls is None and model.probe is not None and model.probe.type != "tls"):
             return None

@@ -74,7 +74,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
         ROUTE: routes,
         ENDPOINT: [
             endpoint_name(name, endpoint.address)
-            for name, upstream in config.upstreams.items()
+            for name, upstream in config.groups.items()
             for endpoint in upstream.endpoints
         ]
         + [whole_name(name) for name, upstream in config.upstreams.items() if upstream.max_requests is not None],
