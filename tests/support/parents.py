@@ -5,6 +5,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from dataclasses import dataclass, field
@@ -138,5 +139,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
+        if isinstance(sink, ssl.SSLSocket):
+            sink.unwrap()
         sink.shutdown(socket.SHUT_WR)

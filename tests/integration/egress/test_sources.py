@@ -1,11 +1,11 @@
 """Ways out by addresses of this machine, as the origin sees them; sticky clients; TLS with a parent."""
 
-import os
 import socket
+import ssl
 
 import pytest
 
-from tests.support import LimenProcess, RawClient, run_limen, wait_until
+from tests.support import LimenProcess, RawClient, run_limen
 from tests.support.certificates import Authority
 from tests.support.origins import OriginConnection, RawOrigin, ScriptedOrigin, echo
 from tests.support.parents import Parent
@@ -39,8 +39,11 @@ def tell_peer(connection: OriginConnection) -> None:
 
 @pytest.fixture(scope="module")
 def parents(tmp_path_factory):
-    authority = Authority()
-    with Parent() as plain, Parent(tls=authority.issue("localhost").server_context()) as sealed:
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    pair = authority.issue("localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.chain, pair.key)
+    with Parent() as plain, Parent(tls=context) as sealed:
         yield authority, plain, sealed
 
 
@@ -48,7 +51,7 @@ def parents(tmp_path_factory):
 def proxy(parents, tmp_path_factory):
     authority, plain, sealed = parents
     directory = tmp_path_factory.mktemp("sources")
-    (directory / "ca.pem").write_bytes(authority.pem)
+    (directory / "ca.pem").write_bytes(authority.file.read_bytes())
     values = {"PLAIN": plain, "PROXYPORT": sealed.port}
     with LimenProcess(TEXT, values=values, directory=directory, allow=["certificate refused"]) as started:
         yield started

@@ -15,7 +15,7 @@ from limen.config.models.section import Section, Several, Shorthand, given
 from limen.config.models.tls import UpstreamTls
 from limen.config.models.upstreams import Endpoint, Pool, Upstream, UpstreamTimeouts
 from limen.config.refusal import Refused
-from limen.config.scalars import Country, Name, Network, OriginAddress, Parent, Text, choice, duration, whole
+from limen.config.scalars import Country, HttpUrl, Name, Network, OriginAddress, Parent, Text, choice, duration, whole
 from limen.config.statuses import StatusRange
 from limen.config.units import parse_duration
 
@@ -194,6 +194,11 @@ class Egress(Section):
     )
     probe: Annotated[EgressProbe, Shorthand("target")] | None = Field(
         default=None, description="Try the ways at intervals: a target, or a section."
+    )
+
+    echo: HttpUrl = Field(
+        default="https://checkip.amazonaws.com/",
+        description="URL whose answer holds the address it was asked from, for `limen egress test`.",
     )
 
     @model_validator(mode="after")
