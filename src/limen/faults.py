@@ -96,6 +96,11 @@ class FaultNumber(enum.IntEnum):
     DATAGRAM = 94
     DATAGRAM_TARGETS = 95
     ORIGINAL = 96
+    EGRESS = 80
+    PARENT = 81
+    PARENT_IDENTITY = 82
+    PARENT_REFUSED = 83
+    PARENT_TIMEOUT = 84
     RESPONSE = 100  # an offset: + START_LINE to UPGRADE is the same, said by an origin
     COUNT = 128  # a bound
 
@@ -324,6 +329,17 @@ _OTHERS = [
          "A datagram was dropped: its association has as many targets as it may have."),
     _row(_N.ORIGINAL, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
          "The connection was not redirected here: a transparent listener has no other clients."),
+    # Ways out.
+    _row(_N.EGRESS, Side.ORIGIN, Phase.EGRESS, 503, Retry.ALWAYS, "destination_unavailable",
+         "No way out can be used."),
+    _row(_N.PARENT, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "http_protocol_error",
+         "The next proxy did not answer as it should."),
+    _row(_N.PARENT_IDENTITY, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "proxy_configuration_error",
+         "The next proxy does not take the credentials it was given, or wants some."),
+    _row(_N.PARENT_REFUSED, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "connection_refused",
+         "The next proxy could not, or would not, reach the target."),
+    _row(_N.PARENT_TIMEOUT, Side.ORIGIN, Phase.EGRESS, 504, Retry.ALWAYS, "connection_timeout",
+         "The next proxy did not open a tunnel in time."),
 ]  # fmt: skip
 
 #: All faults, by number.

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from limen.config import balance, discovery, exposure, identities, loops, references, shielding, steering
+from limen.config import (
+    balance,
+    discovery,
+    egress,
+    exposure,
+    identities,
+    loops,
+    references,
+    shielding,
+    steering,
+)
 from limen.config.findings import Finding
 from limen.config.models.root import Config
 from limen.config.positions import Positions, path_text
@@ -36,6 +46,11 @@ CHECKS: tuple[Check, ...] = (
     identities.named,
     identities.conditions,
     loops.own_listeners,
+    egress.unknown,
+    egress.own_listeners,
+    egress.rights,
+    egress.blind_rules,
+    egress.bridged,
     exposure.open_proxies,
     exposure.unknown_proxies,
     exposure.wide_trust,

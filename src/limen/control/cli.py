@@ -16,6 +16,7 @@ from limen.control.commands import (
     check,
     demo,
     drain,
+    egress,
     endpoint,
     env,
     explain,
@@ -31,7 +32,23 @@ from limen.errors import ConfigError, ConfigErrors, LimenError
 from limen.runtime.crew import StartFailed
 from limen.runtime.explain.asked import AskedWrongly
 
-_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, explain, env, ca, demo)
+_COMMANDS = (
+    run,
+    check,
+    reverse,
+    forward,
+    schema,
+    reload,
+    drain,
+    endpoint,
+    egress,
+    status,
+    top,
+    explain,
+    env,
+    ca,
+    demo,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from limen.engine.reactor cimport Handler
+from limen.engine.source cimport Source
 from limen.engine.stream cimport Party
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
@@ -21,6 +22,7 @@ cdef class Dial(Handler):
     cdef int next             # first address not tried yet
     cdef list attempts
     cdef bytes path           # of a unix socket instead
+    cdef Source source        # where from; None: as the system has it
     cdef uint64_t end         # monotonic ns
     cdef int fault            # of the attempt that failed last
     cdef bint over

@@ -18,6 +18,7 @@ from limen.engine.sys cimport (
     EPOLLIN,
     EPOLLOUT,
     EPOLLRDHUP,
+    ESRCH,
     ETIMEDOUT,
     IPPROTO_TCP,
     SO_ERROR,
@@ -43,6 +44,7 @@ from limen.engine.types cimport (
     FAULT_DIAL_REFUSED,
     FAULT_DIAL_TIMEOUT,
     FAULT_DIAL_UNREACHABLE,
+    FAULT_EGRESS,
     Address,
 )
 from limen.engine.upstream cimport Endpoint
@@ -107,11 +109,11 @@ cdef class Dial(Handler):
                 else:
                     self.worker.arm(self, self.end)
                 return
-            self.fault = self.name_error(error)
+            self.fault = self.name_error(error) if error > 0 else FAULT_EGRESS
             self.worker.bury(attempt)
 
     cdef int start(self, Attempt attempt) noexcept:
-        """Non-blocking connect; 0 or the errno."""
+        """Non-blocking connect; 0, the errno, or minus that if the source was at fault."""
         cdef sockaddr_in v4
         cdef sockaddr_in6 v6
         cdef sockaddr_un local
@@ -148,6 +150,10 @@ cdef class Dial(Handler):
             return limen_errno()
         if family != AF_UNIX:
             setsockopt(attempt.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+            if self.source is not None:
+                result = self.source.apply(attempt.fd, family)
+                if result:
+                    return result if result == ESRCH else -result
         if connect(attempt.fd, where, length) < 0 and limen_errno() != EINPROGRESS:
             return limen_errno()
         result = self.worker.watch(attempt, EPOLLIN | EPOLLOUT | EPOLLRDHUP)

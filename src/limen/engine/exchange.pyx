@@ -24,6 +24,7 @@ from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
 from limen.engine.deadline cimport begin_deadline, set_alarm
 from limen.engine.demand cimport IDENTITY_ASKED, Demand
+from limen.engine.exits cimport falls_back, is_ways_fault, pool_prefix, settle_egress, told_fault
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.hedge cimport Hedge, adopt_origin, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
@@ -69,6 +70,7 @@ from limen.engine.types cimport (
     FAULT_DEADLINE,
     FAULT_DIAL_TIMEOUT,
     FAULT_DNS_TIMEOUT,
+    FAULT_EGRESS,
     FAULT_HOOK,
     FAULT_INTERNAL,
     FAULT_MEMORY,
@@ -76,6 +78,7 @@ from limen.engine.types cimport (
     FAULT_NONE,
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
+    FAULT_PARENT_IDENTITY,
     FAULT_RESPONSE,
     FAULT_RESPONSE_TIMEOUT,
     FAULT_SHED,
@@ -281,7 +284,13 @@ cdef class Exchange(ExchangeState):
 
     cdef void attempt(self) noexcept:
         """One more try to reach somebody who answers."""
+        cdef int fault
         self.phase = PHASE_EGRESS
+        if self.service.goes_out and not self.settled and self.upstream is None:
+            fault = settle_egress(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
         if self.upstream is None:
             if enter_target(self) < 0:
                 self.refuse(FAULT_INTERNAL)
@@ -303,7 +312,10 @@ cdef class Exchange(ExchangeState):
     cdef void wait_for_place(self) noexcept:
         """All endpoints are full: queue for one, if there is a queue with room."""
         if self.upstream.balancer.open == 0:
-            self.refuse(FAULT_NO_ENDPOINT)
+            if falls_back(self):
+                self.attempt()
+            else:
+                self.refuse(FAULT_NO_ENDPOINT if self.egress is None else FAULT_EGRESS)
         elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
             self.refuse(FAULT_SHED)
         else:
@@ -343,7 +355,7 @@ cdef class Exchange(ExchangeState):
         if self.finished:
             return
         self.dial_time += self.worker.now - self.dialled_at
-        if self.upstream is not None:
+        if self.upstream is not None and is_ways_fault(self, fault):
             self.endpoint.dial_failed()
         self.attempt_failed(fault, False)
 
@@ -420,9 +432,9 @@ cdef class Exchange(ExchangeState):
 
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
-        if self.upstream is not None and not reused:
+        if self.upstream is not None and not reused and is_ways_fault(self, fault):
             judge_fault(self.upstream, self.endpoint, fault)
-        self.held_fault = fault
+        self.held_fault = told_fault(self, fault)
         self.held_cause = cause_of(self, fault)
         leave_endpoint(self)
         self.origin_ready = False
@@ -435,7 +447,10 @@ cdef class Exchange(ExchangeState):
     cdef void repeat(self, int again, bint reused) noexcept:
         cdef uint64_t pause
         if again == REPEAT_NOT:
-            self.refuse(self.held_fault)
+            if falls_back(self):
+                self.attempt()
+            else:
+                self.refuse(self.held_fault)
         elif reused:
             self.fresh = True
             self.attempts -= 1
@@ -648,6 +663,12 @@ cdef class Exchange(ExchangeState):
             self.pass_interim(head, fields, base)
             return
         self.response_time = self.worker.now - self.forwarded_at
+        if self.absolute and head.status == 407:
+            # it asks us, not the client
+            drop_origin(self)
+            self.endpoint.dial_failed()
+            self.attempt_failed(FAULT_PARENT_IDENTITY, False)
+            return
         if self.upstream is not None:
             judge_response(
                 self.upstream, self.endpoint, head.status, self.worker.now, self.dial_time, self.response_time
@@ -736,6 +757,7 @@ cdef class Exchange(ExchangeState):
         except MemoryError:
             self.break_off(FAULT_MEMORY)
             return
+        look.prefix = pool_prefix(self)
         look.begin(self, client, <Http1Origin>self.origin, self.service.bridge, &self.host, &self.peer)
 
     cdef void on_looked(self, int verdict) noexcept:
@@ -802,7 +824,7 @@ cdef class Exchange(ExchangeState):
             return
         reused = (<Http1Origin>source).reused and not (<Http1Origin>source).answered and fault == FAULT_ORIGIN_CLOSED
         self.origin = None
-        if (<Http1Origin>source).shaking and self.upstream is not None:
+        if ((<Http1Origin>source).shaking or self.passing) and self.upstream is not None and is_ways_fault(self, fault):
             self.endpoint.dial_failed()
         if self.response_begun:
             self.retry_blocked = RETRY_ANSWERED

@@ -35,6 +35,7 @@ from limen.engine.types cimport (
     FAULT_TLS_TIMEOUT,
     Address,
 )
+from limen.engine.upstream cimport Endpoint, new_target
 
 
 @cython.final
@@ -129,9 +130,18 @@ cdef class Look(Party):
         self.stage = LOOK_ORIGIN
         # the client's time stands still while the origin has its own
         self.worker.disarm(self.client)
-        origin.move_to(self.bridged.endpoint)
+        try:
+            origin.move_to(self.bridged.endpoint if self.prefix is None else self.resting_place())
+        except (MemoryError, ValueError):
+            self.end(FAULT_MEMORY)
+            return
         origin.state = ORIGIN_IDLE
         origin.begin_tls(self.bridge.client, self, self.bridge.handshake_timeout, name)
+
+    cdef Endpoint resting_place(self):
+        cdef bytes place = self.prefix + self.bridged.endpoint.place
+        cdef Endpoint found = self.worker.direct.get(place)
+        return found if found is not None else new_target(self.worker, &self.host, place)
 
     cdef void on_secured(self, Stream source) noexcept:
         cdef Party owner = self.owner

@@ -21,6 +21,7 @@ from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT
 from limen.engine.state cimport ExchangeState
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
+    FAULT_EGRESS,
     FAULT_MEMORY,
     FAULT_NONE,
     FAULT_ORIGIN_CLOSED,
@@ -87,6 +88,11 @@ cdef int may_repeat(ExchangeState exchange, int cause, bint reused) noexcept:
         exchange.retry_blocked = RETRY_METHOD
     elif exchange.keep_lost:
         exchange.retry_blocked = RETRY_BODY
+    elif exchange.egress is not None and len(exchange.way.hops) == 0 and exchange.held_fault != FAULT_EGRESS and (
+        not reused
+    ):
+        # the target has failed, from whatever address it is asked
+        exchange.retry_blocked = RETRY_FAULT
     elif reused:
         # it was closed while idle; a fresh connection tells whether the origin lives
         count_retry(exchange, cause)

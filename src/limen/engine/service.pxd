@@ -19,6 +19,7 @@ from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.passes cimport PassTable
 from limen.engine.types cimport HeadLimits
 from limen.engine.upstream cimport Upstream
+from limen.engine.ways_out cimport Egress
 
 
 cdef enum TargetSource:
@@ -132,6 +133,9 @@ cdef class Service:
     cdef uint64_t tunnel_half
     cdef uint64_t tunnel_life
     cdef uint64_t dial_timeout        # of targets from requests
+    cdef bint goes_out        # some requests leave by an egress
+    cdef readonly Egress egress       # of targets from requests; None: directly
+    cdef readonly list exits          # by number of the access rule: an Egress, None (as `egress`), False (directly)
     cdef uint64_t min_rate            # bytes per second
     cdef uint64_t min_rate_after      # ns
     cdef readonly Pages pages         # of exchanges that no route took

@@ -19,6 +19,7 @@ from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
 from limen.engine.ways import Way
+from limen.engine.ways_out import Egress
 
 class Edits:
     """Compiled `request:` / `response:` edits."""
@@ -159,6 +160,8 @@ class Service:
         relay_idle: float = 60.0,
         pac: Pac | None = None,
         demand: Demand | None = None,
+        egress: Egress | None = None,
+        exits: list[Egress | bool | None] | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -196,3 +199,7 @@ class Service:
     def pac(self) -> Pac | None: ...
     @property
     def bridge(self) -> Bridge | None: ...
+    @property
+    def egress(self) -> Egress | None: ...
+    @property
+    def exits(self) -> list[Egress | bool | None] | None: ...

@@ -22,6 +22,7 @@ from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.passes cimport PassTable
 from limen.engine.types cimport MAX_FIELDS
 from limen.engine.upstream cimport Upstream
+from limen.engine.ways_out cimport Egress
 
 
 cdef inline uint64_t ns(double seconds) noexcept:
@@ -151,7 +152,8 @@ cdef class Service:
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
         int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, object pairs=None,
-        double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None, Demand demand=None,
+        double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None,
+        Demand demand=None, Egress egress=None, list exits=None,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -211,6 +213,9 @@ cdef class Service:
         self.via = via.encode()
         self.id_field = id_field.encode()
         self.id_trust = id_trust
+        self.egress = egress
+        self.exits = exits
+        self.goes_out = egress is not None or exits is not None
         self.add_forwarded = add_forwarded
         self.add_x_forwarded = add_x_forwarded
         self.scheme = scheme.encode()

@@ -14,6 +14,7 @@ from limen.engine.split cimport Split
 from limen.engine.stream cimport Party, Stream
 from limen.engine.types cimport Address, Field, Head
 from limen.engine.upstream cimport Endpoint, Upstream
+from limen.engine.ways_out cimport Egress, Way
 from limen.engine.worker cimport Worker
 
 
@@ -53,6 +54,10 @@ cdef class ExchangeState(Party):
     cdef int held_fault       # of the attempt that failed last, while pausing or forsaken
     cdef int held_cause
     cdef Dial dial
+    cdef Egress egress        # by which it goes out; None: directly, or to an upstream
+    cdef Way way              # one of it: that of `endpoint`
+    cdef Endpoint pool        # with an egress: where connections to this target by this way rest
+    cdef Address exit         # what the way is asked for, if the name was resolved here; family 0: the name itself
     cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
     cdef Identity identity    # who it is for; None: nobody said, or nobody asked
     cdef Demand demand        # that was made of it last
@@ -89,6 +94,9 @@ cdef class ExchangeState(Party):
     cdef bint awaits          # SOCKS BIND: the peer comes to us
     cdef bint is_opaque       # a stream listener's: no HTTP at all
     cdef bint is_upgrade
+    cdef bint settled         # `egress` was decided
+    cdef bint passing         # with an egress that has parents: the way is not open yet
+    cdef bint absolute        # the parent gets the request itself, in absolute-form
     cdef bint waiting         # in the upstream's queue
     cdef bint entered         # counted as active at `endpoint`
     cdef bint retrying        # counted in upstream.retrying

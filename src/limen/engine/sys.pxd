@@ -46,7 +46,7 @@ cdef extern from *:
     bint unlikely "LIMEN_UNLIKELY"(bint) noexcept nogil
 
     const int EAGAIN, EINTR, EINPROGRESS, ECONNREFUSED, ETIMEDOUT, EMFILE, ENFILE, ENOMEM, EINVAL
-    const int ECONNABORTED, ENOBUFS, EPIPE, ECONNRESET
+    const int ECONNABORTED, ENOBUFS, EPIPE, ECONNRESET, ESRCH
 
     # epoll: data.ptr is always a borrowed Handler* (owned by its registration)
     const unsigned int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET
@@ -98,8 +98,10 @@ cdef extern from *:
     const int IPPROTO_TCP, TCP_NODELAY, MSG_NOSIGNAL, MSG_DONTWAIT, MSG_MORE, MSG_PEEK, SO_LINGER
     const int SOCK_DGRAM, SOL_IP, SOL_IPV6, SO_ORIGINAL_DST, MSG_TRUNC
     const int SHUT_RD, SHUT_WR, SHUT_RDWR
+    const int IPPROTO_IP, IP_FREEBIND, IP_BIND_ADDRESS_NO_PORT, SO_BINDTODEVICE, SO_MARK
     int socket(int family, int type, int protocol) nogil
     int connect(int fd, const sockaddr* address, socklen_t length) nogil
+    int bind(int fd, const sockaddr* address, socklen_t length) nogil
     int accept4(int fd, sockaddr* address, socklen_t* length, int flags) nogil
     int getsockopt(int fd, int level, int name, void* value, socklen_t* length) nogil
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length) nogil

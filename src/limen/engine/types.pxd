@@ -103,6 +103,12 @@ cdef enum Fault:
     FAULT_DATAGRAM = 94           # dropped: malformed, a fragment, too large, or from somebody else
     FAULT_DATAGRAM_TARGETS = 95   # dropped: over an association's number of targets
     FAULT_ORIGINAL = 96           # 400: nobody has redirected this connection here
+    # Ways out.
+    FAULT_EGRESS = 80             # 503: none of them can be used
+    FAULT_PARENT = 81             # 502: the next proxy does not answer as it should
+    FAULT_PARENT_IDENTITY = 82    # 502: it does not take our credentials, or wants some
+    FAULT_PARENT_REFUSED = 83     # 502: it could not, or would not, reach the target
+    FAULT_PARENT_TIMEOUT = 84     # 504
     FAULT_RESPONSE = 100          # + 1..19: the same said by an origin
     FAULT_COUNT = 128
 

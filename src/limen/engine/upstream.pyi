@@ -31,10 +31,12 @@ class Endpoint:
         is_target: bool = False,
         warming: bool = False,
         server_name: str = "",
+        label: str = "",
     ) -> Self:
         """`key` makes it the same endpoint over reloads; `host` may be a name, an address or unix:/path (of at most
         107 bytes, else ValueError); `slot` is the board's; `proxy_protocol` the version to send, 0 for none;
-        `warming` has it start slowly where its upstream says so; `server_name` stands for the host in TLS.
+        `warming` has it start slowly where its upstream says so; `server_name` stands for the host in TLS,
+        `label` for the address in logs.
         """
 
     @property

@@ -79,6 +79,7 @@ cdef class Endpoint:
     def __init__(
         self, Worker worker not None, *, str key, str host, int port, unsigned int slot=0xffffffff,
         int proxy_protocol=0, bint is_target=False, bint warming=False, str server_name="",
+        str label="",
     ):
         self.worker = worker
         self.load.total = worker.board.endpoint_total(slot)
@@ -116,6 +117,8 @@ cdef class Endpoint:
             self.literal.family = 0
         self.server_name = server_name.encode("ascii") or self.host
         self.label = b"[%b]:%d" % (self.host, port) if b":" in self.host else b"%b:%d" % (self.host, port)
+        if label:
+            self.label = label.encode()
         self.session_key = self.label
         if self.server_name != self.host:
             # a session was verified for one name: another may not take it up

@@ -73,4 +73,5 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         methods=condition.methods or (),
         windows=tuple(window_of(times) for times in condition.times or ()),
         place=compile_place(condition),
+        egress=rule.egress,
     )

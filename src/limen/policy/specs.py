@@ -119,3 +119,5 @@ class AccessSpec:
     address_lists: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    egress: object = None
+    """What is allowed goes out by this; opaque. None: as the listener says."""

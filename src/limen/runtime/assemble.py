@@ -29,6 +29,7 @@ from limen.runtime.balancing import balancing, key_of, pooling
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
+from limen.runtime.exits import Exits
 from limen.runtime.guards import address_set, forward_guard, route_guard
 from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
@@ -161,6 +162,9 @@ class _Builder:
         )
         self._is_whole = True
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands)
+        self._exits = Exits(
+            engine, self._config, self.assembly, previous, revision.slots.get(names.ENDPOINT, {}), self._contexts
+        )
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -259,6 +263,9 @@ class _Builder:
             self._before.lists,
             self._before.icap,
         ):
+            return None
+        if listener.forward is not None and (self._config.egress or self._before.egress):
+            # its ways' endpoints stay, if nothing of them has changed
             return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
@@ -384,7 +391,9 @@ class _Builder:
     def _forward(
         self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None, address: str
     ) -> Service:
-        access = AccessTable(compile_access(forward), self._lists)
+        rules = compile_access(forward)
+        access = AccessTable(rules, self._lists)
+        exits = [self._exits.of_rule(rule.egress) for rule in rules]
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
@@ -398,6 +407,8 @@ class _Builder:
             anonymity=_ANONYMITY[forward.anonymity],
             bridge=bridge,
             **ways_in(listener, forward, address),
+            egress=self._exits.of(forward.egress),
+            exits=exits if any(one is not None for one in exits) else None,
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),

@@ -98,7 +98,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
         ROUTE: routes,
         ENDPOINT: [
             endpoint_name(name, endpoint.address)
-            for name, upstream in config.upstreams.items()
+            for name, upstream in config.groups.items()
             for endpoint in upstream.endpoints
         ]
         + [count_name(name, what) for name, what in counts(config)],

@@ -68,7 +68,7 @@ def has_tls(config: Config) -> bool:
     """Whether the configuration needs any material."""
     return (
         any(one.tls for one in config.listeners)
-        or any(one.tls for one in config.upstreams.values())
+        or any(one.tls for one in config.groups.values())
         or any(one.forward is not None and one.forward.bridge is not None for one in config.listeners)
     )
 

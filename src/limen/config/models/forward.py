@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
+from limen.config.models.egress import UseOfEgress
 from limen.config.models.icap import Icap
 from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
@@ -113,10 +114,17 @@ class Rule(Section):
     name: Name | None = Field(default=None, description="Name in logs, so that a denied client can be told why.")
     allow: Condition | None = Field(default=None, description="Let requests pass that match this; `{}` matches all.")
     deny: Condition | None = Field(default=None, description="Answer requests with 403 that match this.")
+    egress: UseOfEgress | None = Field(
+        default=None,
+        description="Way out of what this rule allows, instead of the listener's: a name, `direct` for none, or a "
+        "section with the labels that the way must have.",
+    )
 
     @model_validator(mode="after")
     def _one_verdict(self) -> Rule:
         exactly_one(self, "allow", "deny")
+        if self.egress is not None and self.allow is None:
+            raise Refused("what is denied goes out by no way", "remove `egress`, or write `allow`", at="egress")
         return self
 
     @property
@@ -173,6 +181,11 @@ class Forward(Section):
         "all of that: also the ports.",
     )
     targets: Targets = Field(default_factory=Targets, description="Which addresses may be reached at all.")
+    egress: UseOfEgress | None = Field(
+        default=None,
+        description="Way out: the name of an egress, or a section with the labels that the way must have. Left out, "
+        "targets are dialled directly. A rule of `access` may name another.",
+    )
     anonymity: Annotated[str, choice("transparent", "anonymous", "elite")] = Field(
         default="anonymous",
         description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
