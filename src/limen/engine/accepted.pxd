@@ -27,7 +27,7 @@ cdef class Accepted(Pooled):
     cdef bytes ja4            # of its hello, if something asks for it
     cdef uint32_t place       # of `sender`, if something has asked for it
     cdef uint32_t place_epoch # that the number belongs to; 0: nothing has asked
-    cdef Endpoint way         # by which its requests go out, where an egress keeps it for a connection
+    cdef Endpoint way_out     # by which its requests go out, where an egress keeps it for a connection
     cdef void* next           # borrowed neighbours in listener.first
     cdef void* prev
 

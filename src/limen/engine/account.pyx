@@ -84,11 +84,11 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.service.target_source == TARGET_FROM_REQUEST:
         record.direction.text = b"forward"
     record.direction.length = 7
-    if exchange.way == WAY_SOCKS5:
+    if exchange.way_in == WAY_SOCKS5:
         lay(&record.protocol, b"socks5")
-    elif exchange.way == WAY_SOCKS4:
+    elif exchange.way_in == WAY_SOCKS4:
         lay(&record.protocol, b"socks4")
-    elif exchange.way == WAY_ORIGINAL:
+    elif exchange.way_in == WAY_ORIGINAL:
         lay(&record.protocol, b"tls")
     if exchange.base != NULL:
         record.method.text = exchange.base

@@ -207,7 +207,7 @@ cdef int start_dial(ExchangeState exchange, Dial dial, int empty) noexcept:
         dial.links = exchange.upstream.links
     exchange.dial = dial
     if exchange.egress is not None:
-        dial.source = exchange.way.source
+        dial.source = exchange.way_out.source
     if exchange.upstream is not None:
         dial.begin(exchange.upstream.dial_timeout)
     else:
@@ -244,7 +244,7 @@ cdef Http1Origin open_origin(ExchangeState exchange, int fd, const Address* addr
 
 
 cdef bint secure_origin(ExchangeState exchange, Http1Origin origin) noexcept:
-    if exchange.egress is not None and len(exchange.way.hops):
+    if exchange.egress is not None and len(exchange.way_out.hops):
         return begin_way(exchange, origin)
     if exchange.upstream is not None and exchange.upstream.tls is not None:
         # what was put before goes out as it is

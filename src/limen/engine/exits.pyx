@@ -99,14 +99,14 @@ cdef Endpoint claim_way(ExchangeState exchange):
     cdef uint64_t key = 0
     if egress.sticky == STICKY_CONNECTION and isinstance(exchange.client, Accepted):
         client = <Accepted>exchange.client
-        endpoint = kept_way(exchange, client.way)
+        endpoint = kept_way(exchange, client.way_out)
     if endpoint is None:
         if egress.upstream.balancer.policy == POLICY_HASH:
             key = way_key(exchange)
         endpoint = egress.upstream.claim(egress.upstream.balancer, exchange.worker.now, exchange.avoid, key)
     if endpoint is not None:
         if client is not None:
-            client.way = endpoint
+            client.way_out = endpoint
         set_way(exchange, endpoint)
     return endpoint
 
@@ -125,10 +125,10 @@ cdef Endpoint kept_way(ExchangeState exchange, Endpoint kept):
 
 
 cdef void set_way(ExchangeState exchange, Endpoint endpoint) noexcept:
-    exchange.way = <Way>exchange.egress.ways[endpoint]
-    exchange.passing = len(exchange.way.hops) != 0
+    exchange.way_out = <Way>exchange.egress.ways[endpoint]
+    exchange.passing = len(exchange.way_out.hops) != 0
     exchange.absolute = (
-        exchange.way.takes_absolute and not exchange.is_connect and exchange.bridged is None
+        exchange.way_out.takes_absolute and not exchange.is_connect and exchange.bridged is None
         and not exchange.is_upgrade and not resolves_here(exchange)
     )
     exchange.exit.family = 0
@@ -151,7 +151,7 @@ cdef bytes pool_prefix(ExchangeState exchange):
         return None
     identity = identity_of(exchange)
     return b"%b %d:%b %c%d " % (
-        exchange.way.prefix, len(identity), identity, b"a" if exchange.absolute else b"t", exchange.need_address
+        exchange.way_out.prefix, len(identity), identity, b"a" if exchange.absolute else b"t", exchange.need_address
     )
 
 
@@ -174,17 +174,17 @@ cdef Endpoint pool_of(ExchangeState exchange):
 cdef Endpoint peer_of(ExchangeState exchange):
     if exchange.egress is None:
         return exchange.endpoint
-    if len(exchange.way.hops) == 0 or (resolves_here(exchange) and exchange.exit.family == 0):
+    if len(exchange.way_out.hops) == 0 or (resolves_here(exchange) and exchange.exit.family == 0):
         return exchange.pool
     return exchange.endpoint
 
 
 cdef bint dials_target(ExchangeState exchange) noexcept:
-    return exchange.upstream is None or (exchange.egress is not None and len(exchange.way.hops) == 0)
+    return exchange.upstream is None or (exchange.egress is not None and len(exchange.way_out.hops) == 0)
 
 
 cdef bint begin_way(ExchangeState exchange, Http1Origin origin) noexcept:
-    cdef Hop hop = <Hop>exchange.way.hops[0]
+    cdef Hop hop = <Hop>exchange.way_out.hops[0]
     if not exchange.absolute:
         exchange.origin = origin
         begin_passage(exchange, origin)
@@ -200,7 +200,7 @@ cdef bint begin_way(ExchangeState exchange, Http1Origin origin) noexcept:
 cdef bint is_ways_fault(ExchangeState exchange, int fault) noexcept:
     if exchange.egress is None:
         return True
-    if len(exchange.way.hops) == 0:
+    if len(exchange.way_out.hops) == 0:
         return fault == FAULT_EGRESS
     if fault == FAULT_PARENT_IDENTITY:
         return True
@@ -234,7 +234,7 @@ cdef bint falls_back(ExchangeState exchange) noexcept:
     exchange.egress = None
     exchange.upstream = None
     exchange.endpoint = exchange.pool = exchange.avoid = None
-    exchange.way = None
+    exchange.way_out = None
     exchange.tried = None
     exchange.passing = exchange.absolute = False
     return True

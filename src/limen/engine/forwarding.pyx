@@ -295,7 +295,7 @@ cdef void lay_host(ExchangeState exchange, OutField* field) noexcept:
 
 cdef unsigned int add_credentials(ExchangeState exchange, OutField* field) noexcept:
     """Ours, for a parent that gets the request itself."""
-    cdef Hop hop = <Hop>exchange.way.hops[0]
+    cdef Hop hop = <Hop>exchange.way_out.hops[0]
     if len(hop.authorization) == 0:
         return 0
     field.name = b"Proxy-Authorization"

@@ -66,7 +66,7 @@ cdef void begin_passage(ExchangeState exchange, Http1Origin origin) noexcept:
     passage.worker = exchange.worker
     passage.owner = exchange
     passage.origin = origin
-    passage.way = exchange.way
+    passage.way = exchange.way_out
     passage.end = exchange.dialled_at + exchange.upstream.dial_timeout
     origin.party = passage
     origin.state = ORIGIN_TUNNEL

@@ -88,7 +88,7 @@ cdef int may_repeat(ExchangeState exchange, int cause, bint reused) noexcept:
         exchange.retry_blocked = RETRY_METHOD
     elif exchange.keep_lost:
         exchange.retry_blocked = RETRY_BODY
-    elif exchange.egress is not None and len(exchange.way.hops) == 0 and exchange.held_fault != FAULT_EGRESS and (
+    elif exchange.egress is not None and len(exchange.way_out.hops) == 0 and exchange.held_fault != FAULT_EGRESS and (
         not reused
     ):
         # the target has failed, from whatever address it is asked

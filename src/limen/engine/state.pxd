@@ -55,7 +55,7 @@ cdef class ExchangeState(Party):
     cdef int held_cause
     cdef Dial dial
     cdef Egress egress        # by which it goes out; None: directly, or to an upstream
-    cdef Way way              # one of it: that of `endpoint`
+    cdef Way way_out          # one of it: that of `endpoint`
     cdef Endpoint pool        # with an egress: where connections to this target by this way rest
     cdef Address exit         # what the way is asked for, if the name was resolved here; family 0: the name itself
     cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
@@ -90,7 +90,7 @@ cdef class ExchangeState(Party):
     cdef bint need_address    # access rules are to be asked again with the address
     cdef bint is_connect
     cdef bint looking         # CONNECT: its TLS will be looked at
-    cdef uint8_t way          # ways.WayIn: what the client speaks; 0: HTTP
+    cdef uint8_t way_in       # ways.WayIn: what the client speaks; 0: HTTP
     cdef bint awaits          # SOCKS BIND: the peer comes to us
     cdef bint is_opaque       # a stream listener's: no HTTP at all
     cdef bint is_upgrade

@@ -108,7 +108,7 @@ cdef int find_host(ExchangeState exchange) noexcept:
     cdef int result
     if head.form == FORM_AUTHORITY or head.method == METHOD_CONNECT:
         # our own for TLS (ways.pyx); a client that asks for a tunnel takes us for a proxy, which it is not to know
-        if exchange.way == 0:
+        if exchange.way_in == 0:
             return FAULT_METHOD
         exchange.is_connect = True
         result = parse_authority(exchange.base + head.authority, head.authority_length, 0, &exchange.host)

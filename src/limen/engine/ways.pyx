@@ -276,7 +276,7 @@ cdef int begin_exchange(Http1Client client, char* line, int named, int length, i
     except MemoryError:
         return FAULT_MEMORY
     client.party = exchange
-    exchange.way = client.way.kind
+    exchange.way_in = client.way.kind
     if command == SOCKS_UDP:
         begin_association(exchange, client, line)
     else:

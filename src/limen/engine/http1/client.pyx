@@ -711,7 +711,7 @@ cdef class Http1Client(Accepted):
         self.framing = FRAMING_LENGTH
         self.party = exchange
         if self.way is not None:
-            exchange.way = self.way.kind
+            exchange.way_in = self.way.kind
         exchange.begin_refused(self, self.service, &self.sender, fault)
 
     cdef void release(self) noexcept:
