@@ -63,6 +63,7 @@ async def open_by(passage: Passage, host: str, port: int, resolve: Resolve, *, l
         host = (await _resolved(host, resolve))[0]
     first = (passage.hops[0].address.host, passage.hops[0].address.port) if passage.hops else (host, port)
     streams = await _dialled(passage, *first, resolve, limit)
+    hop = None
     try:
         for number, hop in enumerate(passage.hops):
             last = number + 1 == len(passage.hops)
@@ -130,7 +131,9 @@ def _leave_by(passage: Passage, dialling: socket.socket, family: int) -> None:
     raise OSError(0, "no source of this family")
 
 
-async def _ask(hop: ParentUrl, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _ask(
+    hop: ParentUrl, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     if hop.kind == "http":
         await _connect(hop, host, port, reader, writer)
     else:

@@ -53,9 +53,7 @@ async def _asked(passage: Passage, echo: str, resolve: Resolve) -> str:
     url = urlsplit(echo)
     host = url.hostname or ""
     encrypted = url.scheme == "https"
-    reader, writer = await open_by(
-        passage, host, url.port or (443 if encrypted else 80), resolve, limit=HEAD_MOST
-    )
+    reader, writer = await open_by(passage, host, url.port or (443 if encrypted else 80), resolve, limit=HEAD_MOST)
     try:
         if encrypted:
             await writer.start_tls(ssl.create_default_context(), server_hostname=host)

@@ -28,14 +28,12 @@ from limen.runtime.balancing import balancing, key_of
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
-from limen.runtime.exits import Exits
+from limen.runtime.exits import Exits, same_around
 from limen.runtime.guards import address_set, forward_guard, route_guard
 from limen.runtime.pacing import Steps
 from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from limen.config import Config
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
@@ -157,9 +155,7 @@ class _Builder:
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
         self._is_whole = True
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
-        self._exits = Exits(
-            engine, self._config, self.assembly, previous, revision.slots.get(names.ENDPOINT, {}), self._contexts
-        )
+        self._exits = Exits(engine, self.assembly, previous)
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -255,12 +251,7 @@ class _Builder:
 
     def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
         """The service in force, if nothing that went into it has changed."""
-        if self._previous is None or self._before is None or self._config.limits != self._before.limits:
-            return None
-        if self._config.lists != self._before.lists:
-            return None
-        if listener.forward is not None and (self._config.egress or self._before.egress):
-            # its ways' endpoints stay, if nothing of them has changed
+        if self._previous is None or self._before is None or not same_around(listener, self._before, self._config):
             return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
@@ -381,7 +372,6 @@ class _Builder:
     def _forward(self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None) -> Service:
         rules = compile_access(forward)
         access = AccessTable(rules, self._lists)
-        exits = [self._exits.of_rule(rule.egress) for rule in rules]
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
@@ -395,7 +385,7 @@ class _Builder:
             anonymity=_ANONYMITY[forward.anonymity],
             bridge=bridge,
             egress=self._exits.of(forward.egress),
-            exits=exits if any(one is not None for one in exits) else None,
+            exits=self._exits.of_rules([rule.egress for rule in rules]),
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),

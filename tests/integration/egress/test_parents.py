@@ -125,7 +125,9 @@ def test_tunnels_by_each_kind_of_parent_and_by_both(proxy: LimenProcess, first: 
     assert b"proxy-auth" not in one.raw_head.lower() + two.raw_head.lower()
 
 
-def test_bytes_behind_the_answer_belong_to_the_tunnel(proxy: LimenProcess, first: Parent, second: Parent, origin) -> None:
+def test_bytes_behind_the_answer_belong_to_the_tunnel(
+    proxy: LimenProcess, first: Parent, second: Parent, origin
+) -> None:
     first.manner.early = second.manner.early = b"220 speaks first\r\n"
     with RawOrigin(echo) as talker:
         for name in ("PORT", "SOCKS"):
@@ -196,9 +198,7 @@ def test_all_down_is_503_and_nothing_goes_directly(proxy: LimenProcess, origin) 
         with proxy.connect("DOWN") as client:
             assert open_tunnel(client, origin.address).status == 503
     assert not origin.connections
-    wait_until(
-        lambda: any('upstream="egress/down"' in line for line in proxy.metrics()), what="its metrics"
-    )
+    wait_until(lambda: any('upstream="egress/down"' in line for line in proxy.metrics()), what="its metrics")
 
 
 def test_directly_only_where_it_is_written(proxy: LimenProcess, origin) -> None:

@@ -1,10 +1,9 @@
 """Ways out as the supervisor probes them, as status shows them, and as `limen egress test` tries them."""
 
 import socket
-import ssl
 from pathlib import Path
 
-from tests.support import LimenProcess, RawClient, run_limen, wait_until
+from tests.support import run_limen
 from tests.support.health import wait_for_states
 from tests.support.mmdb import write_mmdb
 from tests.support.origins import OriginConnection, RawOrigin, ScriptedOrigin
@@ -27,11 +26,11 @@ def test_probes_go_through_the_way(start_limen) -> None:
     with first, second, ScriptedOrigin() as target:
         values = {"FIRST": first, "SECOND": second, "TARGET": target}
         proxy = start_limen(PROBED, values=values, allow=["is down", "no way", "panics"])
-        wait_for_states(proxy, "up", "up", "up", name="egress/probed")
+        wait_for_states(proxy, "up", "up", "up", name="egress%2Fprobed")
         assert {request.target for request in target.requests} == {"/well"}
         assert {asked.kind for asked in first.asked} == {"CONNECT"}
         second.manner = Manner(credentials=("bob", "other"))
-        rows = wait_for_states(proxy, "up", "down", "down", name="egress/probed")
+        rows = wait_for_states(proxy, "up", "down", "down", name="egress%2Fprobed")
         assert "does not take the credentials" in str(rows[1]["probe_reason"])
         # only the one that works is used
         first.asked.clear()
@@ -41,9 +40,8 @@ def test_probes_go_through_the_way(start_limen) -> None:
                 assert client.read_response().status == 200
         assert [asked.kind for asked in first.asked if "/mine" in asked.target] == ["GET"]
         # none is: 503, whatever could be dialled
-        target.script = lambda request, connection: None
         first.manner.refuse = 403
-        wait_for_states(proxy, "down", "down", "down", name="egress/probed")
+        wait_for_states(proxy, "down", "down", "down", name="egress%2Fprobed")
         count = len(target.connections)
         with proxy.connect() as client:
             client.send("GET http://other.example/ HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -51,7 +49,7 @@ def test_probes_go_through_the_way(start_limen) -> None:
         assert response.status == 503
         assert "destination_unavailable" in (response.get("proxy-status") or "")
         assert len(target.connections) == count
-        assert "egress/probed" in run_limen("status", str(proxy.path)).stdout
+        assert '"egress/probed"' in proxy.admin("/status").text
 
 
 TRIED = """
@@ -73,7 +71,9 @@ def tell_peer(connection: OriginConnection) -> None:
 
 
 def test_limen_egress_test_shows_where_ways_come_out(tmp_path: Path) -> None:
-    write_mmdb(tmp_path / "places.mmdb", {"127.0.0.7/32": {"country": {"iso_code": "NL"}, "autonomous_system_number": 64500}})
+    write_mmdb(
+        tmp_path / "places.mmdb", {"127.0.0.7/32": {"country": {"iso_code": "NL"}, "autonomous_system_number": 64500}}
+    )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         closed = listening.getsockname()[1]
     with RawOrigin(tell_peer) as echo, Parent() as parent:

@@ -66,9 +66,7 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(trial.address for trial in trials) else 1
 
 
-async def _try_all(
-    config: Config, asked: Sequence[tuple[Passage, str]], options: argparse.Namespace
-) -> list[Trial]:
+async def _try_all(config: Config, asked: Sequence[tuple[Passage, str]], options: argparse.Namespace) -> list[Trial]:
     from limen.egress.probes.names import Names
     from limen.egress.trial import attempt
 
