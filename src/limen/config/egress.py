@@ -28,22 +28,14 @@ def uses(config: Config) -> Iterator[tuple[Path, EgressUse]]:
                 yield ("listeners", number, "forward", "access", index, "egress"), rule.egress
 
 
-def unknown(config: Config) -> Iterator[Finding]:
-    """Names that no egress has, labels that none of its ways has, and what nothing names."""
+def names(config: Config) -> Iterator[Finding]:
+    """Names that no egress has, and that none may have; what nothing names."""
     known = tuple(config.egress)
-    used = set()
+    used = {use.name for _, use in uses(config)}
     for path, use in uses(config):
-        if use.name == DIRECT:
-            if use.labels:
-                yield Finding(path, "`direct` has no labels", "name an egress")
-            continue
-        used.add(use.name)
-        if use.name not in config.egress:
+        if use.name not in config.egress and use.name != DIRECT:
             hint = near(use.name, known) or (f"defined: {', '.join(known[:10])}" if known else "there is no `egress`")
             yield Finding(path, f"unknown egress {shown(use.name)}", hint)
-        elif not any(True for _ in use.chosen(config.egress[use.name])):
-            wanted = ", ".join(f"{label} {value}" for label, value in use.labels.items())
-            yield Finding(path, f"no way of {use.name} has {wanted}", "give one of them that label")
     for name in config.egress:
         if name == DIRECT:
             yield Finding(("egress", name), "`direct` means: without an egress", "choose another name", key=True)
@@ -53,6 +45,17 @@ def unknown(config: Config) -> Iterator[Finding]:
         if name.startswith(GROUP):
             message = f"names that begin with {GROUP} are those of ways out"
             yield Finding(("upstreams", name), message, "choose another", key=True)
+
+
+def labels(config: Config) -> Iterator[Finding]:
+    """Labels that no way has."""
+    for path, use in uses(config):
+        wanted = ", ".join(f"{label} {value}" for label, value in use.labels.items())
+        if use.name == DIRECT and wanted:
+            yield Finding(path, "`direct` has no labels", "name an egress")
+        egress = config.egress.get(use.name)
+        if egress is not None and not any(True for _ in use.chosen(egress)):
+            yield Finding(path, f"no way of {use.name} has {wanted}", "give one of them that label")
 
 
 def own_listeners(config: Config) -> Iterator[Finding]:

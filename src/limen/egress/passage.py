@@ -63,6 +63,7 @@ async def open_by(passage: Passage, host: str, port: int, resolve: Resolve, *, l
         host = (await _resolved(host, resolve))[0]
     first = (passage.hops[0].address.host, passage.hops[0].address.port) if passage.hops else (host, port)
     streams = await _dialled(passage, *first, resolve, limit)
+    hop = None
     try:
         for number, hop in enumerate(passage.hops):
             last = number + 1 == len(passage.hops)

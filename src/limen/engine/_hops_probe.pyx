@@ -15,7 +15,7 @@ from limen.engine.addresses cimport parse_ip
 from limen.engine.types cimport Address, Field, Head, HeadLimits
 
 
-cdef Address literal_of(bytes host):
+cdef Address literal_of(bytes host) noexcept:
     cdef Address found
     found.family = 0
     if parse_ip(host, len(host), &found) != 0:

@@ -7,13 +7,13 @@
 # A connection by a way rests at an endpoint of its own: by egress and way, by whom it serves, by how it is used, by
 # target. So what was opened for one identity or by one way never serves another.
 
-from libc.stdint cimport uint16_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport HOST_NAME, TargetHost
 from limen.engine.balance cimport POLICY_HASH
-from limen.engine.http1.origin cimport ORIGIN_IDLE, Http1Origin
+from limen.engine.http1.origin cimport Http1Origin
 from limen.engine.maglev cimport mixed
 from limen.engine.passage cimport begin_passage
 from limen.engine.repeat cimport return_budget
@@ -22,11 +22,8 @@ from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport OutHead
 from limen.engine.sys cimport realtime
 from limen.engine.types cimport (
-    FAULT_DIAL_REFUSED,
-    FAULT_DIAL_TIMEOUT,
     FAULT_DIAL_UNREACHABLE,
     FAULT_DNS,
-    FAULT_DNS_TIMEOUT,
     FAULT_EGRESS,
     FAULT_NONE,
     FAULT_ORIGIN_CLOSED,
@@ -34,7 +31,6 @@ from limen.engine.types cimport (
     FAULT_PARENT_IDENTITY,
     FAULT_PARENT_TIMEOUT,
     FAULT_TARGET_ADDRESS,
-    FAULT_TLS_CERTIFICATE,
     FAULT_TLS_ORIGIN,
     FAULT_TLS_ORIGIN_TIMEOUT,
 )

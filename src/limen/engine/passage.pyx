@@ -9,7 +9,7 @@
 # it is read byte by byte, which libssl does from a record that it has opened already.
 
 cimport cython
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 

@@ -29,7 +29,7 @@ from limen.runtime.balancing import balancing, key_of, pooling
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
-from limen.runtime.exits import Exits
+from limen.runtime.exits import Exits, same_around
 from limen.runtime.guards import address_set, forward_guard, route_guard
 from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
@@ -162,9 +162,7 @@ class _Builder:
         )
         self._is_whole = True
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands)
-        self._exits = Exits(
-            engine, self._config, self.assembly, previous, revision.slots.get(names.ENDPOINT, {}), self._contexts
-        )
+        self._exits = Exits(engine, self.assembly, previous)
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -256,16 +254,7 @@ class _Builder:
 
     def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
         """The service in force, if nothing that went into it has changed."""
-        if self._previous is None or self._before is None:
-            return None
-        if (self._config.limits, self._config.lists, self._config.icap) != (
-            self._before.limits,
-            self._before.lists,
-            self._before.icap,
-        ):
-            return None
-        if listener.forward is not None and (self._config.egress or self._before.egress):
-            # its ways' endpoints stay, if nothing of them has changed
+        if self._previous is None or self._before is None or not same_around(listener, self._before, self._config):
             return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
@@ -393,7 +382,6 @@ class _Builder:
     ) -> Service:
         rules = compile_access(forward)
         access = AccessTable(rules, self._lists)
-        exits = [self._exits.of_rule(rule.egress) for rule in rules]
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
@@ -408,7 +396,7 @@ class _Builder:
             bridge=bridge,
             **ways_in(listener, forward, address),
             egress=self._exits.of(forward.egress),
-            exits=exits if any(one is not None for one in exits) else None,
+            exits=self._exits.of_rules([rule.egress for rule in rules]),
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),

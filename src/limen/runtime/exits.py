@@ -17,39 +17,39 @@ from limen.runtime import names
 from limen.runtime.balancing import balancing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from limen.config import Config
     from limen.config.exits import ParentUrl
     from limen.config.models.egress import Egress as EgressModel
     from limen.config.models.egress import EgressUse, ParentWay, SourceWay
+    from limen.config.models.listeners import Listener
     from limen.engine.engine import Engine
     from limen.engine.tls.contexts import ClientContext
     from limen.runtime.assembly import Assembly
-    from limen.runtime.contexts import Contexts
 
 _STICKY = {"client": 1, "connection": 2}
 _NO_SLOT = 0xFFFFFFFF
 
 
+def same_around(listener: Listener, before: Config, after: Config) -> bool:
+    """Whether what a listener takes from the root is the same. Ways out are made anew with every revision; their
+    endpoints, and the connections to them, stay."""
+    if (after.limits, after.lists, after.icap) != (before.limits, before.lists, before.icap):
+        return False
+    return listener.forward is None or not (after.egress or before.egress)
+
+
 class Exits:
     """The ways out of one revision, made as listeners ask for them."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        config: Config,
-        assembly: Assembly,
-        previous: Assembly | None,
-        slots: Mapping[str, int],
-        contexts: Contexts,
-    ) -> None:
+    def __init__(self, engine: Engine, assembly: Assembly, previous: Assembly | None) -> None:
         self._engine = engine
-        self._config = config
+        self._config = assembly.revision.config
         self._assembly = assembly
         self._previous = previous
-        self._slots = slots
-        self._contexts = contexts
+        self._slots = assembly.revision.slots.get(names.ENDPOINT, {})
+        self._contexts = assembly.contexts
         self._ways: dict[str, list[Way]] = {}
         self._made: dict[EgressUse, Egress] = {}
 
@@ -57,17 +57,16 @@ class Exits:
         """The engine's for what a listener or a rule asks for; None: directly."""
         if use is None or use.name == DIRECT:
             return None
-        key = use.model_copy()
-        if key not in self._made:
-            self._made[key] = self._egress(use)
-        return self._made[key]
+        if use not in self._made:
+            self._made[use] = self._egress(use)
+        return self._made[use]
 
-    def of_rule(self, use: object) -> Egress | bool | None:
-        """What an access rule asks for: False for directly, None where it says nothing."""
-        found: EgressUse | None = use  # type: ignore[assignment]
-        if found is None:
+    def of_rules(self, uses: Sequence[object]) -> list[Egress | bool | None] | None:
+        """What access rules ask for, by their number: False for directly, None for as the listener says."""
+        if all(use is None for use in uses):
             return None
-        return self.of(found) or False
+        found: list[EgressUse | None] = list(uses)  # type: ignore[arg-type]
+        return [None if use is None else self.of(use) or False for use in found]
 
     def _egress(self, use: EgressUse) -> Egress:
         model = self._config.egress[use.name]

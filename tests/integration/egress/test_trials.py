@@ -26,11 +26,11 @@ def test_probes_go_through_the_way(start_limen) -> None:
     with first, second, ScriptedOrigin() as target:
         values = {"FIRST": first, "SECOND": second, "TARGET": target}
         proxy = start_limen(PROBED, values=values, allow=["is down", "no way", "panics"])
-        wait_for_states(proxy, "up", "up", "up", name="egress/probed")
+        wait_for_states(proxy, "up", "up", "up", name="egress%2Fprobed")
         assert {request.target for request in target.requests} == {"/well"}
         assert {asked.kind for asked in first.asked} == {"CONNECT"}
         second.manner = Manner(credentials=("bob", "other"))
-        rows = wait_for_states(proxy, "up", "down", "down", name="egress/probed")
+        rows = wait_for_states(proxy, "up", "down", "down", name="egress%2Fprobed")
         assert "does not take the credentials" in str(rows[1]["probe_reason"])
         # only the one that works is used
         first.asked.clear()
@@ -40,9 +40,8 @@ def test_probes_go_through_the_way(start_limen) -> None:
                 assert client.read_response().status == 200
         assert [asked.kind for asked in first.asked if "/mine" in asked.target] == ["GET"]
         # none is: 503, whatever could be dialled
-        target.script = lambda request, connection: None
         first.manner.refuse = 403
-        wait_for_states(proxy, "down", "down", "down", name="egress/probed")
+        wait_for_states(proxy, "down", "down", "down", name="egress%2Fprobed")
         count = len(target.connections)
         with proxy.connect() as client:
             client.send("GET http://other.example/ HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -50,7 +49,7 @@ def test_probes_go_through_the_way(start_limen) -> None:
         assert response.status == 503
         assert "destination_unavailable" in (response.get("proxy-status") or "")
         assert len(target.connections) == count
-        assert "egress/probed" in run_limen("status", str(proxy.path)).stdout
+        assert '"egress/probed"' in proxy.admin("/status").text
 
 
 TRIED = """

@@ -260,11 +260,11 @@ class Egress(Section):
         if self.probe is None:
             return None
         own = self.probe
-        common = {"interval": own.interval, "timeout": own.timeout, "rise": own.rise, "fall": own.fall}
-        if own.path is None:
-            return Probe.model_construct(type="tcp", **common)
-        status = {} if own.status is None else {"status": own.status}
-        return Probe.model_construct(type="http", path=own.path, host=str(own.target), **common, **status)
+        made = Probe(type="tcp" if own.path is None else "http", interval=own.interval, timeout=own.timeout)
+        changes: dict[str, object] = {"rise": own.rise, "fall": own.fall}
+        if own.path is not None:
+            changes.update(path=own.path, host=str(own.target), status=own.status or made.status)
+        return made.model_copy(update=changes)
 
 
 class WayAddress(Address):
