@@ -434,7 +434,11 @@ class _Builder:
         shield = Shield(
             route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
             compile_pages(*_layers(route.maintenance or listener.maintenance), route.errors, listener.errors),
-            compile_mask(route, [self._config.upstreams[name] for name in route.upstreams]),
+            compile_mask(
+                route,
+                [self._config.upstreams[name] for name in route.upstreams],
+                [self.assembly.upstreams[name] for name in route.upstreams],
+            ),
         )
         compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))
         self.assembly.specs[label] = Spec(route, around, compiled)
