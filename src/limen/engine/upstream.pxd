@@ -63,6 +63,8 @@ cdef class Endpoint:
     cdef void dial_failed(self) noexcept
     cdef void dial_done(self) noexcept
     cdef bint enter(self, int64_t most) noexcept
+    # Of what counts connections: whether exchanges of another worker wait for one, by its word of late.
+    cdef bint is_wanted(self) noexcept
     # Whether the operator has taken it out: what rests here would never be used, or only by a few.
     cdef bint is_barred(self) noexcept
     cdef void leave(self) noexcept
@@ -89,6 +91,7 @@ cdef class Upstream:
     cdef int key_by                   # what hash goes by (affinity.KeyBy)
     cdef bytes key_name               # of the field or cookie, in lower case for fields
     cdef dict places                  # Endpoint -> index
+    cdef frozenset names              # see is_called(); None: nobody has asked
     cdef uint64_t dial_timeout        # ns
     cdef uint64_t idle_timeout        # ns
     cdef readonly ClientContext tls   # None: plain
@@ -100,6 +103,8 @@ cdef class Upstream:
     cdef uint32_t requests_most       # exchanges on one connection; 0 = no bound
     cdef uint64_t random              # state of draw_next()
 
+    # What its endpoints may be called in URLs and cookies, in lower case: with and without a port. Made when first asked for.
+    cdef bint is_called(self, const char* text, size_t size) noexcept
     # Exchanges at its endpoints, all workers together.
     cdef int64_t live(self) noexcept
     # Whether a connection may be opened, for which an idle one has to go where all are taken.

@@ -20,6 +20,7 @@ from limen.engine.board cimport (
     total_add,
     total_claim,
     total_now,
+    total_set,
     word_now,
 )
 from limen.engine.connection cimport Connection
@@ -36,6 +37,8 @@ cdef enum:
     OUT_DOUBLINGS = 5             # up to 32 s
     RESTING_MOST = 1024           # idle connections to targets of requests, per worker
     CLAIMS = 16                   # tries to take a place that other workers are taking, too
+    NUMBERS = 1023                # bits that tell workers apart (observe/board.py: MAX_WORKERS)
+    WANTED = 100                  # ms that a worker's word for a connection counts; it is said anew as long as one waits
 
 
 # What is said of endpoints without a place on the board: nothing.
@@ -154,7 +157,7 @@ cdef class Endpoint:
         self.idle_count += 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, 1)
         rest(all, connection)
-        if self.retired or self.is_barred():
+        if self.retired or self.is_barred() or (self.links is not None and self.links.is_wanted()):
             connection.abort()
         elif self.idle_count > most:
             (<Pooled>self.idle_tail).abort()
@@ -195,6 +198,13 @@ cdef class Endpoint:
         while self.idle_tail != NULL:
             (<Pooled>self.idle_tail).abort()
         return found
+
+    cdef bint is_wanted(self) noexcept:
+        cdef int64_t told = total_now(self.run)
+        return (
+            told != 0 and told & NUMBERS != self.worker.number & NUMBERS
+            and <int64_t>(self.worker.now // 1000000) - (told >> 10) < WANTED
+        )
 
     cdef bint is_barred(self) noexcept:
         return word_now(&self.load.health[HEALTH_WORD]) & (HEALTH_DRAINING | HEALTH_DISABLED) != 0
@@ -241,6 +251,14 @@ cdef class Endpoint:
                 del self.worker.direct[self.place]
         except Exception as error:
             self.worker.tell(40, f"endpoint {self.label!r}: {error!r}")
+
+
+cdef tuple names_of(Endpoint endpoint):
+    """A default port is mostly left out of URLs, and cookies name hosts without one."""
+    cdef bytes host = endpoint.host.lower()
+    if b":" in host:
+        host = b"[%b]" % host
+    return endpoint.label.lower(), host
 
 
 cdef class Upstream:
@@ -310,6 +328,15 @@ cdef class Upstream:
         """Exchanges that are in a retry or a hedge, in this worker."""
         return self.retries.active if self.retries is not None else 0
 
+    cdef bint is_called(self, const char* text, size_t size) noexcept:
+        try:
+            if self.names is None:
+                self.names = frozenset(name for member in self.members for name in names_of(member))
+            return text[:size].lower() in self.names
+        except MemoryError:
+            # it stays as it is
+            return False
+
     cdef int64_t live(self) noexcept:
         cdef int64_t found = 0
         cdef int i
@@ -318,9 +345,13 @@ cdef class Upstream:
         return found
 
     cdef bint may_dial(self) noexcept:
-        return (
-            self.links is None or total_now(self.links.load.total) < self.links_most or self.close_idle()
+        if self.links is None or total_now(self.links.load.total) < self.links_most or self.close_idle():
+            return True
+        # the idle ones, if there are any, are other workers': they are asked to let go of some (is_wanted)
+        total_set(
+            self.links.run, <int64_t>(self.links.worker.now // 1000000) << 10 | self.links.worker.number & NUMBERS
         )
+        return False
 
     cdef bint claim_link(self) noexcept:
         if self.links.enter(self.links_most):
@@ -358,6 +389,7 @@ cdef class Upstream:
         self.members, self.places, self.balancer = fresh.members, fresh.places, fresh.balancer
         self.count = fresh.count
         self.cookie, self.nearest = fresh.cookie, fresh.nearest
+        self.names = None
         if self.queue is not None and self.queue.count:
             self.queue.stir()
 

@@ -25,6 +25,7 @@ from limen.engine.worker cimport Resolution
 
 cdef enum:
     TICK = 250000000          # ns between two looks
+    TICK_BOUNDED = 50000000   # where another worker may wait for a connection that rests here
     AT_ONCE = 8               # connections to one endpoint that are being opened at a time
 
 
@@ -89,7 +90,8 @@ cdef class Opening(ExchangeState):
 
 
 cdef class Warmer(Handler):
-    """Opens connections ahead for `upstream`, which says how many (`warm`), until it is stopped."""
+    """Opens connections ahead for `upstream`, which says how many (`warm`), and closes idle ones that other workers need
+    (`links`), until it is stopped."""
 
     def __init__(self, Worker worker not None, Upstream upstream not None):
         self.worker = worker
@@ -115,13 +117,15 @@ cdef class Warmer(Handler):
     cdef void on_timer(self) noexcept:
         if not self.over and not self.worker.draining:
             self.look()
-            self.worker.arm(self, self.worker.now + TICK)
+            self.worker.arm(self, self.worker.now + (TICK if self.upstream.links is None else TICK_BOUNDED))
 
     cdef void look(self) noexcept:
         cdef Endpoint endpoint
         cdef uint64_t word
         cdef int i
-        for i in range(self.upstream.count):
+        if self.upstream.links is not None and self.upstream.links.is_wanted():
+            self.upstream.close_idle()
+        for i in range(self.upstream.count if self.upstream.warm else 0):
             endpoint = <Endpoint>self.upstream.members[i]
             word = word_now(&endpoint.load.health[HEALTH_WORD])
             if word & (HEALTH_DOWN | HEALTH_EJECTED | HEALTH_DRAINING | HEALTH_DISABLED):

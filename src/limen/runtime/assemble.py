@@ -454,7 +454,11 @@ class _Builder:
             route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
             self.demands.build(route.identity, label, proxy=False),
             compile_pages(*layers_of(route.maintenance or listener.maintenance), route.errors, listener.errors),
-            compile_mask(route, [self._config.upstreams[name] for name in route.upstreams]),
+            compile_mask(
+                route,
+                [self._config.upstreams[name] for name in route.upstreams],
+                [self.assembly.upstreams[name] for name in route.upstreams],
+            ),
             self._adapters.hooks(route.icap, self._config.icap),
         )
         compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))

@@ -190,7 +190,7 @@ class Core:
         self._restart_housekeeping()
 
     def _keep_warm(self, assembly: Assembly) -> None:
-        wanted = {upstream for upstream in assembly.upstreams.values() if upstream.warm}
+        wanted = {upstream for upstream in assembly.upstreams.values() if upstream.warm or upstream.links}
         for upstream in self._warmers.keys() - wanted:
             self._warmers.pop(upstream).stop()
         for upstream in wanted - self._warmers.keys():
