@@ -26,7 +26,7 @@ cdef Address literal_of(bytes host) noexcept:
 def connect(bytes host, int port, bytes authorization=b"", size_t room=1024):
     cdef char out[4096]
     cdef Address literal = literal_of(host)
-    cdef ssize_t size = write_connect(out, min(room, 4096), host, len(host), &literal, port, authorization)
+    cdef ssize_t size = write_connect(out, min(room, sizeof(out)), host, len(host), &literal, port, authorization)
     return None if size < 0 else out[:size]
 
 
