@@ -138,7 +138,7 @@ cdef inline bint resolves_here(ExchangeState exchange) noexcept:
 
 cdef bytes identity_of(ExchangeState exchange):
     """Whom connections belong to, beside egress, way and target: nobody else may use them."""
-    return b""
+    return exchange.identity.label if exchange.identity is not None else b""
 
 
 cdef bytes pool_prefix(ExchangeState exchange):

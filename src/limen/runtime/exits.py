@@ -34,7 +34,8 @@ _NO_SLOT = 0xFFFFFFFF
 
 def same_around(listener: Listener, before: Config, after: Config) -> bool:
     """Whether what a listener takes from the root is the same. Ways out are made anew with every revision; their
-    endpoints, and the connections to them, stay."""
+    endpoints, and the connections to them, stay.
+    """
     if (after.limits, after.lists, after.icap) != (before.limits, before.lists, before.icap):
         return False
     return listener.forward is None or not (after.egress or before.egress)
