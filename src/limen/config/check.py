@@ -45,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     shielding.address_lists,
     identities.named,
     identities.conditions,
+    identities.parameters,
     loops.own_listeners,
     egress.names,
     egress.labels,

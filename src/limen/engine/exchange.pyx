@@ -5,7 +5,8 @@
 #
 # One place branches on where the target comes from: find_target(). Every path ends in finish(),
 # once, which writes the log. All changes of `phase` are in this file and, up to the way out, in arrival.pyx; what an
-# attempt on an origin is made of stands in attempts.pyx, what is kept for another one in repeat.pyx, what hooks have parked in parked.pyx.
+# attempt on an origin is made of stands in attempts.pyx, what is kept for another one in repeat.pyx, what hooks have
+# parked in parked.pyx.
 
 cimport cython
 from libc.stdint cimport uint16_t, uint64_t

@@ -80,6 +80,7 @@ def assemble(
     yield from built.services()
     built.assembly.contexts.settled()
     built.demands.settled()
+    built.settled()
     built.assembly.bridges.settled()
     return built.assembly
 
@@ -123,6 +124,10 @@ class _Builder:
         self._is_whole = True
         self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands)
         self._exits = Exits(engine, self.assembly, previous)
+
+    def settled(self) -> None:
+        """All is built: what went before is let go."""
+        self._exits.settled()
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
