@@ -53,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     egress.rights,
     egress.blind_rules,
     egress.bridged,
+    egress.relays,
     exposure.open_proxies,
     exposure.unknown_proxies,
     exposure.wide_trust,
