@@ -1,5 +1,5 @@
-# What the access log does not tell: parts of a record are left out, cut, or replaced by pseudonyms, which are the same for
-# the same value within a period, in all workers, and cannot be joined across periods without the key.
+# What the access log does not tell: parts of a record are left out, cut, or replaced by pseudonyms, which are the same
+# for the same value within a period, in all workers, and cannot be joined across periods without the key.
 
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -19,7 +19,7 @@ cdef enum:
 
 
 cdef enum PseudonymOf:
-    # What pseudonyms are of: equal values of two kinds have nothing in common. limen/observe/discretion.py has them, too.
+    # What pseudonyms are of: equal values of two kinds have nothing in common. limen/observe/discretion.py has them.
     PSEUDONYM_CLIENT = 1
     PSEUDONYM_USER = 2
     PSEUDONYM_TARGET = 3

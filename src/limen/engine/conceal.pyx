@@ -1,6 +1,6 @@
 # A pseudonym is SipHash-2-4 of a kind and a value, under a key that is SipHash of the period's number.
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memset
 
 from limen.engine.addresses cimport format_ip

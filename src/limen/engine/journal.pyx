@@ -115,12 +115,15 @@ cdef class Journal:
     `path` is a file (made with mode 0640, appended to) or "-" for standard output; `format` is json,
     combined or common; `query` writes query strings, which are cut otherwise. `tls`, `ja4` and `place` ask for
     what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are
-    the labels written for fault and RetryBlocked numbers, by index (empty: none). `concealment` says how much of clients, users
-    and targets is told (conceal.Reveal, each), with a secret of 16 bytes and the seconds that pseudonyms hold.
+    the labels written for fault and RetryBlocked numbers, by index (empty: none). `concealment` says how much of
+    clients, users and targets is told (conceal.Reveal, each), with a secret of 16 bytes and the seconds that pseudonyms hold.
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
-    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, place=False, concealment=None, faults=(), reasons=()):
+    def __cinit__(
+        self, path, *, format="json", query=False, tls=False, ja4=False, place=False, concealment=None, faults=(),
+        reasons=(),
+    ):
         self.buffer = NULL
         self.concealment = NULL
         self.descriptor = -1

@@ -1,5 +1,5 @@
-# Who makes a request tells itself: Sec-Fetch-Site (W3C Fetch Metadata), which browsers send, or else Origin and Referer.
-# Two hosts are of one site if their last two labels are the same, or the whole address.
+# Who makes a request tells itself: Sec-Fetch-Site (W3C Fetch Metadata), which browsers send, or else Origin and
+# Referer. Two hosts are of one site if their last two labels are the same, or the whole address.
 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memchr, memcmp
