@@ -116,7 +116,8 @@ cdef class Journal:
     combined or common; `query` writes query strings, which are cut otherwise. `tls`, `ja4` and `place` ask for
     what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are
     the labels written for fault and RetryBlocked numbers, by index (empty: none). `concealment` says how much of
-    clients, users and targets is told (conceal.Reveal, each), with a secret of 16 bytes and the seconds that pseudonyms hold.
+    clients, users and targets is told (conceal.Reveal, each), with a secret of 16 bytes and the seconds
+    that pseudonyms hold.
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
