@@ -85,6 +85,9 @@ class FaultNumber(enum.IntEnum):
     CLIENT_DENIED = 72
     LISTENER_CONNECTIONS = 73
     MAINTENANCE = 74
+    QUOTA = 90
+    REVOKED = 91
+    KILLED = 92
     RESPONSE = 100  # an offset: + START_LINE to UPGRADE is the same, said by an origin
     COUNT = 128  # a bound
 
@@ -290,6 +293,13 @@ _OTHERS = [
          "The listener has as many connections as it may have."),
     _row(_N.MAINTENANCE, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "http_request_denied",
          "The service is closed for maintenance."),
+    # Bounds of what has begun.
+    _row(_N.QUOTA, Side.CLIENT, Phase.ACCESS, 429, Retry.NEVER, "http_request_denied",
+         "The quota of this hour, day or month is used up; what runs over it is cut."),
+    _row(_N.REVOKED, Side.INTERNAL, Phase.REPLY, 403, Retry.NEVER, "http_request_denied",
+         "Judged again, the exchange or tunnel may not go on by the rules that are in force now."),
+    _row(_N.KILLED, Side.INTERNAL, Phase.REPLY, 0, Retry.NEVER, _ABSENT,
+         "An operator ended the exchange or tunnel."),
 ]  # fmt: skip
 
 #: All faults, by number.

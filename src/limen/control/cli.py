@@ -19,6 +19,7 @@ from limen.control.commands import (
     endpoint,
     explain,
     forward,
+    live,
     reload,
     reverse,
     run,
@@ -30,7 +31,7 @@ from limen.errors import ConfigError, ConfigErrors, LimenError
 from limen.runtime.crew import StartFailed
 from limen.runtime.explain.asked import AskedWrongly
 
-_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, explain, ca, demo)
+_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, live, explain, ca, demo)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -51,9 +51,11 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     cdef uint64_t total = monotonic() - exchange.started
     cdef const Field* field
     cdef int i
+    cdef bint audited
     cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
     exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
-    if exchange.worker.journal is None:
+    audited = exchange.worker.audit is not None and exchange.worker.audit.wanted[exchange.fault & 255]
+    if exchange.worker.journal is None and not audited:
         return
     memset(&record, 0, sizeof(record))
     record.started = <int64_t>(realtime() - total)
@@ -87,7 +89,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         # whom TLS named
         record.host.text = exchange.host.name
         record.host.length = exchange.host.name_length
-    if exchange.worker.journal.tls or exchange.worker.journal.ja4:
+    if exchange.worker.journal is not None and (exchange.worker.journal.tls or exchange.worker.journal.ja4):
         lay_tls(exchange, &record)
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
@@ -108,4 +110,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     record.retry_blocked = exchange.retry_blocked
     record.minor = <uint8_t>exchange.minor
     record.tunnel = exchange.phase == PHASE_TUNNEL
-    exchange.worker.journal.record(&record)
+    if exchange.worker.journal is not None:
+        exchange.worker.journal.record(&record)
+    if audited:
+        exchange.worker.audit.record(&record)

@@ -165,6 +165,7 @@ cdef class Exchange(ExchangeState):
         self, Stream client, Service service, Action action, const Address* sender, const char* name, size_t size
     ) noexcept:
         """Bytes that are not looked into: only the way out is chosen, then it is a tunnel. `name`: whom TLS names."""
+        cdef int fault
         self.enlist(client, service, sender, 1)
         self.action = action
         if size and parse_authority(name, size, 443, &self.host) < 0:
@@ -173,6 +174,11 @@ cdef class Exchange(ExchangeState):
         self.is_opaque = True
         self.request_over = True
         self.upstream = self.action.upstream
+        if self.action.guard is not None:
+            fault = admit(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
         self.attempt()
 
     cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept:
@@ -369,6 +375,8 @@ cdef class Exchange(ExchangeState):
             self.refuse(FAULT_INTERNAL)
             return
         origin.send_head(&worker.out_head)
+        if self.meter is not None:
+            self.meter.bound(origin)
         self.origin_ready = True
         self.keep_sent = 0
         if self.keep is not None:
@@ -523,6 +531,8 @@ cdef class Exchange(ExchangeState):
         cdef int fault
         if self.finished:
             return
+        if self.meter is not None:
+            self.meter.count(source, size)
         if source is self.client:
             self.take_request(data, size)
         elif source is self.origin:
@@ -620,6 +630,8 @@ cdef class Exchange(ExchangeState):
         return None
 
     cdef void on_moved(self, Stream source, uint64_t size) noexcept:
+        if self.meter is not None and self.phase != PHASE_TUNNEL:
+            self.meter.count(source, size)
         if source is self.client:
             self.received += size
         else:
@@ -749,6 +761,7 @@ cdef class Exchange(ExchangeState):
             self.break_off(FAULT_MEMORY)
             return
         tunnel.owner = self
+        tunnel.meter = self.meter
         tunnel.begin(client, <Connection>self.origin, self.service.tunnel_idle, self.service.tunnel_half,
                      self.service.tunnel_life)
         # bytes that the client sent ahead
@@ -847,6 +860,8 @@ cdef class Exchange(ExchangeState):
         if self.retrying:
             return_budget(self)
         log_exchange(self)
+        if self.meter is not None:
+            self.meter.stop()
         self.phase = PHASE_LOG
         worker.exchanges -= 1
         worker.board.worker_add(WORKER_EXCHANGES, -1)

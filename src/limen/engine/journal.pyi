@@ -22,6 +22,7 @@ class Journal:
         ja4: bool = False,
         faults: Sequence[bytes] = (),
         reasons: Sequence[bytes] = (),
+        wanted: Sequence[int] = (),
     ) -> Self: ...
     def flush(self) -> None:
         """Write out what is buffered, as far as that is possible without waiting for a pipe's reader."""

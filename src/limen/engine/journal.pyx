@@ -99,7 +99,7 @@ cdef class Journal:
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
-    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, faults=(), reasons=()):
+    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, faults=(), reasons=(), wanted=()):
         self.buffer = NULL
         self.descriptor = -1
         if format not in FORMATS:
@@ -113,6 +113,8 @@ cdef class Journal:
         self.labels = []
         self._label(self.faults, faults)
         self._label(self.reasons, reasons)
+        for number in wanted:
+            self.wanted[<int?>number & 255] = 1
         # One byte before the records for a newline that may have to precede them, some behind for
         # the fixed-size copies of the time.
         self.buffer = <char*> malloc(JOURNAL_BUFFER + 64)

@@ -91,6 +91,10 @@ cdef enum Fault:
     FAULT_CLIENT_DENIED = 72      # closed at accept: its address is denied, or not allowed
     FAULT_LISTENER_CONNECTIONS = 73 # over the listener's number of connections
     FAULT_MAINTENANCE = 74        # 503: closed for maintenance
+    # Bounds of what has begun.
+    FAULT_QUOTA = 90              # 429: the quota of its period is used up
+    FAULT_REVOKED = 91            # judged again, it may not go on
+    FAULT_KILLED = 92             # ended by an operator
     FAULT_RESPONSE = 100          # + 1..19: the same said by an origin
     FAULT_COUNT = 128
 

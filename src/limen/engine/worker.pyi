@@ -8,6 +8,7 @@ from limen.engine.cells import LimitCells
 from limen.engine.exchange import Exchange
 from limen.engine.journal import Journal
 from limen.engine.places import Places
+from limen.engine.quotas import QuotaCells
 from limen.engine.reactor import Reactor
 
 @type_check_only
@@ -32,6 +33,7 @@ class Worker(Reactor):
     draining: bool
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
+    quotas: QuotaCells | None  # None: none are configured
     @property
     def resting(self) -> int:
         """Idle connections to targets of requests; at most 1,024."""
@@ -53,6 +55,13 @@ class Worker(Reactor):
     @property
     def board(self) -> Board:
         """Where it counts; a sink if none was given."""
+
+    @property
+    def audit(self) -> Journal | None:
+        """Where it writes what was refused."""
+
+    def set_audit(self, journal: Journal | None) -> None:
+        """Write what is refused to this journal, too, from now on; None: to none."""
 
     @property
     def journal(self) -> Journal | None:

@@ -9,8 +9,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 from limen.engine.journal import Journal
-from limen.faults import labels
+from limen.faults import FaultNumber, labels
 from limen.terms import RetryBlocked
+
+REFUSALS = (
+    FaultNumber.DENIED,
+    FaultNumber.TARGET_ADDRESS,
+    FaultNumber.LOOP,
+    FaultNumber.IDENTITY,
+    FaultNumber.CLIENT_CERTIFICATE,
+    FaultNumber.TLS_REFUSED,
+    FaultNumber.FRONTING,
+    FaultNumber.LIMIT_RATE,
+    FaultNumber.LIMIT_CONCURRENT,
+    FaultNumber.QUOTA,
+    FaultNumber.REVOKED,
+    FaultNumber.KILLED,
+)
+"""What policy refuses or ends: the faults that the audit log takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +38,7 @@ class AccessLog:
     tls: bool = False  # write what is known of the client's TLS
     ja4: bool = False  # write the fingerprint of its hello
     query: bool = False  # write query strings, of targets and referers
+    wanted: tuple[int, ...] = ()  # of an audit log: the faults whose records it takes
     flush: float = 1.0  # seconds after which a buffered record is written at the latest; the worker's timer
 
     def open(self) -> Journal:
@@ -34,4 +51,5 @@ class AccessLog:
             ja4=self.ja4,
             faults=[label.encode() for label in labels()],
             reasons=[reason.label.encode() for reason in RetryBlocked],
+            wanted=self.wanted,
         )

@@ -45,6 +45,16 @@ class AccessLog(Section):
         return self
 
 
+class AuditLog(Section):
+    """One JSON line per exchange that policy refused, in the form of the access log."""
+
+    path: FilePath = Field(
+        description="File that lines are appended to, relative to the configuration file. After a rename (log "
+        "rotation) a reload opens it anew."
+    )
+    query: Flag = Field(default=False, description="Whether query strings are logged.")
+
+
 class Log(Section):
     """What is logged, and where."""
 
@@ -53,6 +63,11 @@ class Log(Section):
     )
     access: Annotated[AccessLog, Shorthand("path")] | None = Field(
         default=None, description="The access log; a plain string is its path. None by default."
+    )
+    audit: Annotated[AuditLog, Shorthand("path")] | None = Field(
+        default=None,
+        description="The audit log of what rules, limits and quotas refused or ended; a plain string is its path. "
+        "Independent of `access`. None by default.",
     )
     tls_keys: FilePath | None = Field(
         default=None,
