@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from limen.config import addresses, fields, pages, places, rates, secrets, tls, units
+from limen.config import addresses, exits, fields, pages, places, rates, secrets, tls, units
 from limen.config.addresses import Address, Ports
 from limen.config.refusal import Expanded, Refused, shown
 
@@ -416,6 +416,16 @@ HostName = Annotated[str, Scalar(_strings(addresses.parse_host, "a name"), _TEXT
 HttpUrl = Annotated[
     str, Scalar(_strings(fields.parse_http_url, "a URL"), {"type": "string", "pattern": r"^https?://[^/?#@]+"}, "URL")
 ]
+LdapUrl = Annotated[
+    str,
+    Scalar(_strings(fields.parse_ldap_url, "a URL"), {"type": "string", "pattern": r"^ldaps?://[^/?#@]+/?$"}, "URL"),
+]
+Parent = Annotated[
+    exits.ParentUrl,
+    Scalar(
+        _strings(exits.parse_parent, "a URL"), {"type": "string", "pattern": exits.PARENT_PATTERN}, "URL", exits.written
+    ),
+]
 ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]
 Network = Annotated[
     str,
@@ -446,9 +456,7 @@ RateText = Annotated[
 BandwidthText = Annotated[
     int, Scalar(_bandwidth, {"type": "string", "pattern": rates.BANDWIDTH_PATTERN}, "bandwidth", rates.format_bandwidth)
 ]
-QuotaText = Annotated[
-    rates.Quota, Scalar(_quota, {"type": "string", "pattern": rates.QUOTA_PATTERN}, "quota", str)
-]
+QuotaText = Annotated[rates.Quota, Scalar(_quota, {"type": "string", "pattern": rates.QUOTA_PATTERN}, "quota", str)]
 PageFile = Annotated[pages.PageText, Scalar(_page, {"type": "string", "minLength": 1}, "path", pages.written)]
 ErrorStatus = Annotated[
     int | str,

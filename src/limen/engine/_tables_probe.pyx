@@ -13,6 +13,7 @@ from limen.engine.addresses cimport (
     AddressSet, TargetHost, format_ip, is_private_client, is_special, parse_authority, parse_ip,
 )
 from limen.engine.certificates cimport CertificateView
+from limen.engine.identity cimport Identity
 from limen.engine.places cimport Places
 from limen.engine.tables cimport RequestView, RouteTable, glob_match, host_glob_match, normalize_path
 from limen.engine.types cimport FAULT_TARGET, MAX_FIELDS, METHOD_OTHER, Address, Field
@@ -160,7 +161,7 @@ cdef class _View:
 
     def __init__(
         self, host=b"", path=b"/", query=b"", method=b"GET", fields=(), client=None, certificate=None, ja4=b"",
-        Places places=None,
+        Places places=None, Identity identity=None,
     ):
         cdef bytes head = b""
         cdef int i
@@ -183,6 +184,8 @@ cdef class _View:
         self.view.client = NULL
         self.view.certificate = NULL
         self.view.place = NULL
+        self.view.identity = <void*>identity if identity is not None else NULL
+        self.kept.append(identity)
         self.view.ja4 = ja4
         self.view.ja4_length = len(ja4)
         if certificate is not None:
@@ -253,7 +256,7 @@ def bench_match(RouteTable table not None, list requests not None, int loops, in
 
 
 def decide(AccessTable table not None, *, host=b"", port=443, method=b"CONNECT", client="127.0.0.1", target=None,
-           Places places=None):
+           Places places=None, Identity identity=None):
     """(Decision, rule)."""
     cdef AccessView view
     cdef Address source, destination
@@ -267,6 +270,7 @@ def decide(AccessTable table not None, *, host=b"", port=443, method=b"CONNECT",
     view.method_id = <uint8_t><int>_METHODS.get(method.decode(), METHOD_OTHER)
     view.target = NULL
     view.place = &places.rows[places.find(&source)] if places is not None else NULL
+    view.identity = <void*>identity if identity is not None else NULL
     if target is not None:
         read_address(target, &destination)
         view.target = &destination
@@ -285,6 +289,7 @@ def bench_decide(AccessTable table not None, list hosts not None, int loops):
     view.method, view.method_length, view.method_id = b"CONNECT", 7, <uint8_t><int>_METHODS["CONNECT"]
     view.target = NULL
     view.place = NULL
+    view.identity = NULL
     cdef double start = now()
     for _i in range(loops):
         for host in hosts:

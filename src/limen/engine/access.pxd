@@ -24,6 +24,7 @@ cdef struct AccessView:
     size_t method_length
     const Address* target     # NULL while unresolved
     const Place* place        # of the client, if the table asks_place; NULL: nothing is known of it
+    void* identity            # an Identity; NULL: nobody
 
 
 cdef enum WindowState:
@@ -47,6 +48,7 @@ cdef struct AccessRow:
     void* clients             # an AddressSet, borrowed from AccessTable.kept; NULL: any
     void* addresses           # the same for the target's address
     void* place               # a PlaceMatch on the client's place, likewise
+    void* identity            # an IdentityMatch, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first TextPiece of a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -70,6 +72,7 @@ cdef class AccessTable:
     cdef readonly list names            # of the rules; "" where none was given
     cdef readonly list windows          # distinct windows by number, as the specs gave them
     cdef readonly bint asks_place       # some rule has a condition on the client's place
+    cdef readonly bint asks_identity    # on who the client is
     cdef KeyIndex hosts
     cdef AccessRow* rows                # owned
     cdef uint32_t* scan                 # owned: rules whose hosts are not hashed, ascending

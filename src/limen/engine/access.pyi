@@ -33,6 +33,10 @@ class Rule(Protocol):
     def windows(self) -> Sequence[Hashable]: ...
     @property
     def place(self) -> Place | None: ...
+    @property
+    def users(self) -> tuple[str, ...]: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
 
 @final
 class AccessTable:
@@ -58,6 +62,10 @@ class AccessTable:
     @property
     def asks_place(self) -> bool:
         """Whether a rule has a condition on the client's place."""
+
+    @property
+    def asks_identity(self) -> bool:
+        """Whether a rule has a condition on who the client is."""
 
     def set_windows(self, flags: bytes) -> None:
         """Open (non-zero) and close (zero) the time windows; one byte for each of `windows`, else ValueError.

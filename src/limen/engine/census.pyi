@@ -11,7 +11,8 @@ class Census:
     def __len__(self) -> int: ...
     def rows(self, start: int, stop: int) -> list[tuple[object, ...]]:
         """Of that portion: (started ns, age ns, client, target, listener, rule, upstream, endpoint, address, protocol,
-        method, phase, bytes from the client, bytes to it)."""
+        method, phase, bytes from the client, bytes to it).
+        """
 
     def kill(self, start: int, stop: int, started: set[int]) -> int:
         """End those of that portion that began at these times; how many did."""

@@ -73,6 +73,7 @@ cdef class Guard:
             raise ValueError(f"over {LIMITS_MOST} limits of one route")
         self.limit_count = len(self.limits)
         self.metered = any((<Limit>limit).speed or (<Limit>limit).quota for limit in self.limits)
+        self.asks_identity = any((<Limit>limit).by == LIMIT_BY_IDENTITY for limit in self.limits)
         self.tells = any((<Limit>limit).tells for limit in self.limits)
         self.policy = b", ".join([(<Limit>limit).policy for limit in self.limits if (<Limit>limit).tells])
 

@@ -43,6 +43,7 @@ cdef struct LogRecord:
     uint64_t sent                 # bytes to the client
     Address client
     LogText direction
+    LogText protocol              # that the client speaks, where it is not HTTP
     LogText method
     LogText target                # written up to "?" unless the query was asked for
     LogText host
@@ -50,6 +51,7 @@ cdef struct LogRecord:
     LogText limit                 # that refused, or with dry_run would have
     LogText upstream
     LogText endpoint              # address used last
+    LogText user                  # name of the identity
     LogText user_agent
     LogText referer               # written up to "?" likewise
     LogText request_id
@@ -59,6 +61,10 @@ cdef struct LogRecord:
     LogText ja4
     LogText certificate_subject   # that the client has shown
     LogText certificate_fingerprint
+    LogText country               # where the client is; all of these if they are asked for
+    LogText continent
+    LogText region
+    uint32_t asn
     uint16_t status               # 0: no answer
     uint16_t attempts
     uint8_t fault                 # Fault
@@ -87,6 +93,7 @@ cdef class Journal:
     cdef uint8_t wanted[256]      # by Fault: records that an audit log takes
     cdef bint tls                 # records have what is known of the client's TLS
     cdef bint ja4
+    cdef bint place               # records have what is known of the client's place
     cdef int format
     cdef int64_t second           # the one that `stamp` shows
     cdef char stamp[32]           # formatted time to the second

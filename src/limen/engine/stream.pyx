@@ -132,3 +132,6 @@ cdef class Party:
 
     cdef void on_resolved(self, object resolution) noexcept:
         pass
+
+    cdef void on_identified(self, object claim) noexcept:
+        pass

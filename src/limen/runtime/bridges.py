@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
+from limen.runtime.icap import Adapters
 from limen.tls.material import NO_MATERIAL, Material
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Surroundings:
     key_log: KeyLog = NO_KEY_LOG
     lists: Mapping[str, AddressList] = field(default_factory=dict)
     """Address lists by the path of their file."""
+    adapters: Adapters = field(default_factory=Adapters)
+    """Services of content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Lists = Mapping[str, "AddressList"]
 """The address lists of a revision, by name."""
 
-_BY = {"route": 0, "client": 1, "host": 2}
+_BY = {"route": 0, "client": 1, "host": 2, "identity": 5}
 _BY_FIELD, _BY_COOKIE = 3, 4
 _BURST_LEAST = 16384
 
@@ -121,7 +121,9 @@ def limits_of(label: str, identity: str, models: Sequence[LimitModel], slots: Ma
 def _content(model: LimitModel) -> str:
     # what a key has used of its quota stays used when another quota, or another threshold, is set
     told = {"dry_run", "fields", "name", "warn"} | ({"quota"} if model.quota is not None else set())
-    return model.model_dump_json(exclude=told) + (f"{model.quota.period} {model.quota.requests}" if model.quota is not None else "")
+    return model.model_dump_json(exclude=told) + (
+        f"{model.quota.period} {model.quota.requests}" if model.quota is not None else ""
+    )
 
 
 def _hash(text: str) -> int:

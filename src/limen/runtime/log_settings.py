@@ -25,6 +25,7 @@ def access_log_of(revision: Revision) -> AccessLog | None:
         query=settings.query,
         tls=settings.tls,
         ja4=settings.ja4,
+        place=settings.place,
         flush=settings.flush,
     )
 

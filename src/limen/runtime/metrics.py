@@ -149,7 +149,7 @@ def slot_names(estate: Estate) -> Names:
         routes={number: name for name, number in slots.get(ROUTE, {}).items()},
         endpoints={
             endpoints[endpoint_name(name, endpoint.address)]: (name, str(endpoint.address))
-            for name, upstream in config.upstreams.items()
+            for name, upstream in config.groups.items()
             for endpoint in upstream.endpoints
         },
     )

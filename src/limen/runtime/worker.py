@@ -3,8 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, pins, databases, limits, quotas, lists, prepare, publish, discard, listen, unlisten, drain, ping, status,
-explain, exchanges, kill, reopen, stop (each answered), hello and rejected (sent).
+Messages: tickets, pins, databases, limits, quotas, lists, prepare, publish, discard, listen, unlisten, drain, ping,
+status, explain, exchanges, kill, reopen, stop (each answered), hello and rejected (sent).
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Worker:
             "limits": self._take_limits,
             "quotas": self._take_quotas,
             "lists": self._take_lists,
+            "shed_idle": self._shed_idle,
             "listen": self._listen,
             "unlisten": self._unlisten,
             "drain": self._begin_drain,
@@ -167,6 +168,9 @@ class Worker:
         if not isinstance(paths, list) or len(paths) != len(message.descriptors):
             raise ValueError("as many paths as descriptors are needed")
         self._core.take_lists([(str(path), fd) for path, fd in zip(paths, message.descriptors, strict=True)])
+
+    def _shed_idle(self, _message: Message) -> None:
+        self._core.shed_idle()
 
     def _tell_rejected(self, fields: Mapping[str, object]) -> None:
         with contextlib.suppress(ChannelClosed):  # without its supervisor the worker is about to end

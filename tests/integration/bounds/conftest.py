@@ -73,7 +73,9 @@ class Origin:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             target = head.split(" ")[1]
-            length = next((int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length")), 0)
+            length = next(
+                (int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length")), 0
+            )
             while length:
                 found = await reader.read(min(length, 1 << 20))
                 self.taken += len(found)
@@ -117,18 +119,26 @@ class Proxy(Gateway):
 
 def written(forward=None, root=None, listener=None):
     """A configuration."""
-    return json.dumps({
-        "workers": 2,
-        "admin": {"bind": "127.0.0.1:@ADMIN@"},
-        "log": {"access": {"path": "access.jsonl", "flush": "20ms"}},
-        "listeners": [{
-            "bind": "127.0.0.1:@PORT@",
-            "name": "front",
-            "forward": {"targets": {"private": "allow"}, "access": [{"name": "all", "allow": {}}], **(forward or {})},
-            **(listener or {}),
-        }],
-        **(root or {}),
-    })
+    return json.dumps(
+        {
+            "workers": 2,
+            "admin": {"bind": "127.0.0.1:@ADMIN@"},
+            "log": {"access": {"path": "access.jsonl", "flush": "20ms"}},
+            "listeners": [
+                {
+                    "bind": "127.0.0.1:@PORT@",
+                    "name": "front",
+                    "forward": {
+                        "targets": {"private": "allow"},
+                        "access": [{"name": "all", "allow": {}}],
+                        **(forward or {}),
+                    },
+                    **(listener or {}),
+                }
+            ],
+            **(root or {}),
+        }
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Exchanges and tunnels under way, over the admin API.
 
 GET /exchanges            a page of them; `limit`, `after`, `top=1`, and the conditions of limen.runtime.census.Wanted
-POST /exchanges/kill      ends those that the JSON content means: {"id": ...}, {"client": ..., "target": ...}, {"all": true}
+POST /exchanges/kill      ends those that the JSON content means: {"id": ...}, {"client": ...}, {"all": true}
 """
 
 from __future__ import annotations

@@ -35,7 +35,9 @@ def add(subparsers: Subparsers) -> None:
     for name in FILTERS:
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"only {_MEANINGS[name]}", default="")
     parser.add_argument("--most", metavar="N", type=int, default=100, help="rows at most (default: 100)")
-    parser.add_argument("--top", action="store_true", help="name the clients and targets with most bytes under way, too")
+    parser.add_argument(
+        "--top", action="store_true", help="name those with most bytes under way, too"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument("--kill", action="store_true", help="end those that fit; without a condition --all is needed")
     parser.add_argument("--all", action="store_true", help="with --kill: end everything")
