@@ -89,6 +89,9 @@ class FaultNumber(enum.IntEnum):
     CLIENT_DENIED = 72
     LISTENER_CONNECTIONS = 73
     MAINTENANCE = 74
+    QUOTA = 75
+    REVOKED = 76
+    KILLED = 77
     SOCKS = 90
     SOCKS_METHOD = 91
     SOCKS_COMMAND = 92
@@ -314,6 +317,13 @@ _OTHERS = [
          "The listener has as many connections as it may have."),
     _row(_N.MAINTENANCE, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "http_request_denied",
          "The service is closed for maintenance."),
+    # Bounds of what has begun.
+    _row(_N.QUOTA, Side.CLIENT, Phase.ACCESS, 429, Retry.NEVER, "http_request_denied",
+         "The quota of this hour, day or month is used up; what runs over it is cut."),
+    _row(_N.REVOKED, Side.CLIENT, Phase.TUNNEL, 403, Retry.NEVER, "http_request_denied",
+         "Judged again, the exchange or tunnel may not go on by the rules that are in force now."),
+    _row(_N.KILLED, Side.INTERNAL, Phase.TUNNEL, 0, Retry.NEVER, _ABSENT,
+         "An operator ended the exchange or tunnel."),
     # Ways in beside HTTP.
     _row(_N.SOCKS, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
          "This is not SOCKS, not of a version that is spoken here, or malformed."),

@@ -333,6 +333,16 @@ def _rate(value: object, loading: Loading) -> rates.Rate:
     return rates.parse_rate(as_text(value, loading, "a rate"))
 
 
+def _quota(value: object, loading: Loading) -> rates.Quota:
+    return value if isinstance(value, rates.Quota) else rates.parse_quota(as_text(value, loading, "a quota"))
+
+
+def _bandwidth(value: object, loading: Loading) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and not loading.from_file:
+        return value
+    return rates.parse_bandwidth(as_text(value, loading, "a bandwidth"))
+
+
 def _address(*, any_port: bool = False, default_port: int | None = None) -> Callable[[object, Loading], Address]:
     def parse(value: object, loading: Loading) -> Address:
         if isinstance(value, Address):
@@ -443,6 +453,10 @@ RateText = Annotated[
     rates.Rate,
     Scalar(_rate, {"type": "string", "pattern": rates.RATE_PATTERN, "examples": ["100/s", "1000/h"]}, "rate", str),
 ]
+BandwidthText = Annotated[
+    int, Scalar(_bandwidth, {"type": "string", "pattern": rates.BANDWIDTH_PATTERN}, "bandwidth", rates.format_bandwidth)
+]
+QuotaText = Annotated[rates.Quota, Scalar(_quota, {"type": "string", "pattern": rates.QUOTA_PATTERN}, "quota", str)]
 PageFile = Annotated[pages.PageText, Scalar(_page, {"type": "string", "minLength": 1}, "path", pages.written)]
 ErrorStatus = Annotated[
     int | str,

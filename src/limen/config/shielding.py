@@ -25,6 +25,8 @@ def every_limit(config: Config) -> Iterator[tuple[Path, tuple[Limit, ...]]]:
                 yield ("listeners", number, "routes", index, "limit"), route.limit
         if listener.forward is not None and listener.forward.limit:
             yield ("listeners", number, "forward", "limit"), listener.forward.limit
+        if listener.stream is not None and listener.stream.limit:
+            yield ("listeners", number, "stream", "limit"), listener.stream.limit
 
 
 def limits(config: Config) -> Iterator[Finding]:

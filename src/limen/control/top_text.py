@@ -40,11 +40,11 @@ def _head(rates: Row) -> Iterator[str]:
     yield (
         f"requests {_per_second(requests)}/s  5xx {errors}  "
         + "  ".join(f"{name} {_seconds(traffic.get(name))}" for name in ("p50", "p95", "p99"))
-        + f"  received {_bytes(traffic.get('received'))}/s  sent {_bytes(traffic.get('sent'))}/s"
+        + f"  received {byte_count(traffic.get('received'))}/s  sent {byte_count(traffic.get('sent'))}/s"
     )
     yield (
         f"live: {traffic.get('connections')} connections, {traffic.get('in_flight')} exchanges, "
-        f"{traffic.get('tunnels')} tunnels ({_bytes(traffic.get('tunnel_bytes'))}/s)"
+        f"{traffic.get('tunnels')} tunnels ({byte_count(traffic.get('tunnel_bytes'))}/s)"
     )
 
 
@@ -104,7 +104,7 @@ def _routes(rates: Row) -> list[str]:
         (
             one.get("name"), _per_second(one.get("requests")), _per_second(mapping(one.get("classes")).get("4xx")),
             _per_second(mapping(one.get("classes")).get("5xx")), _seconds(one.get("p50")), _seconds(one.get("p99")),
-            _bytes(one.get("received")), _bytes(one.get("sent")),
+            byte_count(one.get("received")), byte_count(one.get("sent")),
         )
         for one in rows
     ]  # fmt: skip
@@ -150,7 +150,8 @@ def _seconds(value: object) -> str:
     return f"{value * 1000:.1f}ms" if value < 1 else f"{value:.2f}s"
 
 
-def _bytes(value: object) -> str:
+def byte_count(value: object) -> str:
+    """Like 12.3MB."""
     size = number(value)
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

@@ -68,9 +68,12 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     cdef const Field* field
     cdef char letters[4]
     cdef int i
+    cdef bint audited, logged
     cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
     exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
-    if exchange.worker.journal is None or not exchange.service.logged:
+    audited = exchange.worker.audit is not None and exchange.worker.audit.wanted[exchange.fault & 255]
+    logged = exchange.worker.journal is not None and exchange.service.logged
+    if not logged and not audited:
         return
     memset(&record, 0, sizeof(record))
     record.started = <int64_t>(realtime() - total)
@@ -110,9 +113,9 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         # whom TLS named
         record.host.text = exchange.host.name
         record.host.length = exchange.host.name_length
-    if exchange.worker.journal.tls or exchange.worker.journal.ja4:
+    if exchange.worker.journal is not None and (exchange.worker.journal.tls or exchange.worker.journal.ja4):
         lay_tls(exchange, &record)
-    if exchange.worker.journal.place:
+    if exchange.worker.journal is not None and exchange.worker.journal.place:
         lay_place(exchange, &record, letters)
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
@@ -135,4 +138,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     record.retry_blocked = exchange.retry_blocked
     record.minor = <uint8_t>exchange.minor
     record.tunnel = exchange.phase == PHASE_TUNNEL
-    exchange.worker.journal.record(&record)
+    if logged:
+        exchange.worker.journal.record(&record)
+    if audited:
+        exchange.worker.audit.record(&record)

@@ -1,10 +1,15 @@
 # Whether an exchange may pass what stands before its route, and what its answer says of that.
 
+from limen.engine.guard cimport Guard
 from limen.engine.state cimport ExchangeState
 
 # FAULT_NONE, or why not. Concurrency that was entered is left by leave_limits(), once, when the exchange is over.
 cdef int admit(ExchangeState exchange) noexcept
 cdef void leave_limits(ExchangeState exchange) noexcept
+# Whether its address may come by this guard.
+cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept
+# Measure by this guard's bandwidth and quotas from now on; `anew`: it was admitted before, and counts as no other one.
+cdef int begin_meter(ExchangeState exchange, Guard guard, bint anew) noexcept
 # Add RateLimit fields to worker.out: with `refused` of the limit that refused, else of those that tell.
 cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint refused) noexcept
 # Retry-After in seconds of an exchange that was not admitted; length 0: not told. `room` holds 20 bytes.

@@ -18,15 +18,18 @@ from limen.engine.guard cimport (
     Limit,
 )
 from limen.engine.maglev cimport mixed
+from limen.engine.meter cimport Meter, new_meter
 from limen.engine.stream cimport OutField
 from limen.engine.types cimport (
     FAULT_DENIED,
     FAULT_LIMIT_CONCURRENT,
     FAULT_LIMIT_RATE,
     FAULT_MAINTENANCE,
+    FAULT_MEMORY,
     FAULT_NONE,
+    FAULT_QUOTA,
 )
-from limen.engine.worker cimport OUT_FIELDS
+from limen.engine.worker cimport OUT_FIELDS, Worker
 
 
 cdef int admit(ExchangeState exchange) noexcept:
@@ -49,7 +52,7 @@ cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept:
     return guard.allow is None or guard.allow.contains(exchange.peer.ip)
 
 
-cdef uint64_t tag_of(ExchangeState exchange, Limit limit, LimitCells cells) noexcept:
+cdef uint64_t tag_of(ExchangeState exchange, Limit limit, uint64_t seed) noexcept:
     """What the exchange counts as; kinds of keys never meet."""
     cdef Piece piece
     cdef char prefix[16]
@@ -82,7 +85,7 @@ cdef uint64_t tag_of(ExchangeState exchange, Limit limit, LimitCells cells) noex
         piece.size = 16
     elif by == LIMIT_BY_ROUTE:
         piece.size = 0
-    tag = mixed(piece.data, piece.size, cells.seed ^ limit.identity ^ (<uint64_t>by * <uint64_t>0x9E3779B97F4A7C15))
+    tag = mixed(piece.data, piece.size, seed ^ limit.identity ^ (<uint64_t>by * <uint64_t>0x9E3779B97F4A7C15))
     return tag if tag else 1
 
 
@@ -105,7 +108,10 @@ cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
     cdef bint refused
     for number in range(guard.limit_count):
         limit = <Limit>guard.limits[number]
-        tags[number] = tag_of(exchange, limit, cells)
+        if limit.speed or limit.quota:
+            tags[number] = 0
+            continue
+        tags[number] = tag_of(exchange, limit, cells.seed)
         if limit.interval:
             result = cells.charge(tags[number], now, limit.interval, limit.burst, limit.slot)
             refused = result < 0
@@ -133,9 +139,61 @@ cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
         exchange.limit_wait = -result
         give_back(exchange, guard, tags, number)
         return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
+    if guard.metered and begin_meter(exchange, guard, False) != FAULT_NONE:
+        give_back(exchange, guard, tags, guard.limit_count)
+        return FAULT_QUOTA
     for number in range(guard.limit_count):
         if tags[number]:
             cells.count((<Limit>guard.limits[number]).slot, LIMIT_ALLOWED)
+    return FAULT_NONE
+
+
+cdef int begin_meter(ExchangeState exchange, Guard guard, bint anew) noexcept:
+    cdef Worker worker = exchange.worker
+    cdef Meter meter
+    cdef Limit limit
+    cdef int64_t before
+    cdef int number
+    cdef int earlier
+    try:
+        meter = new_meter(exchange, guard)
+    except MemoryError:
+        return FAULT_MEMORY
+    for number in range(guard.limit_count):
+        limit = <Limit>guard.limits[number]
+        if limit.speed:
+            meter.lay_bandwidth(number, limit, tag_of(exchange, limit, worker.cells.seed))
+        elif limit.quota and worker.quotas is not None:
+            before = meter.lay_quota(number, limit, tag_of(exchange, limit, worker.quotas.seed))
+            if limit.of_requests and not anew and meter.parts[number].cell != NULL:
+                before = worker.quotas.add(meter.parts[number].cell, 1)
+                if before < limit.quota:
+                    for earlier in range(4):
+                        if limit.warns[earlier] == before + 1:
+                            meter.warn(limit, before + 1)
+            if before < limit.quota or (anew and limit.of_requests):
+                continue
+            worker.cells.count(limit.slot, LIMIT_REFUSED)
+            if exchange.limit == 0 or not limit.dry_run:
+                exchange.limit = <unsigned char>(number + 1)
+                exchange.limit_wait = <int64_t>(meter.parts[number].ends - worker.now)
+            if limit.dry_run:
+                continue
+            for earlier in range(number + 1 if not anew else 0):
+                limit = <Limit>guard.limits[earlier]
+                if limit.quota and limit.of_requests and meter.parts[earlier].cell != NULL:
+                    worker.quotas.add(meter.parts[earlier].cell, -1)
+            return FAULT_QUOTA
+    meter.settle()
+    if not anew:
+        for number in range(guard.limit_count):
+            limit = <Limit>guard.limits[number]
+            if limit.speed or limit.quota:
+                worker.cells.count(limit.slot, LIMIT_ALLOWED)
+    if meter.grant or meter.counts:
+        exchange.meter = meter
+        if not exchange.request_over and not anew:
+            meter.bound(exchange.client)
     return FAULT_NONE
 
 
@@ -216,5 +274,7 @@ cdef int retry_after(ExchangeState exchange, char* room) noexcept:
         memcpy(room, <const char*>guard.retry_after, <size_t>len(guard.retry_after))
         return <int>len(guard.retry_after)
     # a place in flight may come free with any answer
-    wait = <long>seconds(exchange.limit_wait) if exchange.fault == FAULT_LIMIT_RATE else 1
+    wait = 1
+    if exchange.fault == FAULT_LIMIT_RATE or exchange.fault == FAULT_QUOTA:
+        wait = <long>seconds(exchange.limit_wait)
     return snprintf(room, 20, "%ld", wait if wait > 0 else 1)

@@ -65,6 +65,7 @@ cdef class Arrival(ExchangeState):
         self, Stream client, Service service, Action action, const Address* sender, const char* name, size_t size
     ) noexcept:
         """Bytes that are not looked into: only the way out is chosen, then it is a tunnel. `name`: whom TLS names."""
+        cdef int fault
         self.enlist(client, service, sender, 1)
         self.action = action
         if size and parse_authority(name, size, 443, &self.host) < 0:
@@ -73,6 +74,11 @@ cdef class Arrival(ExchangeState):
         self.is_opaque = True
         self.request_over = True
         self.upstream = self.action.upstream
+        if self.action.guard is not None:
+            fault = admit(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
         self.attempt()
 
     cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept:

@@ -26,6 +26,8 @@ cdef enum:  # LimitCell
     LIMIT_REFUSED = 1             # or, with dry_run, would have been
     LIMIT_FORGOTTEN = 2           # other keys that had to go, all places being taken
     LIMIT_UNCOUNTED = 3           # exchanges that found no place and passed
+    LIMIT_HELD = 4                # times that bytes had to wait for bandwidth
+    LIMIT_WARNED = 5              # keys that came over a warning threshold of their quota
 
 
 cdef struct Cell:
@@ -58,6 +60,8 @@ cdef class LimitCells:
     ) noexcept nogil
     # Give back what charge() has just taken.
     cdef void refund(self, uint64_t tag, int64_t interval) noexcept nogil
+    # Use that much of a key's rate, whether it is there or not: what comes after has to wait.
+    cdef void owe(self, uint64_t tag, int64_t now, int64_t amount, unsigned int slot) noexcept nogil
     # One more in flight, if there are fewer than `most`. > 0: the place for leave(); 0: refused; -1: no place is left.
     cdef int64_t enter(self, uint64_t tag, int64_t most, unsigned int slot) noexcept nogil
     cdef void leave(self, int64_t place) noexcept nogil

@@ -131,6 +131,22 @@ cdef class LimitCells:
                 add_number(&self.rates[i].number, -interval)
                 return
 
+    cdef void owe(self, uint64_t tag, int64_t now, int64_t amount, unsigned int slot) noexcept nogil:
+        cdef Cell* cell
+        cdef int64_t number
+        cdef int _i
+        for _i in range(TRIES):
+            cell = self.find_rate(tag, now, slot)
+            if cell == NULL:
+                continue
+            number = number_of(&cell.number)
+            if not swap_number(&cell.number, number, max(number, now) + amount):
+                continue
+            if tag_of(&cell.tag) == tag:
+                return
+            add_number(&cell.number, -amount)
+        self.count(slot, LIMIT_UNCOUNTED)
+
     cdef Cell* find_rate(self, uint64_t tag, int64_t now, unsigned int slot) noexcept nogil:
         """The key's cell, taken over if it had none; NULL if another worker was faster."""
         cdef Cell* cell = self.rates + ((tag >> 16) & self.mask)

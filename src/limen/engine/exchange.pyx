@@ -206,6 +206,8 @@ cdef class Exchange(Arrival):
             self.refuse(FAULT_INTERNAL)
             return
         origin.send_head(&worker.out_head)
+        if self.meter is not None:
+            self.meter.bound(origin)
         self.origin_ready = True
         self.keep_sent = 0
         if self.keep is not None:
@@ -363,6 +365,8 @@ cdef class Exchange(Arrival):
         cdef int fault
         if self.finished:
             return
+        if self.meter is not None:
+            self.meter.count(source, size)
         if source is self.client:
             self.take_request(data, size)
         elif source is self.origin:
@@ -460,6 +464,8 @@ cdef class Exchange(Arrival):
         return None
 
     cdef void on_moved(self, Stream source, uint64_t size) noexcept:
+        if self.meter is not None and self.phase != PHASE_TUNNEL:
+            self.meter.count(source, size)
         if source is self.client:
             self.received += size
         else:
@@ -606,6 +612,7 @@ cdef class Exchange(Arrival):
             self.break_off(FAULT_MEMORY)
             return
         tunnel.owner = self
+        tunnel.meter = self.meter
         tunnel.begin(client, <Connection>self.origin, self.service.tunnel_idle, self.service.tunnel_half,
                      self.service.tunnel_life)
         # bytes that the client sent ahead
@@ -707,6 +714,8 @@ cdef class Exchange(Arrival):
             drop_claim(<Claim>self.claim)
             self.claim = None
         log_exchange(self)
+        if self.meter is not None:
+            self.meter.stop()
         self.phase = PHASE_LOG
         worker.exchanges -= 1
         worker.board.worker_add(WORKER_EXCHANGES, -1)

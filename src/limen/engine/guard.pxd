@@ -27,6 +27,12 @@ cdef class Limit:
     cdef int64_t interval         # ns per request; 0: a concurrency limit
     cdef int64_t burst            # ns that may be used at a time
     cdef int64_t most             # in flight
+    cdef int64_t speed            # bytes per second and way; 0: no bandwidth limit. `burst` is in bytes then
+    cdef int64_t grant            # bytes that are taken of it at a time
+    cdef int64_t quota            # bytes, or requests, of a period; 0: none
+    cdef bint of_requests
+    cdef int period               # quotas.Period
+    cdef int64_t warns[4]         # thresholds, in bytes or requests, ascending; 0: none
     cdef bint dry_run
     cdef bint tells               # RateLimit fields on answers that were let through
     cdef bytes shown              # name in RateLimit fields
@@ -41,6 +47,7 @@ cdef class Guard:
     cdef bytes retry_after        # of maintenance; empty: not told
     cdef readonly list limits     # of Limit
     cdef int limit_count
+    cdef bint metered             # some limit is of bandwidth or a quota
     cdef readonly bint asks_identity       # some limit does: they are asked once that is known
     cdef bint tells               # some limit does
     cdef bytes policy             # RateLimit-Policy of those that tell

@@ -6,8 +6,13 @@ from limen.engine.addresses cimport AddressSet
 from limen.engine.cells cimport LIMITS_MOST
 
 
+cdef enum:
+    GRANT_MOST = 262144       # bytes: a flow that has much to carry leaves turns to others
+
+
 cdef class Limit:
-    """One limit of a route. `interval` and `burst` in nanoseconds; an interval of 0 makes it one of `most` in flight.
+    """One limit of a route. `interval` and `burst` in nanoseconds make it a rate, `speed` and `burst` in bytes (per
+    second) a bandwidth, `quota` one of a `period` (hour, day, month), and else it is one of `most` in flight.
 
     `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
     """
@@ -15,8 +20,11 @@ cdef class Limit:
     def __init__(
         self, str name, *, uint64_t identity, unsigned int slot=0xffffffff, int by=0, str key_name="", int prefix=64,
         int64_t interval=0, int64_t burst=0, int64_t most=0, bint dry_run=False, bint tells=False, str shown="default",
+        int64_t speed=0, int64_t quota=0, bint of_requests=False, int period=0, tuple warns=(),
     ):
         if interval < 0 or burst < interval or most < 0 or not 0 <= prefix <= 128:
+            raise ValueError("a limit out of bounds")
+        if speed < 0 or (speed and burst < 4) or quota < 0 or not 0 <= period <= 2 or len(warns) > 4:
             raise ValueError("a limit out of bounds")
         self.name = name
         self.label = name.encode()
@@ -28,6 +36,14 @@ cdef class Limit:
         self.interval = interval
         self.burst = burst
         self.most = most
+        self.speed = speed
+        # four to a burst: what a timer comes late is not lost
+        self.grant = min(burst // 4, GRANT_MOST) if speed else 0
+        self.quota = quota
+        self.of_requests = of_requests
+        self.period = period
+        for number, threshold in enumerate(sorted(warns)):
+            self.warns[<int>number] = threshold
         self.dry_run = dry_run
         self.tells = tells and interval > 0
         self.shown = shown.encode()
@@ -56,6 +72,7 @@ cdef class Guard:
         if len(self.limits) > LIMITS_MOST:
             raise ValueError(f"over {LIMITS_MOST} limits of one route")
         self.limit_count = len(self.limits)
+        self.metered = any((<Limit>limit).speed or (<Limit>limit).quota for limit in self.limits)
         self.asks_identity = any((<Limit>limit).by == LIMIT_BY_IDENTITY for limit in self.limits)
         self.tells = any((<Limit>limit).tells for limit in self.limits)
         self.policy = b", ".join([(<Limit>limit).policy for limit in self.limits if (<Limit>limit).tells])

@@ -92,6 +92,7 @@ cdef class Journal:
     cdef bint regular             # a regular file: appended in one write
     cdef bint torn                # the last write ended inside a record: begin with a newline
     cdef bint query
+    cdef uint8_t wanted[256]      # by Fault: records that an audit log takes
     cdef bint tls                 # records have what is known of the client's TLS
     cdef bint ja4
     cdef Concealment* concealment # owned; NULL: all is told

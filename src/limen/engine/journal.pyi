@@ -24,6 +24,7 @@ class Journal:
         concealment: tuple[int, int, int, bytes, float] | None = None,
         faults: Sequence[bytes] = (),
         reasons: Sequence[bytes] = (),
+        wanted: Sequence[int] = (),
     ) -> Self: ...
     def flush(self) -> None:
         """Write out what is buffered, as far as that is possible without waiting for a pipe's reader."""

@@ -123,7 +123,7 @@ cdef class Journal:
 
     def __cinit__(
         self, path, *, format="json", query=False, tls=False, ja4=False, place=False, concealment=None, faults=(),
-        reasons=(),
+        reasons=(), wanted=(),
     ):
         self.buffer = NULL
         self.concealment = NULL
@@ -142,6 +142,8 @@ cdef class Journal:
         self.labels = []
         self._label(self.faults, faults)
         self._label(self.reasons, reasons)
+        for number in wanted:
+            self.wanted[<int?>number & 255] = 1
         # One byte before the records for a newline that may have to precede them, some behind for
         # the fixed-size copies of the time.
         self.buffer = <char*> malloc(JOURNAL_BUFFER + 64)

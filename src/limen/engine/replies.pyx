@@ -27,6 +27,7 @@ from limen.engine.types cimport (
     FAULT_METHOD,
     FAULT_MISDIRECTED,
     FAULT_NONE,
+    FAULT_QUOTA,
     FAULT_SHED,
     FIELD_AUTHORIZATION,
     FIELD_COOKIE,
@@ -188,7 +189,7 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         name = f"rule: {rule or 'none allows it'}\n".encode("utf-8", "replace")[:200]
         memcpy(body + size, <const char*>name, <size_t>len(name))
         size += <int>len(name)
-    if exchange.limit and (fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT):
+    if exchange.limit and (fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_QUOTA):
         name = b"limit: " + (<Limit>exchange.action.guard.limits[exchange.limit - 1]).label + b"\n"
         memcpy(body + size, <const char*>name, <size_t>len(name))
         size += <int>len(name)
@@ -211,7 +212,10 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
             texts[fault].label,
         )
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
-    if fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_MAINTENANCE:
+    if (
+        fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_MAINTENANCE
+        or fault == FAULT_QUOTA
+    ):
         add_shield_fields(exchange, fault, &count)
     if fault == FAULT_IDENTITY and exchange.demand is not None:
         add_challenges(exchange, &count)

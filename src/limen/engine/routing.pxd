@@ -1,5 +1,6 @@
 # Target, route, access rules and request id of an exchange.
 
+from limen.engine.service cimport Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.tls.session cimport Session
 from limen.engine.types cimport Address
@@ -16,6 +17,8 @@ cdef bint is_for_pac(ExchangeState exchange) noexcept
 cdef bint is_last_hop(ExchangeState exchange) noexcept
 # exchange.path, and in a gateway action and upstream.
 cdef int find_route(ExchangeState exchange) noexcept
+# The number of the route that `service` has for it, -1: none. Its path must have been settled.
+cdef int route_of(ExchangeState exchange, Service service) noexcept
 # Whether the client has shown the certificate that the route wants.
 cdef bint has_certificate(ExchangeState exchange) noexcept
 cdef bint upgrade_allowed(ExchangeState exchange) noexcept

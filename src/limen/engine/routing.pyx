@@ -11,7 +11,7 @@ from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_aut
 from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
 from limen.engine.forwarding cimport is_id_field
-from limen.engine.service cimport TARGET_FROM_REQUEST, Action
+from limen.engine.service cimport TARGET_FROM_REQUEST, Action, Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport place_of, take_share
 from limen.engine.tables cimport RequestView, normalize_path
@@ -206,7 +206,6 @@ cdef int settle_path(ExchangeState exchange) noexcept:
 
 
 cdef int find_route(ExchangeState exchange) noexcept:
-    cdef RequestView view
     cdef Head* head = &exchange.head
     cdef int index
     cdef int fault
@@ -217,6 +216,21 @@ cdef int find_route(ExchangeState exchange) noexcept:
     fault = settle_path(exchange)
     if fault != FAULT_NONE:
         return fault
+    index = route_of(exchange, exchange.service)
+    if index < 0:
+        return FAULT_NO_ROUTE
+    exchange.action = <Action>exchange.service.routes.actions[index]
+    if exchange.action.split is not None:
+        take_share(exchange)
+    exchange.upstream = exchange.action.upstream
+    if exchange.action.replace is not None:
+        return rewrite_path(exchange)
+    return FAULT_NONE
+
+
+cdef int route_of(ExchangeState exchange, Service service) noexcept:
+    cdef RequestView view
+    cdef Head* head = &exchange.head
     view.head = exchange.base
     view.fields = exchange.fields
     view.count = head.count
@@ -233,28 +247,19 @@ cdef int find_route(ExchangeState exchange) noexcept:
     view.certificate = NULL
     view.ja4 = NULL
     view.ja4_length = 0
-    view.place = place_of(exchange) if exchange.service.routes.asks_place else NULL
+    view.place = place_of(exchange) if service.routes.asks_place else NULL
     view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
-    if exchange.service.routes.asks_certificate or exchange.service.routes.asks_ja4:
-        look_at_tls(exchange, &view)
-    index = exchange.service.routes.match(&view)
-    if index < 0:
-        return FAULT_NO_ROUTE
-    exchange.action = <Action>exchange.service.routes.actions[index]
-    if exchange.action.split is not None:
-        take_share(exchange)
-    exchange.upstream = exchange.action.upstream
-    if exchange.action.replace is not None:
-        return rewrite_path(exchange)
-    return FAULT_NONE
+    if service.routes.asks_certificate or service.routes.asks_ja4:
+        look_at_tls(exchange, service, &view)
+    return service.routes.match(&view)
 
 
-cdef void look_at_tls(ExchangeState exchange, RequestView* view) noexcept:
+cdef void look_at_tls(ExchangeState exchange, Service service, RequestView* view) noexcept:
     cdef Session tls = (<Connection>exchange.client).tls
     cdef Facts facts
     if tls is None:
         return
-    if exchange.service.routes.asks_certificate:
+    if service.routes.asks_certificate:
         facts = facts_of(tls)
         # the session keeps them
         view.certificate = facts.shown() if facts is not None else NULL

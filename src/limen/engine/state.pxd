@@ -9,6 +9,7 @@ from limen.engine.demand cimport Demand
 from limen.engine.dial cimport Dial
 from limen.engine.identity cimport Identity
 from limen.engine.keep cimport Keep
+from limen.engine.meter cimport Meter
 from limen.engine.service cimport Action, Service
 from limen.engine.split cimport Split
 from limen.engine.stream cimport Party, Stream
@@ -49,6 +50,7 @@ cdef class ExchangeState(Party):
     cdef list tried           # Endpoints that failed, if they are several
     cdef Alarm alarm          # the end of an attempt or a pause, or of all patience
     cdef Party hedge          # a hedge.Hedge
+    cdef Meter meter          # of its bandwidth and quotas; None: nothing is measured
     cdef uint64_t until       # monotonic ns: the deadline; 0 = none
     cdef uint64_t budget_until         # how long it waits for the budget
     cdef int held_fault       # of the attempt that failed last, while pausing or forsaken

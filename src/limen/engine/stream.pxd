@@ -49,6 +49,8 @@ cdef long live_parties() noexcept nogil
 cdef class Stream(Handler):
     cdef Party party          # the exchange it serves at the moment, or None
     cdef bint paused          # the party takes no more data for now
+    cdef bint held            # a meter lets nothing in for now; unhold() ends it
+    cdef uint32_t share       # bytes that may be read at a time while a meter runs; 0: any number
 
     # Towards the peer. Data is sent or kept (bounded by what one read brings); ask is_clogged() after.
     cdef void send_head(self, OutHead* head) noexcept
@@ -58,6 +60,8 @@ cdef class Stream(Handler):
     # From the peer: stop or go on handing data to the party.
     cdef void pause(self) noexcept
     cdef void resume(self) noexcept
+    # The meter lets data in again.
+    cdef void unhold(self) noexcept
     # The party is done: keep the connection if the protocol state allows, else close.
     cdef void release(self) noexcept
     # Break off at once.
@@ -95,6 +99,8 @@ cdef class Party:
     cdef void on_looked(self, int verdict) noexcept
     # Its alarm has rung (alarm.Alarm).
     cdef void on_alarm(self) noexcept
+    # Its meter has something to give again (meter.Meter).
+    cdef void on_refill(self) noexcept
     # A hedge has an answer, or has come to nothing.
     cdef void on_won(self, Party hedge) noexcept
     cdef void on_lost(self, Party hedge) noexcept

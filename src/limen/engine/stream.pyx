@@ -24,6 +24,9 @@ cdef class Stream(Handler):
     cdef void resume(self) noexcept:
         self.paused = False
 
+    cdef void unhold(self) noexcept:
+        self.held = False
+
     cdef void release(self) noexcept:
         pass
 
@@ -116,6 +119,9 @@ cdef class Party:
         pass
 
     cdef void on_alarm(self) noexcept:
+        pass
+
+    cdef void on_refill(self) noexcept:
         pass
 
     cdef void on_won(self, Party hedge) noexcept:

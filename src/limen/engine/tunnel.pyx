@@ -7,8 +7,10 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from limen.engine.board cimport WORKER_TUNNEL_BYTES, WORKER_TUNNELS
 from limen.engine.connection cimport Connection
+from limen.engine.meter cimport METER_DOWN, METER_UP
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.relay cimport (
+    RELAY_DONE,
     RELAY_EOF,
     RELAY_SINK_BROKEN,
     RELAY_SOURCE_BROKEN,
@@ -17,7 +19,7 @@ from limen.engine.relay cimport (
 )
 from limen.engine.stream cimport Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SHUT_WR, shutdown
-from limen.engine.types cimport FAULT_NONE, FAULT_TUNNEL_IDLE
+from limen.engine.types cimport FAULT_NONE, FAULT_QUOTA, FAULT_TUNNEL_IDLE
 from limen.engine.worker cimport Worker
 
 
@@ -44,6 +46,8 @@ cdef class Tunnel(Party):
         self.ends = self.worker.now + life
         self.worker.tunnels += 1
         self.worker.board.worker_add(WORKER_TUNNELS, 1)
+        if self.meter is not None:
+            self.meter.tunnel = self
         # one timer serves both sides
         self.worker.disarm(origin)
         self.worker.arm(client, min(self.ends, self.last + idle))
@@ -61,6 +65,8 @@ cdef class Tunnel(Party):
             self.up.moved += size
         else:
             self.down.moved += size
+        if self.meter is not None:
+            self.meter.passed(METER_UP if source is self.client else METER_DOWN, size)
 
     cdef void on_ready(self, Stream source, uint32_t events) noexcept:
         cdef Connection connection = <Connection>source
@@ -106,13 +112,32 @@ cdef class Tunnel(Party):
             return
         if not source.readable and lane.pipe == NULL:
             return
-        if (lane.pipe != NULL or lane.moved >= BULK) and source.tls is None and sink.tls is None:
-            if self.pump_splice(source, sink, lane):
-                return
-        self.pump_copy(source, sink, lane)
+        if not (
+            (lane.pipe != NULL or lane.moved >= BULK) and source.tls is None and sink.tls is None
+            and self.pump_splice(source, sink, lane)
+        ):
+            self.pump_copy(source, sink, lane)
+        if self.meter is not None and not source.readable:
+            self.meter.give_back(METER_UP if lane == &self.up else METER_DOWN)
+
+    cdef void on_refill(self) noexcept:
+        if not self.over:
+            self.pump(self.client, self.origin, &self.up)
+        if not self.over:
+            self.pump(self.origin, self.client, &self.down)
+
+    cdef uint64_t allowed(self, Lane* lane, uint64_t most) noexcept:
+        if self.meter is None:
+            return most
+        most = self.meter.open(METER_UP if lane == &self.up else METER_DOWN, most)
+        if self.meter.spent:
+            self.meter.mark()
+            self.end(FAULT_QUOTA)
+        return most
 
     cdef bint pump_copy(self, Connection source, Connection sink, Lane* lane) noexcept:
         cdef ssize_t got
+        cdef uint64_t room
         cdef int reads = 0
         while source.readable and not sink.is_clogged() and not self.over:
             if reads == COPY_BUDGET:
@@ -123,9 +148,14 @@ cdef class Tunnel(Party):
                 self.worker.flush()
                 if self.over or sink.is_clogged():
                     return True
-            got = source.receive(self.worker.input, INPUT_SIZE)
+            room = self.allowed(lane, INPUT_SIZE)
+            if room == 0:
+                return True
+            got = source.receive(self.worker.input, <size_t>room)
             if got > 0:
                 lane.moved += <uint64_t>got
+                if self.meter is not None:
+                    self.meter.passed(METER_UP if lane == &self.up else METER_DOWN, <uint64_t>got)
                 self.last = self.worker.now
                 sink.put(self.worker.input, <size_t>got)
                 self.worker.flush()
@@ -142,7 +172,8 @@ cdef class Tunnel(Party):
 
     cdef bint pump_splice(self, Connection source, Connection sink, Lane* lane) noexcept:
         """False if there is no pipe to be had: copy then."""
-        cdef uint64_t endless = <uint64_t>1 << 62
+        cdef uint64_t room = <uint64_t>1 << 62
+        cdef uint64_t left
         cdef uint64_t before = lane.moved
         cdef int result
         self.worker.flush()
@@ -150,13 +181,17 @@ cdef class Tunnel(Party):
             return True
         if sink.is_clogged() or not sink.writable:
             return True
+        room = 0 if lane.eof else self.allowed(lane, room)
+        if self.over or (room == 0 and lane.pipe == NULL):
+            return True
         if lane.pipe == NULL:
             lane.pipe = self.worker.pipe_take()
             if lane.pipe == NULL:
                 return False
-        if lane.eof:
-            endless = 0
-        result = relay(source, sink, lane.pipe, &endless, &lane.moved)
+        left = room
+        result = relay(source, sink, lane.pipe, &left, &lane.moved)
+        if self.meter is not None and room > left:
+            self.meter.passed(METER_UP if lane == &self.up else METER_DOWN, room - left)
         if lane.moved != before:
             self.last = self.worker.now
         if lane.pipe.held == 0:
@@ -166,7 +201,8 @@ cdef class Tunnel(Party):
         if result == RELAY_EOF:
             lane.eof = True
             self.pass_end(sink, lane)
-        elif result == RELAY_TURN:
+        elif result == RELAY_TURN or (result == RELAY_DONE and room):
+            # enough for one turn, or for what the meter gave
             source.readable = True
             self.worker.defer(source)
         elif result == RELAY_SOURCE_BROKEN or result == RELAY_SINK_BROKEN:

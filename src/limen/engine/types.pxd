@@ -95,6 +95,10 @@ cdef enum Fault:
     FAULT_CLIENT_DENIED = 72      # closed at accept: its address is denied, or not allowed
     FAULT_LISTENER_CONNECTIONS = 73 # over the listener's number of connections
     FAULT_MAINTENANCE = 74        # 503: closed for maintenance
+    # Bounds of what has begun.
+    FAULT_QUOTA = 75              # 429: the quota of its period is used up
+    FAULT_REVOKED = 76            # judged again, it may not go on
+    FAULT_KILLED = 77             # ended by an operator
     # Ways in beside HTTP.
     FAULT_SOCKS = 90              # 400: a SOCKS message malformed, or of another version
     FAULT_SOCKS_METHOD = 91       # 407: no way of saying who one is that both sides know

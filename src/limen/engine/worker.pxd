@@ -7,6 +7,7 @@ from limen.engine.cells cimport LimitCells
 from limen.engine.identity cimport IdentityCache
 from limen.engine.journal cimport Journal
 from limen.engine.places cimport Places
+from limen.engine.quotas cimport QuotaCells
 from limen.engine.reactor cimport Reactor
 from limen.engine.stream cimport OutField, OutHead, Party
 from limen.engine.tls.shakes cimport Shakes
@@ -45,8 +46,10 @@ cdef struct Rest:
 cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
+    cdef readonly Journal audit        # of what was refused; None: nobody asks
     cdef public Places places # where clients are; None: nobody asks
     cdef public LimitCells cells       # None: no limits are configured
+    cdef public QuotaCells quotas      # None: no quotas are
     cdef public IdentityCache identities       # known of late; None: nobody is asked who they are
     cdef Field parsed[256]    # of the head being parsed
     cdef Head head

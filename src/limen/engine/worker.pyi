@@ -10,6 +10,7 @@ from limen.engine.identifying import Claim
 from limen.engine.identity import IdentityCache
 from limen.engine.journal import Journal
 from limen.engine.places import Places
+from limen.engine.quotas import QuotaCells
 from limen.engine.reactor import Reactor
 
 @type_check_only
@@ -35,6 +36,7 @@ class Worker(Reactor):
     resting_most: int  # idle connections to configured endpoints; the one idle longest goes first
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
+    quotas: QuotaCells | None  # None: none are configured
     identities: IdentityCache | None  # known of late; None: nobody is asked who they are
     @property
     def resting(self) -> int:
@@ -63,6 +65,13 @@ class Worker(Reactor):
     @property
     def board(self) -> Board:
         """Where it counts; a sink if none was given."""
+
+    @property
+    def audit(self) -> Journal | None:
+        """Where it writes what was refused."""
+
+    def set_audit(self, journal: Journal | None) -> None:
+        """Write what is refused to this journal, too, from now on; None: to none."""
 
     @property
     def journal(self) -> Journal | None:

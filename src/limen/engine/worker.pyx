@@ -296,6 +296,10 @@ cdef class Worker(Reactor):
         """Write the access log to another journal from now on; None: to none."""
         self.journal = journal
 
+    def set_audit(self, Journal journal) -> None:
+        """Write what is refused to this journal, too, from now on; None: to none."""
+        self.audit = journal
+
     def resolved(self, host: str, addresses: list[str], ttl: float, fault: int = 0) -> None:
         """The resolver's answer to resolve(host): addresses in the order to try them, `ttl` seconds."""
         cdef Resolution known = self.names.get(host.encode("ascii"))

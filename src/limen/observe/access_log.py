@@ -9,9 +9,25 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from limen.engine.journal import Journal
-from limen.faults import labels
+from limen.faults import FaultNumber, labels
 from limen.observe.discretion import Discretion
 from limen.terms import RetryBlocked
+
+REFUSALS = (
+    FaultNumber.DENIED,
+    FaultNumber.TARGET_ADDRESS,
+    FaultNumber.LOOP,
+    FaultNumber.IDENTITY,
+    FaultNumber.CLIENT_CERTIFICATE,
+    FaultNumber.TLS_REFUSED,
+    FaultNumber.FRONTING,
+    FaultNumber.LIMIT_RATE,
+    FaultNumber.LIMIT_CONCURRENT,
+    FaultNumber.QUOTA,
+    FaultNumber.REVOKED,
+    FaultNumber.KILLED,
+)
+"""What policy refuses or ends: the faults that the audit log takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +41,7 @@ class AccessLog:
     place: bool = False  # write where it is
     query: bool = False  # write query strings, of targets and referers
     discretion: Discretion = field(default_factory=Discretion)  # what is told of clients
+    wanted: tuple[int, ...] = ()  # of an audit log: the faults whose records it takes
     flush: float = 1.0  # seconds after which a buffered record is written at the latest; the worker's timer
 
     def open(self) -> Journal:
@@ -39,4 +56,5 @@ class AccessLog:
             concealment=self.discretion.concealment,
             faults=[label.encode() for label in labels()],
             reasons=[reason.label.encode() for reason in RetryBlocked],
+            wanted=self.wanted,
         )

@@ -179,6 +179,12 @@ LIMIT: dict[LimitCell, Metric] = {
     LimitCell.UNCOUNTED: _counter(
         "limit_uncounted", "exchanges", "Exchanges that passed because no place was left to count them.", "limit"
     ),
+    LimitCell.HELD: _counter(
+        "limit_held", "waits", "Times that bytes had to wait for bandwidth, or with `dry_run` would have.", "limit"
+    ),
+    LimitCell.WARNED: _counter(
+        "limit_warned", "keys", "Times that a key's use of its quota came over a warning threshold.", "limit"
+    ),
 }
 LIST_ENTRIES = _gauge("address_list_entries", "entries", "Entries of an address list in force.", "list")
 LIST_BYTES = _gauge("address_list_bytes", "bytes", "Memory of an address list, once for all workers.", "list")

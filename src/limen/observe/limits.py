@@ -33,6 +33,8 @@ class LimitCell(enum.IntEnum):
     REFUSED = 1
     FORGOTTEN = 2
     UNCOUNTED = 3
+    HELD = 4
+    WARNED = 5
 
 
 def _pages(size: int) -> int:

@@ -356,7 +356,12 @@ class _Builder:
         action = None
         if stream.upstream is not None:
             upstream = self.assembly.upstreams[stream.upstream]
-            action = Action(listener.label, slot=self._slot(names.ROUTE, listener.label), upstream=upstream)
+            action = Action(
+                listener.label,
+                slot=self._slot(names.ROUTE, listener.label),
+                upstream=upstream,
+                guard=forward_guard(listener.label, stream.limit, None, self._limit_slots()),
+            )
         return Service(listener.label, target_source=_OPAQUE, action=action, **frame)
 
     def _to_https(self, listener: Listener, https: HttpsRedirect, frame: Frame) -> Service:

@@ -7,27 +7,23 @@ of the access log are tasks on that loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
-from limen.config.addresses import Address
 from limen.egress.resolver import Resolver
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
 from limen.engine.identity import IdentityCache
 from limen.engine.lists import AddressList
+from limen.engine.quotas import QuotaCells
 from limen.engine.warm import Warmer
-from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
-from limen.observe.discretion import Discretion
 from limen.policy import schedule
+from limen.runtime import census
 from limen.runtime.assemble import adapt, assemble
 from limen.runtime.assembly import Adapted, Assembly
 from limen.runtime.bridges import Surroundings
@@ -37,6 +33,8 @@ from limen.runtime.event_log import configure
 from limen.runtime.hooking import HookRunner
 from limen.runtime.identity.desk import Desk
 from limen.runtime.locating import DatabaseHold, places_of
+from limen.runtime.log_settings import access_log_of, audit_log_of, discretion_of
+from limen.runtime.own_addresses import own_addresses
 from limen.runtime.pacing import paced
 from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
@@ -46,6 +44,7 @@ if TYPE_CHECKING:
     from limen.engine.journal import Journal
     from limen.engine.places import Places
     from limen.engine.upstream import Upstream
+    from limen.observe.access_log import AccessLog
     from limen.policy.specs import Window
     from limen.runtime.protocols import Log
 
@@ -60,6 +59,7 @@ class _Prepared:
     parts: Parts
     places: Places | None
     journal: Journal | None
+    audit: Journal | None = None
     adapted: Adapted | None = None
     """Of a change: the assembly differs from the one in force only so."""
 
@@ -101,6 +101,9 @@ class Core:
         self._force: Assembly | None = None
         self._journal: Journal | None = None
         self._access_log: AccessLog | None = None
+        self._audit: Journal | None = None
+        self._audit_log: AccessLog | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._lost = 0
         self._housekeeping: list[asyncio.Task[None]] = []
 
@@ -116,7 +119,7 @@ class Core:
             revision, names = apply_change(payload, self._force.revision)
             adapted = await paced(adapt(self._engine, revision, self._force, names))
             self._prepared[number] = _Prepared(
-                adapted.assembly, self._parts, self._engine.places, self._journal, adapted
+                adapted.assembly, self._parts, self._engine.places, self._journal, self._audit, adapted
             )
             return
         parts = Parts()
@@ -125,7 +128,9 @@ class Core:
         assembly = await paced(assemble(self._engine, revision, self._force, surroundings))
         if self._pins:
             assembly.bridges.adopt(decode_pins(self._pins))
-        self._prepared[number] = _Prepared(assembly, parts, self._places(revision), self._open_journal(revision))
+        self._prepared[number] = _Prepared(
+            assembly, parts, self._places(revision), self._open_journal(revision), self._open_audit(revision)
+        )
 
     def _places(self, revision: Revision) -> Places | None:
         """Those in force, with all that they have learnt, if nothing of them has changed."""
@@ -155,6 +160,13 @@ class Core:
             return self._journal
         return settings.open() if settings is not None else None
 
+    def _open_audit(self, revision: Revision) -> Journal | None:
+        """As `_open_journal`, of the audit log."""
+        settings = audit_log_of(revision)
+        if settings == self._audit_log:
+            return self._audit
+        return settings.open() if settings is not None else None
+
     def publish(self, number: int) -> None:
         """Put a prepared revision in force; others that were prepared are dropped."""
         prepared = self._prepared.pop(number)
@@ -166,6 +178,7 @@ class Core:
             _retire(previous, assembly)
             self.shed_idle()
             return
+        self._set_audit(prepared.audit, audit_log_of(assembly.revision))
         revision = assembly.revision
         config = revision.config
         self._set_journal(prepared.journal, access_log_of(revision))
@@ -190,6 +203,8 @@ class Core:
         self._desk.discretion = discretion_of(revision)
         self._keep_warm(assembly)
         self._restart_housekeeping()
+        if previous is not None:
+            self.recheck()
 
     def _keep_warm(self, assembly: Assembly) -> None:
         wanted = {upstream for upstream in assembly.upstreams.values() if upstream.warm or upstream.links}
@@ -208,8 +223,10 @@ class Core:
     def discard(self, number: int) -> None:
         """Drop a prepared revision."""
         prepared = self._prepared.pop(number, None)
-        if prepared is not None and prepared.journal is not None and prepared.journal is not self._journal:
-            prepared.journal.close()
+        if prepared is not None:
+            for journal in (prepared.journal, prepared.audit):
+                if journal is not None and journal not in (self._journal, self._audit):
+                    journal.close()
 
     def _set_journal(self, journal: Journal | None, settings: AccessLog | None) -> None:
         old, self._journal, self._access_log = self._journal, journal, settings
@@ -218,6 +235,12 @@ class Core:
             self._count_lost(old)
             old.close()
             self._lost = 0
+
+    def _set_audit(self, journal: Journal | None, settings: AccessLog | None) -> None:
+        old, self._audit, self._audit_log = self._audit, journal, settings
+        self._engine.set_audit(journal)
+        if old is not None and old is not journal:
+            old.close()
 
     def _set_resolver(self, revision: Revision) -> None:
         settings = revision.config.resolver
@@ -255,6 +278,14 @@ class Core:
         finally:
             os.close(fd)
 
+    def take_quotas(self, fd: int) -> None:
+        """See WorkerCore."""
+        try:
+            if self._engine.quotas is None:
+                self._engine.quotas = QuotaCells(fd)
+        finally:
+            os.close(fd)
+
     def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
         """See WorkerCore."""
         try:
@@ -263,6 +294,8 @@ class Core:
         finally:
             for _, fd in lists:
                 os.close(fd)
+        if self._force is not None:
+            self.recheck()
 
     def _reject(self, key: str, host: str, client: str, alert: str) -> None:
         if self.rejected is not None:
@@ -305,10 +338,30 @@ class Core:
         assert self._resolver is not None  # noqa: S101 likewise
         return await explain(decoded(asked), Ground(self._engine, self._force, self._resolver.resolve))
 
+    async def exchanges(self, asked: Mapping[str, object]) -> Mapping[str, object]:
+        """See WorkerCore."""
+        return await census.survey(self._engine, self._number, asked)
+
+    async def kill(self, asked: Mapping[str, object]) -> int:
+        """See WorkerCore."""
+        return await census.kill(self._engine, self._number, asked)
+
+    def recheck(self) -> None:
+        """Judges what is under way again, in the background; once more if that was going on already."""
+        if self._checking is not None:
+            self._checking.cancel()
+        self._checking = self._start(self._recheck())
+
+    async def _recheck(self) -> None:
+        count = await census.recheck(self._engine)
+        if count:
+            self._log("warning", f"worker {self._number}: {count} exchanges and tunnels may not go on and were ended")
+
     def reopen_logs(self) -> None:
         """See WorkerCore."""
-        if self._journal is not None:
-            self._journal.reopen()
+        for journal in (self._journal, self._audit):
+            if journal is not None:
+                journal.reopen()
 
     def stop(self) -> None:
         """See WorkerCore."""
@@ -317,8 +370,9 @@ class Core:
         for warmer in self._warmers.values():
             warmer.stop()
         self._engine.stop()
-        if self._journal is not None:
-            self._journal.close()
+        for journal in (self._journal, self._audit):
+            if journal is not None:
+                journal.close()
 
     # What the engine asks for
 
@@ -345,8 +399,11 @@ class Core:
         for task in self._housekeeping:
             task.cancel()
         self._housekeeping = []
-        if self._journal is not None and self._access_log is not None:
-            self._housekeeping.append(self._start(self._flush(self._access_log.flush)))
+        settings = self._access_log or self._audit_log
+        if settings is not None:
+            self._housekeeping.append(self._start(self._flush(settings.flush)))
+        if self._force is not None:
+            self._housekeeping.append(self._start(self._keep_checking(self._force.revision.config.limits.recheck)))
         if self._force is not None and self._force.tables:
             self._set_windows(self._force)
             self._housekeeping.append(self._start(self._keep_windows(self._force)))
@@ -354,10 +411,16 @@ class Core:
     async def _flush(self, interval: float) -> None:
         while True:
             await asyncio.sleep(interval)
+            for journal in (self._journal, self._audit):
+                if journal is not None and journal.pending:
+                    journal.flush()
             if self._journal is not None:
-                if self._journal.pending:
-                    self._journal.flush()
                 self._count_lost(self._journal)
+
+    async def _keep_checking(self, interval: float) -> None:
+        while True:
+            await asyncio.sleep(interval)
+            self.recheck()
 
     def _count_lost(self, journal: Journal) -> None:
         if journal.lost > self._lost:
@@ -376,6 +439,8 @@ class Core:
             soonest = min((change for change in changes if change is not None), default=now + _SCHEDULE_NAP)
             await asyncio.sleep(min(max(soonest - now, 0.01), _SCHEDULE_NAP))
             self._set_windows(assembly)
+            if soonest <= time.time():
+                self.recheck()
 
 
 def _retire(previous: Assembly, assembly: Assembly) -> None:
@@ -390,84 +455,5 @@ def _windows(table: AccessTable) -> list[Window]:
     return cast("list[Window]", table.windows)
 
 
-def discretion_of(revision: Revision) -> Discretion:
-    """What logs may tell of clients."""
-    told = revision.config.log.privacy
-    return Discretion(
-        told.clients,  # type: ignore[arg-type]
-        told.users,  # type: ignore[arg-type]
-        told.targets,  # type: ignore[arg-type]
-        told.rotate,
-        revision.secret,
-    )
-
-
-def access_log_of(revision: Revision) -> AccessLog | None:
-    """The access log's settings, its path made absolute."""
-    settings = revision.config.log.access
-    if settings is None:
-        return None
-    path = str(settings.path)
-    if path != "-" and not os.path.isabs(path):
-        path = os.path.join(revision.base, path)
-    return AccessLog(
-        path,
-        settings.format,  # type: ignore[arg-type]
-        query=settings.query,
-        tls=settings.tls,
-        ja4=settings.ja4,
-        place=settings.place,
-        discretion=discretion_of(revision),
-        flush=settings.flush,
-    )
-
-
 def _server(server: object) -> str:
     return str(server)
-
-
-class _Own:
-    """Whether an address is one of ours, for one port."""
-
-    def __init__(self) -> None:
-        self._addresses: set[str] = set()
-        self._wildcard = False
-
-    def add(self, address: Address) -> None:
-        if address.is_wildcard:
-            self._wildcard = True
-        elif address.ip is not None:
-            self._addresses.add(str(ip_address(str(address.ip))))
-
-    def matches(self, ip: str) -> bool:
-        """Bound to exactly this address, or to all and the address is this machine's.
-
-        The kernel takes a connection to 0.0.0.0 or :: as one to loopback: never a target where we listen.
-        """
-        if ip_address(ip).is_unspecified:
-            return True
-        return ip in self._addresses or (self._wildcard and _is_local(ip))
-
-
-def _is_local(ip: str) -> bool:
-    """Whether this machine has the address: the kernel lets only its own be bound."""
-    address = ip_address(ip)
-    if address.is_loopback or address.is_unspecified:
-        return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-        probe.bind((ip, 0))
-        return True
-    return False
-
-
-def own_addresses(addresses: tuple[str, ...]) -> dict[int, _Own]:
-    """Own listeners by port, from `host:port` texts; unix sockets are no targets."""
-    found: dict[int, _Own] = {}
-    for text in addresses:
-        if text.startswith("unix:"):
-            continue
-        host, _, port = text.rpartition(":")
-        address = Address(host=host.strip("[]"), port=int(port))
-        found.setdefault(address.port, _Own()).add(address)
-    return found

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
+from limen.config.rates import PERIODS
 from limen.engine.addresses import AddressSet
 from limen.engine.guard import Guard, Limit
 from limen.runtime.names import limit_label
@@ -22,6 +23,7 @@ Lists = Mapping[str, "AddressList"]
 
 _BY = {"route": 0, "client": 1, "host": 2, "identity": 5}
 _BY_FIELD, _BY_COOKIE = 3, 4
+_BURST_LEAST = 16384
 
 
 def address_set(model: Addresses | None, lists: Lists) -> AddressSet | None:
@@ -88,6 +90,9 @@ def limits_of(label: str, identity: str, models: Sequence[LimitModel], slots: Ma
         name = limit_label(label, models, number)
         interval = model.rate.interval if model.rate is not None else 0
         burst = (model.burst or model.rate.count) * interval if model.rate is not None else 0
+        if model.bandwidth is not None:
+            burst = model.burst or max(model.bandwidth // 4, _BURST_LEAST)
+        quota = model.quota
         key = model.by
         found.append(
             Limit(
@@ -102,6 +107,11 @@ def limits_of(label: str, identity: str, models: Sequence[LimitModel], slots: Ma
                 most=model.concurrent or 0,
                 dry_run=model.dry_run,
                 tells=model.fields,
+                speed=model.bandwidth or 0,
+                quota=quota.amount if quota is not None else 0,
+                of_requests=quota is not None and quota.requests,
+                period=PERIODS.index(quota.period) if quota is not None else 0,
+                warns=tuple(-(-quota.amount * percent // 100) for percent in set(model.warn)) if quota else (),
                 shown=model.name or ("default" if len(models) == 1 else f"limit-{number + 1}"),
             )
         )
@@ -109,7 +119,11 @@ def limits_of(label: str, identity: str, models: Sequence[LimitModel], slots: Ma
 
 
 def _content(model: LimitModel) -> str:
-    return model.model_dump_json(exclude={"dry_run", "fields", "name"})
+    # what a key has used of its quota stays used when another quota, or another threshold, is set
+    told = {"dry_run", "fields", "name", "warn"} | ({"quota"} if model.quota is not None else set())
+    return model.model_dump_json(exclude=told) + (
+        f"{model.quota.period} {model.quota.requests}" if model.quota is not None else ""
+    )
 
 
 def _hash(text: str) -> int:

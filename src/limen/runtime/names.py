@@ -73,6 +73,8 @@ def limit_labels(config: Config) -> Iterator[str]:
         places = [(listener.route_label(index), route.limit) for index, route in enumerate(listener.routes or ())]
         if listener.forward is not None:
             places.append((listener.label, listener.forward.limit))
+        if listener.stream is not None:
+            places.append((listener.label, listener.stream.limit))
         for place, limits in places:
             yield from (limit_label(place, limits, number) for number in range(len(limits)))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from limen.config.models.admin import Admin
     from limen.config.models.bridge import BridgeAuthority
+    from limen.runtime.census import Question, Wanted
     from limen.runtime.explain.asked import Asked
     from limen.runtime.health import Health
     from limen.runtime.reload import ReloadReport
@@ -67,6 +68,9 @@ class WorkerCore(Protocol):
         It comes before the first `prepare` of a configuration with limits, and then before each.
         """
 
+    def take_quotas(self, fd: int) -> None:
+        """The file of quotas (limen.observe.quotas), which the core owns from here on; likewise."""
+
     def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
         """Tables of address lists, by the path of their file, in force at once; the core owns the descriptors.
 
@@ -104,6 +108,12 @@ class WorkerCore(Protocol):
     def explain(self, asked: Mapping[str, object]) -> Awaitable[Mapping[str, object]]:
         """Which way a request would go (limen.runtime.explain): JSON-able. Raises LimenError for a wrong question."""
 
+    def exchanges(self, asked: Mapping[str, object]) -> Awaitable[Mapping[str, object]]:
+        """Exchanges and tunnels under way (limen.runtime.census.survey)."""
+
+    def kill(self, asked: Mapping[str, object]) -> Awaitable[int]:
+        """Ends those that are meant (limen.runtime.census.kill)."""
+
     def reopen_logs(self) -> None:
         """Opens log files anew, after a rotation."""
 
@@ -138,6 +148,12 @@ class Administered(Protocol):
 
     async def explain(self, asked: Asked) -> Mapping[str, object]:
         """Which way a request would go, by a worker's tables and balancers. Raises LimenError."""
+
+    async def exchanges(self, question: Question) -> Mapping[str, object]:
+        """A page of the exchanges and tunnels under way (limen.runtime.census.ask)."""
+
+    async def kill(self, wanted: Wanted) -> int:
+        """Ends exchanges and tunnels; how many there were."""
 
     def admin(self) -> Admin | None:
         """Who may ask at the admin address, by the configuration in force."""

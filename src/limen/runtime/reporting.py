@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.errors import LimenError
+from limen.runtime import census
 from limen.runtime.explain.worker import ExplainFailed, ask_worker
 from limen.runtime.health_report import conditions, upstream_rows
 from limen.runtime.live import live
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from limen.runtime.health import Health
     from limen.runtime.metrics import SharedBoard
     from limen.runtime.pins import Pins
+    from limen.runtime.process import WorkerProcess
     from limen.runtime.shared import Shared
+
+_log = logging.getLogger("limen.supervisor")
 
 
 class Reporting:
@@ -105,6 +110,21 @@ class Reporting:
         if process is None:
             raise ExplainFailed("no worker serves at the moment")
         return await ask_worker(process, asked)
+
+    async def exchanges(self, question: census.Question) -> Mapping[str, object]:
+        """See limen.runtime.census.ask."""
+        return await census.ask(self._serving(), question)
+
+    async def kill(self, wanted: census.Wanted) -> int:
+        """Ends exchanges and tunnels; told in the log."""
+        count = await census.order_kill(self._serving(), wanted)
+        conditions = ", ".join(f"{name} {value}" for name, value in wanted.fields().items())
+        _log.info("%d exchanges and tunnels were killed (%s)", count, conditions or "all")
+        return count
+
+    def _serving(self) -> list[WorkerProcess]:
+        members = self._crew.ready if self._crew is not None else []
+        return [process for member in members if (process := member.ready) is not None]
 
     def admin(self) -> Admin | None:
         """The `admin` section in force."""

@@ -1,44 +1,86 @@
-"""Memory that the supervisor makes and all workers map, beside the board: cells of limits, tables of address lists.
+"""Memory that the supervisor makes and all workers map, beside the board: cells of limits, the file of
+quotas, tables of address lists.
 
-Neither exists before a configuration asks for it.
+None exists before a configuration asks for it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import fcntl
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limen.observe import limits
+from limen.config.shielding import every_limit
+from limen.errors import LimenError
+from limen.observe import limits, quotas
+from limen.tls.state import state_directory
 
 if TYPE_CHECKING:
     from limen.config import Config
     from limen.runtime.lists import Lists
+    from limen.runtime.options import Options
     from limen.runtime.process import WorkerProcess
 
 _TIMEOUT = 10.0
 # A message carries a bounded number of descriptors.
 _AT_ONCE = 100
+# Seconds between two writes of the file of quotas.
+_SYNC_INTERVAL = 5.0
 
 
 class Shared:
-    """Of one instance. A handover begins with fresh cells: the new process counts from nothing."""
+    """Of one instance. A handover begins with fresh cells: the new process counts from nothing. The file of quotas is
+    the same for both processes, and for those that come after.
+    """
 
-    def __init__(self, workers: int, lists: Lists) -> None:
+    def __init__(self, workers: int, lists: Lists, options: Options) -> None:
         self._workers = workers
         self._lists = lists
+        self._options = options
         self.limits: int | None = None
         """Descriptor of the cells; None as long as no limit was configured."""
+        self.quotas: int | None = None
+        """Descriptor of the file of quotas; None as long as no quota was configured."""
 
     def prepare(self, config: Config) -> None:
         """Makes what this configuration is the first to need."""
         if self.limits is None and has_limits(config):
             self.limits = limits.create(self._workers, config.limits.keys)
+        if self.quotas is None and has_quotas(config):
+            self.quotas = self._open_quotas(config)
+
+    def _open_quotas(self, config: Config) -> int:
+        name = hashlib.blake2b(self._options.name.encode(), digest_size=8).hexdigest()
+        path = Path(self._options.base, config.limits.quota_file or state_directory() / f"quotas-{name}.state")
+        try:
+            descriptor = quotas.open_file(path, config.limits.keys)
+        except (OSError, ValueError) as error:
+            raise LimenError(f"the file of quotas {path} cannot be used ({error}); see `limits.quota_file`") from error
+        with contextlib.suppress(BlockingIOError):
+            # nobody else counts here: what a killed worker has left half done is freed
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            quotas.free_busy(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
+    async def run(self) -> None:
+        """Writes what quotas have counted to the disk, every few seconds: an end of the machine loses no more."""
+        while True:
+            await asyncio.sleep(_SYNC_INTERVAL)
+            if self.quotas is not None:
+                await asyncio.to_thread(os.fsync, self.quotas)
 
     async def send(self, process: WorkerProcess) -> None:
         """Gives a worker all there is. Raises as WorkerProcess.call."""
         if self.limits is not None:
             await process.call("limits", descriptors=[self.limits], timeout=_TIMEOUT)
+        if self.quotas is not None:
+            await process.call("quotas", descriptors=[self.quotas], timeout=_TIMEOUT)
         tables = self._lists.tables()
         paths = list(tables)
         for start in range(0, len(paths), _AT_ONCE):
@@ -72,6 +114,9 @@ class Shared:
         if self.limits is not None:
             os.close(self.limits)
             self.limits = None
+        if self.quotas is not None:
+            os.close(self.quotas)
+            self.quotas = None
 
 
 def has_limits(config: Config) -> bool:
@@ -80,5 +125,11 @@ def has_limits(config: Config) -> bool:
         listener.connections is not None
         or any(route.limit for route in listener.routes or ())
         or (listener.forward is not None and bool(listener.forward.limit))
+        or (listener.stream is not None and bool(listener.stream.limit))
         for listener in config.listeners
     )
+
+
+def has_quotas(config: Config) -> bool:
+    """Whether anything is counted in the file of quotas."""
+    return any(limit.quota is not None for _, found in every_limit(config) for limit in found)

@@ -90,7 +90,7 @@ class Supervisor(Reporting):
         self._upkeep = Upkeep(self, provision)
         self._pins = Pins()
         self._discovery = Discovery(self, options.name)
-        self._shared = Shared(self._workers, provision.lists)
+        self._shared = Shared(self._workers, provision.lists, options)
         # In the order they come to be; None until then, for an end in the middle of the start.
         self._instance: Instance | None = None
         self._board: SharedBoard | None = None
@@ -169,6 +169,7 @@ class Supervisor(Reporting):
         options.ready()
         self._begin(self._upkeep.run())
         self._begin(self._discovery.run())
+        self._begin(self._shared.run())
         _log.info("%d workers serve revision %d (%s)", workers, estate.revision.number, estate.revision.digest)
 
     def _claim(self) -> Instance:

@@ -3,8 +3,8 @@
 Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter, so that nothing of the supervisor
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
-Messages: tickets, pins, databases, limits, lists, prepare, publish, discard, listen, unlisten, drain, ping, status,
-explain, reopen, stop (each answered), hello and rejected (sent).
+Messages: tickets, pins, databases, limits, quotas, lists, prepare, publish, discard, listen, unlisten, drain, ping,
+status, explain, exchanges, kill, reopen, stop (each answered), hello and rejected (sent).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import cast
 
 from limen.errors import LimenError
@@ -53,6 +53,7 @@ class Worker:
             "publish": self._publish,
             "discard": self._discard,
             "limits": self._take_limits,
+            "quotas": self._take_quotas,
             "lists": self._take_lists,
             "shed_idle": self._shed_idle,
             "listen": self._listen,
@@ -62,6 +63,13 @@ class Worker:
             "status": self._status,
             "reopen": self._reopen,
             "stop": self._stop,
+        }
+
+        self._slow: Mapping[str, Callable[[Message], Coroutine[object, object, None]]] = {
+            "prepare": self._prepare,
+            "explain": self._explain,
+            "exchanges": self._list_exchanges,
+            "kill": self._kill_exchanges,
         }
 
     async def run(self) -> None:
@@ -80,9 +88,9 @@ class Worker:
 
     def _received(self, message: Message) -> None:
         """The outer function: whatever goes wrong is the answer to this one message."""
-        if message.kind in ("prepare", "explain"):
-            work = self._prepare(message) if message.kind == "prepare" else self._explain(message)
-            task = asyncio.get_running_loop().create_task(work)
+        slow = self._slow.get(message.kind)
+        if slow is not None:
+            task = asyncio.get_running_loop().create_task(slow(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             return
@@ -121,6 +129,20 @@ class Worker:
             _log.exception("worker %d: explain failed", self._number)
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
 
+    async def _list_exchanges(self, message: Message) -> None:
+        try:
+            self._channel.reply(message, await self._core.exchanges(message.fields))
+        except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
+            _log.exception("worker %d: listing exchanges failed", self._number)
+            self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
+
+    async def _kill_exchanges(self, message: Message) -> None:
+        try:
+            self._channel.reply(message, {"killed": await self._core.kill(message.fields)})
+        except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
+            _log.exception("worker %d: ending exchanges failed", self._number)
+            self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
+
     def _take_tickets(self, message: Message) -> None:
         self._core.take_tickets(message.payload)
 
@@ -136,6 +158,10 @@ class Worker:
     def _take_limits(self, message: Message) -> None:
         (descriptor,) = message.descriptors
         self._core.take_limits(descriptor)
+
+    def _take_quotas(self, message: Message) -> None:
+        (descriptor,) = message.descriptors
+        self._core.take_quotas(descriptor)
 
     def _take_lists(self, message: Message) -> None:
         paths = message.fields["paths"]

@@ -1,6 +1,7 @@
 """Ways out and who goes out: SOCKS clients with a password, connections of their own, user names that choose the way."""
 
 import base64
+import json
 import shutil
 import subprocess
 
@@ -98,6 +99,13 @@ def test_socks_clients_say_who_they_are(proxy, parents):
         assert sum(len(parent.asked) for parent in parents) == 3
         with open5(proxy, "bob", host, 9) as client:
             assert read_reply5(client)[0] == 2
+        # what is under way is somebody's, and goes out by a way
+        with open5(proxy, "ann-country-de", host, int(port)) as client:
+            assert read_reply5(client)[0] == 0
+            (row,) = json.loads(proxy.admin("/exchanges?user=ann").text)["exchanges"]
+            assert (row["protocol"], row["upstream"], row["endpoint"]) == ("socks5", "egress/ways", "second")
+            shown = json.loads(proxy.admin("/exchanges?user=bob&top=1").text)
+            assert shown["count"] == 0
         for data, answer in (
             (b"\x05\x01\x02" + pair("ann", "wrong") + request5(host, int(port)), b"\x05\x02\x01\x01"),
             (b"\x05\x01\x02" + pair("nobody") + request5(host, int(port)), b"\x05\x02\x01\x01"),

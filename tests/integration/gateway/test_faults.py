@@ -281,6 +281,17 @@ ELSEWHERE = {
     "parent_identity": ("integration/egress/test_parents.py", "test_a_parents_challenge_is_not_the_clients", "502"),
     "parent_refused": ("integration/egress/test_parents.py", "test_socks_refusals", "502"),
     "parent_timeout": ("integration/egress/test_parents.py", "test_a_silent_parent_has_the_time_of_a_dial", "504"),
+    "quota": (
+        "integration/bounds/test_quota.py",
+        "test_tunnels_are_cut_and_it_outlives_every_process",
+        'fault="quota"',
+    ),
+    "revoked": (
+        "integration/bounds/test_census.py",
+        "test_a_reload_closes_exactly_what_is_no_longer_allowed",
+        'fault="revoked"',
+    ),
+    "killed": ("integration/bounds/test_census.py", "test_listing_and_killing", 'fault="killed"'),
     "original": ("integration/ways/test_transparent.py", "test_clients_that_nobody_has_redirected", "not redirected"),
     "drain": ("integration/runtime/test_drain.py", "test_what_does_not_end_is_cut_at_the_deadline", "drain"),
 }

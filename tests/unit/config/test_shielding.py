@@ -52,7 +52,7 @@ def route(text, root="", listener=""):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("limit: {}", "needs exactly one of rate or concurrent"),
+        ("limit: {}", "needs exactly one of rate, concurrent, bandwidth or quota"),
         ("limit: {rate: 1/s, concurrent: 1}", "exactly one"),
         ("limit: {rate: 1}", "did you mean 1/s?"),
         ("limit: {concurrent: 1, burst: 2}", "no `burst`"),

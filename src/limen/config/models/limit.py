@@ -1,4 +1,4 @@
-"""Limits: how many requests in a time, and how many at a time."""
+"""Limits: how many requests in a time, how many at a time, how fast their bytes go, and how much in all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,25 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from limen.config.models.section import Section, Shorthand, exactly_one, given
+from limen.config.models.section import Section, Several, Shorthand, changed, exactly_one, given
 from limen.config.refusal import Refused
-from limen.config.scalars import FieldName, Flag, Name, RateText, Text, choice, optional, whole
+from limen.config.scalars import (
+    BandwidthText,
+    FieldName,
+    Flag,
+    Name,
+    QuotaText,
+    RateText,
+    Text,
+    choice,
+    optional,
+    size,
+    whole,
+)
+
+LEAST_BURST = 4096
+MOST_WARNINGS = 4
+BOUNDS = ("rate", "concurrent", "bandwidth", "quota")
 
 
 class LimitKey(Section):
@@ -34,12 +50,12 @@ class LimitKey(Section):
 
 
 class Limit(Section):
-    """A bound of `rate` or of `concurrent`; exactly one of both.
+    """A bound: exactly one of `rate`, `concurrent`, `bandwidth` and `quota`.
 
     It is kept for all workers together, and over reloads: by its name, or else by what it and its route say.
     """
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["rate"]}, {"required": ["concurrent"]}]})
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in BOUNDS]})
 
     name: Name | None = Field(
         default=None,
@@ -50,12 +66,28 @@ class Limit(Section):
         default=None,
         description="Requests in a time: `100/s`, `1000/h`, `5/10s`. They come back evenly, one after each part of it.",
     )
-    burst: Annotated[int | None, optional(whole(1, 1_000_000_000))] = Field(
+    burst: Annotated[int | None, optional(size("1B", "1GiB"))] = Field(
         default=None,
-        description="Requests that may come at once after a pause; the number in `rate` by default.",
+        description="Requests that may come at once after a pause; the number in `rate` by default. Of a `bandwidth` "
+        "bytes, at least 4KiB; by default what passes in a quarter of a second, at least 16KiB.",
     )
     concurrent: Annotated[int | None, optional(whole(1, 1_000_000))] = Field(
         default=None, description="Exchanges in flight at a time; a tunnel counts as long as it lasts."
+    )
+    bandwidth: BandwidthText | None = Field(
+        default=None,
+        description="Bytes per second of tunnels and of bodies from and to origins: `10MiB/s`. Each way has as much, "
+        "like a line. What is over it waits: less is read, and the peer slows down.",
+    )
+    quota: QuotaText | None = Field(
+        default=None,
+        description="Bytes of tunnels and bodies, both ways together, or requests, in each hour, day or month of UTC: "
+        "`10GiB/d`, `500MiB/h`, `100000/month`. Then requests are answered with 429 until the period ends, and what is "
+        "under way is cut. The count is kept in a file (`limits.quota_file`) and outlives restarts.",
+    )
+    warn: Annotated[tuple[Annotated[int, whole(1, 100)], ...], Several(single=True, empty=True)] = Field(
+        default=(80, 100),
+        description="Percent of a quota whose use is told in the log and counted, at most four.",
     )
     by: Annotated[LimitKey, Shorthand("of")] = Field(
         default=LimitKey(of="client"),
@@ -75,9 +107,18 @@ class Limit(Section):
 
     @model_validator(mode="after")
     def _one_bound(self) -> Limit:
-        exactly_one(self, "rate", "concurrent")
-        if self.concurrent is not None and given(self, "burst"):
-            raise Refused("a concurrency limit has no `burst`", "remove it", at="burst")
-        if self.concurrent is not None and self.fields:
-            raise Refused("a concurrency limit has no RateLimit fields", "remove it", at="fields")
+        exactly_one(self, *BOUNDS)
+        kind = "a quota" if self.quota is not None else "a concurrency limit"
+        if self.rate is None and self.bandwidth is None and given(self, "burst"):
+            raise Refused(f"{kind} has no `burst`", "remove it", at="burst")
+        if self.bandwidth is not None:
+            kind = "a bandwidth limit"
+            if self.burst is not None and self.burst < LEAST_BURST:
+                raise Refused("the burst of a bandwidth is at least 4KiB", at="burst")
+        if self.rate is None and self.fields:
+            raise Refused(f"{kind} has no RateLimit fields", "remove it", at="fields")
+        if self.quota is None and changed(self, "warn"):
+            raise Refused("only a quota warns", "remove it", at="warn")
+        if len(self.warn) > MOST_WARNINGS:
+            raise Refused(f"{len(self.warn)} thresholds", f"at most {MOST_WARNINGS}", at="warn")
         return self

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from limen.config.models.section import Section
-from limen.config.scalars import optional, whole
+from limen.config.scalars import FilePath, duration, optional, whole
+from limen.config.units import parse_duration
 
 
 class Limits(Section):
@@ -27,6 +28,17 @@ class Limits(Section):
         "and as many for concurrency limits; 16 bytes each, taken as they are used. When all places for a key are "
         "taken, a rate limit forgets the one that has used least, and a concurrency limit lets the exchange pass; "
         "both are counted. Another number needs a restart or a handover.",
+    )
+    quota_file: FilePath | None = Field(
+        default=None,
+        description="File of what quotas have counted, made where there is none. By default in the state directory "
+        "($STATE_DIRECTORY, $XDG_STATE_HOME/limen, /var/lib/limen or ~/.local/state/limen), one for each configuration "
+        "file. Another one needs a restart.",
+    )
+    recheck: Annotated[float, duration("1s", "24h")] = Field(
+        default=parse_duration("15m"),
+        description="How often tunnels and exchanges under way are judged again: by the addresses and rules in force, "
+        "about the address that was dialled. Beside that after each reload, and when lists or time windows change.",
     )
     per_client: Annotated[int | None, optional(whole(1, 1_000_000))] = Field(
         default=200,

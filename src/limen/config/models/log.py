@@ -73,6 +73,16 @@ class Privacy(Section):
     )
 
 
+class AuditLog(Section):
+    """One JSON line per exchange that policy refused, in the form of the access log."""
+
+    path: FilePath = Field(
+        description="File that lines are appended to, relative to the configuration file. After a rename (log "
+        "rotation) a reload opens it anew."
+    )
+    query: Flag = Field(default=False, description="Whether query strings are logged.")
+
+
 class Log(Section):
     """What is logged, and where."""
 
@@ -84,6 +94,11 @@ class Log(Section):
     )
     privacy: Privacy = Field(
         default_factory=Privacy, description="How much the logs tell of clients and of where they go."
+    )
+    audit: Annotated[AuditLog, Shorthand("path")] | None = Field(
+        default=None,
+        description="The audit log of what rules, limits and quotas refused or ended; a plain string is its path. "
+        "Independent of `access`. None by default.",
     )
     tls_keys: FilePath | None = Field(
         default=None,

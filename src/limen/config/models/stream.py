@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.models.hello import OpaqueRoute
-from limen.config.models.section import Section, Several, exactly_one
+from limen.config.models.limit import Limit
+from limen.config.models.section import Section, Sections, Several, exactly_one
+from limen.config.refusal import Refused
 from limen.config.scalars import Name, duration
 from limen.config.units import parse_duration
 
@@ -47,9 +49,16 @@ class Stream(Section):
         description="Routes in order, the first match wins; a connection that matches none is closed. Without `tls` "
         "on the listener TLS is passed on unopened, the hello included.",
     )
+    limit: Annotated[tuple[Limit, ...], Sections()] = Field(
+        default=(),
+        description="Limits of all connections that go to `upstream`, each counting as one request; one or a list, at "
+        "most 8. A rate or concurrency that is over closes the connection at once.",
+    )
     timeouts: StreamTimeouts = Field(default_factory=StreamTimeouts, description="Patience with both sides.")
 
     @model_validator(mode="after")
     def _one_way(self) -> Stream:
         exactly_one(self, "upstream", "routes")
+        if self.limit and self.upstream is None:
+            raise Refused("limits are of `upstream`", "remove them", at="limit")
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import limen
+from limen.runtime.census import COLUMNS, PAGE, PAGE_MOST
 from limen.runtime.explain.asked import PARAMETERS
 
 Json = dict[str, Any]
@@ -130,6 +131,16 @@ SCHEMAS: Json = {
             "certificates": _many(_ref("Certificate")),
         }
     ),
+    "Exchange": _object(
+        {
+            **{name: _TEXT for name in ("id", *COLUMNS) if name not in ("received", "sent")},
+            "received": {**_COUNT, "description": "Bytes of content or of the tunnel from the client."},
+            "sent": {**_COUNT, "description": "Bytes of content or of the tunnel to the client."},
+            "age": _NUMBER,
+            "worker": _COUNT,
+        }
+    ),
+    "Share": _object({"name": _TEXT, "bytes": _COUNT, "exchanges": _COUNT}),
     "Explanation": _object(
         {"url": _TEXT, "method": _TEXT, "from": _TEXT, "listener": _ANY, "verdict": _ANY, "revision": _COUNT},
         {
@@ -181,6 +192,31 @@ def _in_path(name: str, text: str) -> Json:
 _UPSTREAMS = _object({"upstreams": _many(_ref("Upstream"))})
 _LISTENERS = _object({"listeners": _many(_ref("Listener"))})
 
+_EXCHANGES = _object(
+    {
+        "exchanges": _many(_ref("Exchange")),
+        "count": {**_COUNT, "description": "All that are meant, on all pages."},
+        "next": {**_maybe(_TEXT), "description": "`after` of the next page; null: there is none."},
+    },
+    {
+        "talkers": _many(_ref("Share")),
+        "targets": _many(_ref("Share")),
+        "silent": {**_COUNT, "description": "Workers that did not answer."},
+    },
+)
+_EXCHANGE_PARAMETERS = {
+    "id": "One of them.",
+    "client": "Address or network of the client.",
+    "user": "Name of an identity.",
+    "target": "Host, `host:port`, or a pattern with `*`.",
+    "listener": "Name of the listener.",
+    "rule": "Name of the access rule, or of the route.",
+    "upstream": "Name of the upstream.",
+    "protocol": "http/1.1, connect, upgrade, socks5, socks4, tls or tcp.",
+    "limit": f"Rows of a page: {PAGE} by default, at most {PAGE_MOST}.",
+    "after": "`next` of the page before.",
+    "top": "1: the clients and targets with most bytes under way, too.",
+}
 _UPSTREAM = _in_path("upstream", "Name of the upstream")
 _STEERING = {
     "drain": "Gives an endpoint no new exchanges but those of its own clients",
@@ -215,6 +251,26 @@ PATHS: Json = {
         "get": _operation("One upstream", _answer(_ref("Upstream"), "Upstream"), refusals={404: "There is none"}),
     },
     **{f"/upstreams/{{upstream}}/endpoints/{{address}}/{word}": _steering(what) for word, what in _STEERING.items()},
+    "/exchanges": {
+        "get": {
+            **_operation(
+                "Exchanges and tunnels under way, in the order they began; asks every worker",
+                _answer(_EXCHANGES, "A page"),
+                refusals={400: "The question is malformed"},
+            ),
+            "parameters": [
+                {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
+                for name, text in _EXCHANGE_PARAMETERS.items()
+            ],
+        }
+    },
+    "/exchanges/kill": {
+        "post": _operation(
+            "Ends those that the content means, by the same conditions; all of them with `all`",
+            _answer(_object({"killed": _COUNT}), "How many there were"),
+            refusals={422: "The content is malformed, or means nothing"},
+        )
+    },
     "/explain": {
         "get": {
             **_operation(

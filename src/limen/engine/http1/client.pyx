@@ -192,7 +192,7 @@ cdef class Http1Client(Accepted):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
-            if not self.paused and self.state != CLIENT_WAIT:
+            if not self.paused and not self.held and self.state != CLIENT_WAIT:
                 self.on_readable()
             if events & (EPOLLERR | EPOLLHUP) and self.state <= CLIENT_WAIT and not self.closed:
                 # reset: nobody is there to answer. A half-close alone is a legal way to wait for one
@@ -209,7 +209,7 @@ cdef class Http1Client(Accepted):
         if self.broken:
             self.fail(FAULT_CLIENT_CLOSED)
             return
-        if self.paused or self.shaking:
+        if self.paused or self.held or self.shaking:
             return
         if self.ahead_end > self.ahead_start and self.state < CLIENT_WAIT and not self.partial_only():
             end = self.ahead_end
@@ -236,6 +236,15 @@ cdef class Http1Client(Accepted):
         if not self.paused:
             return
         self.paused = False
+        if not self.held:
+            self.read_on()
+
+    cdef void unhold(self) noexcept:
+        self.held = False
+        if not self.paused:
+            self.read_on()
+
+    cdef void read_on(self) noexcept:
         if self.state == CLIENT_CONTENT or self.state == CLIENT_TRAILERS:
             # the time it was held back is not the client's
             self.arm_content()
@@ -245,8 +254,9 @@ cdef class Http1Client(Accepted):
         cdef char* input = self.worker.input
         cdef ssize_t got
         cdef uint32_t held
+        cdef size_t room
         cdef int reads = 0
-        while self.readable and not self.closed and not self.paused and (
+        while self.readable and not self.closed and not self.paused and not self.held and (
             self.state < CLIENT_WAIT or self.state == CLIENT_CLOSING
         ):
             if self.state == CLIENT_CONTENT and self.framing == FRAMING_LENGTH and (
@@ -272,7 +282,10 @@ cdef class Http1Client(Accepted):
                 return
             if held:
                 memcpy(input, self.ahead + self.ahead_start, held)
-            got = self.receive(input + held, INPUT_SIZE - held)
+            room = INPUT_SIZE - held
+            if self.share and self.state == CLIENT_CONTENT:
+                room = min(room, <size_t>self.share)
+            got = self.receive(input + held, room)
             if got > 0:
                 if held:
                     self.ahead_start = self.ahead_end = 0
@@ -335,7 +348,7 @@ cdef class Http1Client(Accepted):
                 self.say_end()
                 self.abort()
         elif self.state == CLIENT_CONTENT or self.state == CLIENT_TRAILERS:
-            if self.paused:
+            if self.paused or self.held:
                 # we hold it back: the time starts again with resume()
                 return
             if self.received != self.noted:
@@ -562,6 +575,8 @@ cdef class Http1Client(Accepted):
         cdef Worker worker = self.worker
         cdef Connection sink
         cdef uint64_t moved = 0
+        cdef uint64_t bound = self.remaining
+        cdef uint64_t left
         cdef int result
         cdef Party party = self.party
         cdef Stream found = party.raw_sink(self) if party is not None and self.tls is None else None
@@ -578,7 +593,13 @@ cdef class Http1Client(Accepted):
             self.pipe = worker.pipe_take()
             if self.pipe == NULL:
                 return False
-        result = relay(self, sink, self.pipe, &self.remaining, &moved)
+        if self.share:
+            bound = min(bound, <uint64_t>self.share)
+        left = bound
+        result = relay(self, sink, self.pipe, &left, &moved)
+        self.remaining -= bound - left
+        if result == RELAY_DONE and self.remaining:
+            result = RELAY_TURN
         if moved:
             party.on_moved(self, moved)
         if result == RELAY_DONE:

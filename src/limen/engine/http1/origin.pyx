@@ -185,7 +185,8 @@ cdef class Http1Origin(Pooled):
         self.answered = False
         self.request_over = False
         self.request_chunked = False
-        self.paused = False
+        self.paused = self.held = False
+        self.share = 0
         self.mark = <uint64_t>-1
         self.worker.arm(self, self.worker.now + self.head_timeout)
 
@@ -259,7 +260,7 @@ cdef class Http1Origin(Pooled):
                 return
         if events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             self.readable = True
-            if not self.paused:
+            if not self.paused and not self.held:
                 self.on_readable()
 
     cdef void on_turn(self) noexcept:
@@ -273,7 +274,7 @@ cdef class Http1Origin(Pooled):
                 self.fail(FAULT_TLS_ORIGIN)
         elif self.broken:
             self.on_broken()
-        elif not self.paused and self.party is not None:
+        elif not self.paused and not self.held and self.party is not None:
             self.on_readable()
 
     cdef void on_broken(self) noexcept:
@@ -296,6 +297,9 @@ cdef class Http1Origin(Pooled):
             party = self.party
             if party is not None:
                 party.on_time(self)
+        elif self.held:
+            # it is we who do not read
+            self.worker.arm(self, self.worker.now + self.stall_timeout)
         elif self.state == ORIGIN_HEAD:
             if self.request_over:
                 self.fail(FAULT_RESPONSE_TIMEOUT)
@@ -320,6 +324,15 @@ cdef class Http1Origin(Pooled):
         if not self.paused:
             return
         self.paused = False
+        if not self.held:
+            self.read_on()
+
+    cdef void unhold(self) noexcept:
+        self.held = False
+        if not self.paused:
+            self.read_on()
+
+    cdef void read_on(self) noexcept:
         if self.state == ORIGIN_CONTENT or self.state == ORIGIN_TRAILERS:
             # the time it was held back is not the origin's
             self.worker.arm(self, self.worker.now + self.stall_timeout)
@@ -330,8 +343,9 @@ cdef class Http1Origin(Pooled):
         cdef char* input = self.worker.input
         cdef ssize_t got
         cdef uint32_t held
+        cdef size_t room
         cdef int reads = 0
-        while self.readable and not self.paused and not self.closed:
+        while self.readable and not self.paused and not self.held and not self.closed:
             if self.state == ORIGIN_CONTENT and self.framing == FRAMING_LENGTH and (
                 self.pipe != NULL or self.remaining >= SPLICE_MIN
             ):
@@ -353,7 +367,10 @@ cdef class Http1Origin(Pooled):
                 return
             if held:
                 memcpy(input, self.partial, held)
-            got = self.receive(input + held, INPUT_SIZE - held)
+            room = INPUT_SIZE - held
+            if self.share and self.state == ORIGIN_CONTENT:
+                room = min(room, <size_t>self.share)
+            got = self.receive(input + held, room)
             if got > 0:
                 self.answered = True
                 self.partial_size = 0
@@ -519,6 +536,8 @@ cdef class Http1Origin(Pooled):
         cdef Worker worker = self.worker
         cdef Connection sink
         cdef uint64_t moved = 0
+        cdef uint64_t bound = self.remaining
+        cdef uint64_t left
         cdef int result
         cdef Party party = self.party
         cdef Stream found = party.raw_sink(self) if self.tls is None else None
@@ -538,7 +557,13 @@ cdef class Http1Origin(Pooled):
             self.pipe = worker.pipe_take()
             if self.pipe == NULL:
                 return False
-        result = relay(self, sink, self.pipe, &self.remaining, &moved)
+        if self.share:
+            bound = min(bound, <uint64_t>self.share)
+        left = bound
+        result = relay(self, sink, self.pipe, &left, &moved)
+        self.remaining -= bound - left
+        if result == RELAY_DONE and self.remaining:
+            result = RELAY_TURN
         if moved:
             self.worker.arm(self, self.worker.now + self.stall_timeout)
             party.on_moved(self, moved)

@@ -14,9 +14,9 @@ from limen.egress.resolver import Resolver
 from limen.engine.engine import Engine
 from limen.policy import schedule
 from limen.runtime.assemble import assemble
-from limen.runtime.core import own_addresses
 from limen.runtime.estate import listener_keys
 from limen.runtime.explain.explanation import Ground, explain
+from limen.runtime.own_addresses import own_addresses
 from limen.runtime.pacing import at_once
 from limen.runtime.revision import ListenerPlace, Revision
 

@@ -1,0 +1,62 @@
+"""Exchanges and tunnels under way, over the admin API.
+
+GET /exchanges            a page of them; `limit`, `after`, `top=1`, and the conditions of limen.runtime.census.Wanted
+POST /exchanges/kill      ends those that the JSON content means: {"id": ...}, {"client": ...}, {"all": true}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from limen.control.admin.answers import answer
+from limen.runtime.census import Wanted, question_of, wanted_of
+from limen.runtime.explain.asked import AskedWrongly
+
+if TYPE_CHECKING:
+    from limen.runtime.protocols import Administered
+
+
+def add_routes(application: web.Application, administered: Administered) -> None:
+    """Adds these resources."""
+    resources = _Exchanges(administered)
+    application.router.add_get("/exchanges", resources.listed)
+    application.router.add_post("/exchanges/kill", resources.kill)
+
+
+class _Exchanges:
+    def __init__(self, administered: Administered) -> None:
+        self._administered = administered
+
+    async def listed(self, request: web.Request) -> web.StreamResponse:
+        try:
+            question = question_of(request.query.items())
+        except AskedWrongly as error:
+            return answer({"error": str(error)}, status=400)
+        return answer(dict(await self._administered.exchanges(question)), indent=None)
+
+    async def kill(self, request: web.Request) -> web.StreamResponse:
+        try:
+            wanted = killed_of(await request.text())
+        except AskedWrongly as error:
+            return answer({"error": str(error)}, status=422)
+        return answer({"killed": await self._administered.kill(wanted)})
+
+
+def killed_of(text: str) -> Wanted:
+    """What the content of an order means. Nothing is never all. Raises AskedWrongly."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        raise AskedWrongly('the content must be JSON like {"client": "10.0.0.7"}') from None
+    if not isinstance(found, Mapping):
+        raise AskedWrongly('the content must be a mapping like {"client": "10.0.0.7"}')
+    if dict(found) == {"all": True}:
+        return Wanted()
+    wanted = wanted_of(found)
+    if wanted.is_empty:
+        raise AskedWrongly('say which: {"id": ...}, {"client": ...} and the like, or {"all": true}')
+    return wanted

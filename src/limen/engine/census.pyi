@@ -1,0 +1,23 @@
+"""Who is there at one moment: exchanges and tunnels of an engine, to be listed, judged again or ended."""
+
+from typing import Self
+
+from limen.engine.engine import Engine
+
+PHASES: tuple[str, ...]
+
+class Census:
+    """The exchanges and tunnels that `engine` has at this moment, in no order."""
+
+    def __new__(cls, engine: Engine) -> Self: ...
+    def __len__(self) -> int: ...
+    def rows(self, start: int, stop: int) -> list[tuple[object, ...]]:
+        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, endpoint, address,
+        protocol, method, phase, bytes from the client, bytes to it).
+        """
+
+    def kill(self, start: int, stop: int, started: set[int]) -> int:
+        """End those of that portion that began at these times; how many did."""
+
+    def recheck(self, start: int, stop: int) -> int:
+        """Judge those of that portion again, and end what may not go on; how many did not."""

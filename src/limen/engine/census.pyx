@@ -1,0 +1,234 @@
+# Judging again asks what was asked when the exchange began, in the same order, of the tables that are in force now and
+# about the address that was dialled. Limits of rate and number are not asked: it has been let in.
+
+from libc.stdint cimport uint64_t
+
+from limen.engine.accepted cimport Accepted, Listener
+from limen.engine.addresses cimport HOST_NAME, format_ip
+from limen.engine.admission cimport begin_meter, is_welcome
+from limen.engine.connection cimport Connection
+from limen.engine.engine cimport Engine
+from limen.engine.exchange cimport Exchange
+from limen.engine.guard cimport Guard
+from limen.engine.routing cimport check_access, check_target_address, route_of
+from limen.engine.service cimport TARGET_FROM_REQUEST, Action, Service
+from limen.engine.state cimport PHASE_FORWARD, PHASE_TUNNEL, ExchangeState
+from limen.engine.stream cimport Party
+from limen.engine.sys cimport monotonic
+from limen.engine.tunnel cimport Tunnel
+from limen.engine.types cimport FAULT_KILLED, FAULT_NONE, FAULT_REVOKED, Address
+from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
+
+PHASES = (
+    "request", "route", "access", "hook", "egress", "forward", "response_hook", "reply", "tunnel", "log",
+)
+
+
+cdef str shown(const Address* address, bint port):
+    cdef char text[64]
+    cdef int size
+    if address.family == 0:
+        return ""
+    size = format_ip(address, text)
+    if size <= 0:
+        return "unix"
+    found = text[:size].decode("ascii")
+    if not port:
+        return found
+    return f"[{found}]:{address.port}" if address.family == 6 else f"{found}:{address.port}"
+
+
+cdef class Census:
+    """The exchanges and tunnels that `engine` has at this moment, in no order."""
+
+    def __init__(self, Engine engine not None):
+        cdef Accepted connection
+        cdef void* at
+        self.engine = engine
+        self.connections = []
+        for listener in (*engine.listeners.values(), *engine.leaving):
+            at = (<Listener>listener).first
+            while at != NULL:
+                connection = <Accepted>at
+                at = connection.next
+                if connection.party is not None:
+                    self.connections.append(connection)
+
+    def __len__(self):
+        return len(self.connections)
+
+    cdef ExchangeState exchange_at(self, Py_ssize_t index):
+        """None: it is over, or its TLS is being looked at."""
+        cdef Accepted connection = self.connections[index]
+        cdef Party party
+        if connection.closed:
+            return None
+        party = connection.party
+        if isinstance(party, Tunnel):
+            party = (<Tunnel>party).owner
+        if isinstance(party, Exchange) and not (<ExchangeState>party).finished:
+            return <ExchangeState>party
+        return None
+
+    def rows(self, Py_ssize_t start, Py_ssize_t stop) -> list[tuple[object, ...]]:
+        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, endpoint, address,
+        protocol, method, phase, bytes from the client, bytes to it)."""
+        cdef ExchangeState exchange
+        cdef Accepted connection
+        cdef Tunnel tunnel
+        cdef uint64_t received, sent
+        cdef uint64_t now = monotonic()
+        found = []
+        for index in range(start, min(stop, len(self.connections))):
+            exchange = self.exchange_at(index)
+            if exchange is None:
+                continue
+            connection = self.connections[index]
+            received, sent = exchange.received, exchange.sent
+            if isinstance(connection.party, Tunnel):
+                tunnel = <Tunnel>connection.party
+                received, sent = tunnel.up.moved, tunnel.down.moved
+            host = exchange.host.name[:exchange.host.name_length].decode("ascii", "replace")
+            if host and exchange.host.port:
+                host = f"[{host}]:{exchange.host.port}" if ":" in host else f"{host}:{exchange.host.port}"
+            rule = exchange.action.name if exchange.action is not None else ""
+            if exchange.service.access is not None:
+                names = exchange.service.access.names
+                rule = ""
+                if 0 <= exchange.rule < len(names):
+                    rule = names[exchange.rule] or f"#{exchange.rule + 1}"
+            endpoint = exchange.endpoint.label.decode("ascii", "replace") if exchange.endpoint is not None else ""
+            address = ""
+            if exchange.origin is not None:
+                address = shown(&(<Connection>exchange.origin).peer, True)
+            if exchange.is_opaque:
+                protocol = "tcp"
+            elif exchange.way_in == WAY_SOCKS5 or exchange.way_in == WAY_SOCKS4:
+                protocol = f"socks{exchange.way_in}"
+            elif exchange.way_in == WAY_ORIGINAL:
+                protocol = "tls"
+            elif exchange.is_connect:
+                protocol = "connect"
+            elif exchange.phase == PHASE_TUNNEL:
+                protocol = "upgrade"
+            else:
+                protocol = f"http/1.{exchange.minor}"
+            method = ""
+            if exchange.base != NULL:
+                method = exchange.base[:exchange.head.method_length].decode("ascii", "replace")
+            found.append((
+                exchange.started, now - exchange.started, shown(&exchange.peer, True),
+                exchange.identity.name if exchange.identity is not None else "", host, exchange.service.name, rule,
+                exchange.upstream.name.decode() if exchange.upstream is not None else "", endpoint, address,
+                protocol, method, PHASES[exchange.phase], received, sent,
+            ))
+        return found
+
+    def kill(self, Py_ssize_t start, Py_ssize_t stop, started: set[int]) -> int:
+        """End those of that portion that began at these times; how many did."""
+        cdef ExchangeState exchange
+        cdef int count = 0
+        self.engine.enter()
+        for index in range(start, min(stop, len(self.connections))):
+            exchange = self.exchange_at(index)
+            if exchange is not None and exchange.started in started:
+                self.end(self.connections[index], FAULT_KILLED)
+                count += 1
+        self.engine.settle_now()
+        return count
+
+    def recheck(self, Py_ssize_t start, Py_ssize_t stop) -> int:
+        """Judge those of that portion again, and end what may not go on; how many did not."""
+        cdef ExchangeState exchange
+        cdef Accepted connection
+        cdef int count = 0
+        cdef int fault
+        self.engine.enter()
+        for index in range(start, min(stop, len(self.connections))):
+            exchange = self.exchange_at(index)
+            if exchange is None:
+                continue
+            connection = self.connections[index]
+            fault = self.judge(connection, exchange)
+            if fault != FAULT_NONE:
+                self.end(connection, fault)
+                count += 1
+        self.engine.settle_now()
+        return count
+
+    cdef int judge(self, Accepted connection, ExchangeState exchange) except -1:
+        cdef Tunnel tunnel
+        cdef Service service = connection.listener.service
+        cdef Action action
+        cdef Guard guard = None
+        cdef int index
+        cdef int fault = judge_again(exchange, connection, service)
+        if fault != FAULT_NONE or not isinstance(connection.party, Tunnel):
+            return fault
+        tunnel = <Tunnel>connection.party
+        # a tunnel may outlive many revisions: its bounds are those in force
+        if service.routes is not None and not exchange.is_opaque:
+            index = route_of(exchange, service)
+            if index < 0:
+                return FAULT_REVOKED
+            action = <Action>service.routes.actions[index]
+            if action.guard is not None and not is_welcome(exchange, action.guard):
+                return FAULT_REVOKED
+            guard = action.guard
+        elif service.passes is None and service.action is not None:
+            guard = service.action.guard
+        if guard is not None and not guard.metered:
+            guard = None
+        if tunnel.meter is not None and tunnel.meter.guard is guard:
+            return FAULT_NONE
+        if tunnel.meter is not None:
+            tunnel.meter.stop()
+            tunnel.meter = exchange.meter = None
+        if guard is not None and self.engine.cells is not None:
+            fault = begin_meter(exchange, guard, True)
+            tunnel.meter = exchange.meter
+            if tunnel.meter is not None:
+                tunnel.meter.tunnel = tunnel
+        tunnel.on_refill()
+        return fault
+
+    cdef int end(self, Accepted connection, int fault) except -1:
+        # held: ending, it lets go of the connection, and the connection of it
+        cdef Party party = connection.party
+        if party is not None:
+            party.on_fault(connection, fault)
+        connection.abort()
+        return 0
+
+
+cdef int judge_again(ExchangeState exchange, Accepted connection, Service service) noexcept:
+    cdef Service before = exchange.service
+    cdef int rule = exchange.rule
+    cdef int fault = FAULT_NONE
+    cdef const Address* address = NULL
+    if service.deny is not None and exchange.sender.family != 1 and service.deny.contains(exchange.sender.ip):
+        return FAULT_REVOKED
+    if service.allow is not None and (exchange.sender.family == 1 or not service.allow.contains(exchange.sender.ip)):
+        return FAULT_REVOKED
+    if service.target_source != TARGET_FROM_REQUEST or exchange.origin is None or exchange.phase < PHASE_FORWARD or (
+        exchange.upstream is not None and exchange.egress is None
+    ):
+        # (what has not been dialled is judged when it is)
+        return FAULT_NONE
+    if exchange.egress is None or len(exchange.way_out.hops) == 0:
+        address = &(<Connection>exchange.origin).peer
+    elif exchange.host.kind != HOST_NAME:
+        address = &exchange.host.address
+    elif exchange.exit.family:
+        address = &exchange.exit
+    exchange.service = service
+    if service.access is not None:
+        exchange.need_address = False
+        # (NULL: resolved at the exit, where rules on addresses have nothing to judge)
+        fault = check_access(exchange, address)
+        exchange.need_address = False
+    if fault == FAULT_NONE and address != NULL:
+        fault = check_target_address(exchange, address)
+    exchange.service = before
+    exchange.rule = rule
+    return FAULT_REVOKED if fault != FAULT_NONE else FAULT_NONE
