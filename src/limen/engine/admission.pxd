@@ -4,6 +4,10 @@ from limen.engine.state cimport ExchangeState
 
 # FAULT_NONE, or why not. Concurrency that was entered is left by leave_limits(), once, when the exchange is over.
 cdef int admit(ExchangeState exchange) noexcept
+# The same of an exchange that is only asked about: nothing is counted, entered or used up.
+cdef int would_admit(ExchangeState exchange) noexcept
+# How its limits stand for such an exchange, in order: dicts, see explain.pyi.
+cdef list limits_now(ExchangeState exchange)
 cdef void leave_limits(ExchangeState exchange) noexcept
 # Add RateLimit fields to worker.out: with `refused` of the limit that refused, else of those that tell.
 cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint refused) noexcept

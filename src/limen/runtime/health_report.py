@@ -65,6 +65,23 @@ def endpoint_row(health: Health, group: Group, seat: Seat, cells: tuple[int, ...
     }
 
 
+def tell_states(health: Health, upstream: object) -> None:
+    """Add to the upstream of an explanation what only the supervisor knows: states, their reasons, and since when."""
+    if not isinstance(upstream, dict):
+        return
+    group = next((one for one in health.groups.values() if one.name == upstream["name"]), None)
+    if group is None:
+        return
+    cells = _cells(health, group)
+    shown_now = {
+        str(seat.endpoint.address): _shown(health, group, seat, cells[seat.slot]) for seat in group.seats.values()
+    }
+    for row in upstream["endpoints"]:
+        known = shown_now.get(row["address"])
+        if known is not None:
+            row.update(state=known.state.value, state_reason=known.reason, since=_iso(known.since))
+
+
 def conditions(health: Health) -> Conditions:
     """What the exposition shows beside the board. Safe to call in a thread."""
     groups = list(health.groups.values())

@@ -448,8 +448,11 @@ function explanation(answer) {
   else if ('route' in answer) lines.push(['route', 'none']);
   if (answer.access) lines.push(['access', `${answer.access.verdict}: ${answer.access.rule === null ? 'no rule allows it' : `rule ${answer.access.rule}`}`]);
   for (const one of answer.addresses || []) lines.push(['address', `${one.address}: ${one.usable ? 'may be dialled' : one.reason}`]);
+  for (const one of answer.rates || []) if (one.refuses) lines.push(['limit', `${one.name}: ${one.dry_run ? 'would refuse' : 'refuses'}`]);
+  if (answer.share) lines.push(['share', `${answer.share.upstream}, weight ${answer.share.weight}: ${answer.share.reason}`]);
   if (answer.upstream) {
     lines.push(['upstream', `${answer.upstream.name}: ${answer.upstream.policy}, ${answer.upstream.meaning}; ${answer.upstream.live} of ${answer.upstream.count} usable`]);
+    if (answer.upstream.sticky) lines.push(['sticky', answer.upstream.sticky.reason]);
     for (const one of answer.upstream.endpoints) lines.push([one.place === null ? '–' : `${one.place}.`, `${one.address}: ${one.reason}`]);
   }
   for (const note of answer.notes || []) lines.push(['note', note]);
