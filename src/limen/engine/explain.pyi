@@ -103,7 +103,8 @@ class Question:
         """Of a route that is split: the number of the share, and why this one: `cookie`, `key` or `turn`."""
 
     def kept(self) -> tuple[int, str] | None:
-        """Of an upstream with a sticky cookie: the index of the endpoint that the client's names, and what becomes of it.
+        """Of an upstream with a sticky cookie: the index of the endpoint that the client's names, and what becomes of
+        it.
 
         `none` (it has sent no cookie), `unknown` (forged, or its endpoint is gone), `out`, `full` or `kept`.
         """

@@ -61,7 +61,7 @@ from limen.engine.upstream cimport Endpoint, Upstream
 from limen.engine.worker cimport Worker
 
 
-WORDS = (
+_WORDS = (
     (HEALTH_DOWN, "down"), (HEALTH_EJECTED, "ejected"), (HEALTH_DRAINING, "draining"), (HEALTH_DISABLED, "disabled"),
     (HEALTH_PANIC, "panic"), (HEALTH_CALLED, "called"),
 )
@@ -388,7 +388,7 @@ cdef list rows_of(Upstream upstream, Balancer balancer, uint64_t now):
                 "priority": seat.priority,
                 "backup": bool(seat.backup),
                 "live": bool(seat.live),
-                "words": [name for flag, name in WORDS if word & <uint64_t>flag],
+                "words": [name for flag, name in _WORDS if word & <uint64_t>flag],
                 "out_for": (seat.load.out_until - now) / 1e9 if seat.load.out_until > now else 0.0,
                 "failures": endpoint.failures,
                 "share": seat.share / <double>group.shares if seat.live and group.shares else 0.0,

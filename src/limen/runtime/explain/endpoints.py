@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -147,19 +148,23 @@ def _reasons(row: Standing, index: int, place: int | None, view: _View) -> list[
         found.append("usable, not among the first choices")
     else:
         found.append(_because(row, view.policy))
+    return found + list(_circumstances(row, view))
+
+
+def _circumstances(row: Standing, view: _View) -> Iterator[str]:
+    """Of one that is usable: what else bears on its share."""
     if row["backup"]:
-        found.append("a backup: used when all others are out or full")
+        yield "a backup: used when all others are out or full"
         if "called" in row["words"]:
-            found.append("called in: too few others are well")
+            yield "called in: too few others are well"
     elif row["group"]:
         before = "nearer ones" if view.is_nearest else "those before"
         name = f"group {row['group'] + 1} by nearness" if view.is_nearest else f"priority {row['priority']}"
-        found.append(f"{name}: takes {row['portion']:.0%} of what {before} leave")
+        yield f"{name}: takes {row['portion']:.0%} of what {before} leave"
     if row["busy"]:
-        found.append(f"says it is {row['busy']:.0%} busy")
-    if row["warming"] and not row["busy"]:
-        found.append("warming up")
-    return found
+        yield f"says it is {row['busy']:.0%} busy"
+    elif row["warming"]:
+        yield "warming up"
 
 
 def _because(row: Standing, policy: str) -> str:
