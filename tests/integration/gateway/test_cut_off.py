@@ -99,11 +99,12 @@ def test_a_wire_that_loses_packets(network, site):
     with Load(limen.port(), kept=8, fresh=4, target="/who") as load:
         load.wait(300)
         for chain in ("INPUT", "OUTPUT"):
-            rule = ("-A", chain, "-p", "tcp", "-m", "statistic", "--mode", "random", "--probability", "0.3", "-j", "DROP")
-            network.client.run("iptables", *rule)
+            # of segments with data: whoever loses those that make connections is out by that already
+            data = ("-A", chain, "-p", "tcp", "--tcp-flags", "PSH", "PSH")
+            network.client.run("iptables", *data, *"-m statistic --mode random --probability 0.3 -j DROP".split())
         wait_until(lambda: endpoints(limen)[2]["state"] == "ejected", 60, what="an ejection")
         assert "ms to a response, the others" in endpoints(limen)[2]["reason"]
-        load.wait(100)
+        wait_until(lambda: endpoints(limen)[2]["active"] == 0, what="the end of what it had")
         begun = len(load.answers)
         load.wait(300)
         assert "there" not in load.answers[begun:]
