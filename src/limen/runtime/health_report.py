@@ -42,12 +42,13 @@ def endpoint_row(health: Health, group: Group, seat: Seat, cells: tuple[int, ...
     """One endpoint, with what the workers count for it."""
     standing, endpoint, finding = seat.standing, seat.endpoint, seat.standing.finding
     state = _shown(health, group, seat, cells)
+    load = standing.load if group.model.load is None else health.board.busy(seat.slot)
     return {
         "address": str(endpoint.address),
         "region": endpoint.region,
         "weight": endpoint.weight,
         "runtime_weight": standing.weight,
-        "load": round(standing.load, 2) if standing.load is not None else None,
+        "load": round(load, 2) if load is not None else None,
         "priority": endpoint.priority,
         "backup": endpoint.backup,
         "max_requests": endpoint.max_requests,

@@ -32,9 +32,7 @@ upstreams:
     @MORE@
 """
 PROBED = "probe: {path: /who, interval: 100ms, timeout: 300ms, rise: 2, fall: 2}\n    slow_start: 1m"
-WATCHED = (
-    "outlier: {consecutive: 0, slow: {times: 3, least: 50ms, requests: 5}, interval: 1s, ejection: {base: 1h, most: 1h}}"
-)
+WATCHED = "outlier: {consecutive: 0, slow: {times: 3, least: 50ms, requests: 5}, interval: 1s, ejection: {base: 1h, most: 1h}}"
 
 
 @pytest.fixture

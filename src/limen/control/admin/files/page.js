@@ -245,7 +245,8 @@ function drawTrace(trace, counter, gauge) {
 }
 
 const ENDPOINT_COLUMNS = [['Endpoint'], ['State'], ['Why, since'], ['Weight', 'number'], ['Requests/s', 'number'],
-  ['In flight', 'number'], ['Connections', 'number'], ['Failures/s', 'number'], ['Retries', 'number'], ['', 'actions']];
+  ['In flight', 'number'], ['Connections', 'number'], ['Mean', 'number'], ['Failures/s', 'number'], ['Retries', 'number'],
+  ['Ejections', 'number'], ['Says busy', 'number'], ['', 'actions']];
 const FAILURES = ['dial_failures', 'response_faults'];
 
 function showUpstreams(live) {
@@ -270,11 +271,14 @@ function showUpstreams(live) {
       if (level === 'bad') problems.push([`${upstream.name}: ${one.address} is ${given}${why ? ` (${why})` : ''}`, 'warn']);
       const requests = perSecond(one.requests, past.requests, span);
       const failures = FAILURES.reduce((sum, name) => sum + (perSecond(one[name], past[name], span) || 0), 0);
+      const answers = perSecond(one.responses, past.responses, span);
+      const mean = answers ? perSecond(one.response_seconds, past.response_seconds, span) / answers : null;
       const kind = [one.region, one.backup ? 'backup' : '', one.priority ? `priority ${one.priority}` : ''].filter(Boolean).join(', ');
       return {key, cells: [text(kind ? `${one.address} (${kind})` : one.address), state(given, level), text(why),
         number(count(one.weight)), number(rate(requests), requests), number(count(one.active), one.active),
-        number(count(one.connections), one.connections), number(rate(failures), failures),
-        number(count(one.retries), one.retries), actions()]};
+        number(count(one.connections), one.connections), number(seconds(mean)), number(rate(failures), failures),
+        number(count(one.retries), one.retries), number(count(one.ejections || 0), one.ejections || 0),
+        number(one.load === null || one.load === undefined ? '–' : `${Math.round(100 * one.load)} %`), actions()]};
     });
     const total = upstream.count ?? endpoints.length;
     const [name, policy, health] = box.firstChild.children;
