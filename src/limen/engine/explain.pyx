@@ -200,7 +200,8 @@ cdef class Question(ExchangeState):
         return self.share, "turn" if self.marks & MARK_SHARE_TURN else "key"
 
     def kept(self) -> tuple[int, str] | None:
-        """Of an upstream with a sticky cookie: the index of the endpoint that the client's names, and what becomes of it.
+        """Of an upstream with a sticky cookie: the index of the endpoint that the client's names, and what becomes of
+        it.
 
         `none` (it has sent no cookie), `unknown` (forged, or its endpoint is gone), `out`, `full` or `kept`.
         """
