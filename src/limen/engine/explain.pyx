@@ -52,6 +52,7 @@ from limen.engine.sys cimport monotonic
 from limen.engine.tables cimport RouteTable
 from limen.engine.types cimport (
     FAULT_CLIENT_CERTIFICATE,
+    FAULT_CLIENT_DENIED,
     FAULT_IDENTITY,
     FAULT_NONE,
     FAULT_START_LINE,
@@ -108,8 +109,14 @@ cdef class Question(ExchangeState):
 
     cdef int decide(self) noexcept:
         """As an exchange goes from its head to the way out; a fault, or FAULT_NONE."""
+        cdef Service service = self.service
         cdef int fault
-        if self.service.trusted is not None:
+        # as accepted.pyx has it, once per connection
+        if service.deny is not None and self.sender.family != 1 and service.deny.contains(self.sender.ip):
+            return FAULT_CLIENT_DENIED
+        if service.allow is not None and (self.sender.family == 1 or not service.allow.contains(self.sender.ip)):
+            return FAULT_CLIENT_DENIED
+        if service.trusted is not None:
             find_client(self)
         fault = find_target(self)
         if fault == FAULT_NONE:

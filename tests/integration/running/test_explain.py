@@ -218,6 +218,7 @@ places:
 listeners:
   - name: front
     bind: 127.0.0.1:@PORT@
+    deny: {networks: [203.0.113.0/24]}
     routes:
       - {name: near, match: {path: /near}, upstream: near}
       - {name: split, match: {path: /split}, split: [{weight: 3, upstream: near}, {weight: 1, upstream: shop}]}
@@ -310,6 +311,9 @@ def test_shares_of_a_split_without_taking_a_turn(steered):
 
 
 def test_what_stands_before_a_route(steered):
+    answer = explain(steered, "http://x/", "--from", "203.0.113.7")
+    assert (answer["verdict"]["outcome"], answer["verdict"]["fault"]) == ("refused", "client_denied")
+    assert "route" not in answer
     assert explain(steered, "http://x/closed")["verdict"]["fault"] == "maintenance"
     assert explain(steered, "http://x/walled", "--from", "192.0.2.1")["verdict"]["fault"] == "denied"
     assert explain(steered, "http://x/walled", "--from", "10.9.9.9")["verdict"]["outcome"] == "forwarded"

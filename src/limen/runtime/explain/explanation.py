@@ -117,7 +117,7 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
     listener, config = arrived.listener, ground.assembly.revision.config
     parts: Parts = {}
     route: Route | None = None
-    if listener.routes is not None:
+    if listener.routes is not None and question.refusal != FaultNumber.CLIENT_DENIED:
         parts.update(await _routes(question, listener, ground.assembly))
         route = listener.routes[question.number] if question.number >= 0 else None
     refusal = question.refusal
