@@ -70,7 +70,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     cdef int i
     cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
     exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
-    if exchange.worker.journal is None:
+    if exchange.worker.journal is None or not exchange.service.logged:
         return
     memset(&record, 0, sizeof(record))
     record.started = <int64_t>(realtime() - total)
