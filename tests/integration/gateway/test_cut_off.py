@@ -99,7 +99,9 @@ def test_a_wire_that_loses_packets(network, site):
         for chain in ("INPUT", "OUTPUT"):
             # of segments with data: whoever loses those that make connections is out by that already
             data = ("-A", chain, "-p", "tcp", "--tcp-flags", "PSH", "PSH")
-            network.client.run("iptables", *data, *["-m", "statistic", "--mode", "random", "--probability", "0.3", "-j", "DROP"])
+            network.client.run(
+                "iptables", *data, *["-m", "statistic", "--mode", "random", "--probability", "0.3", "-j", "DROP"]
+            )
         wait_until(lambda: endpoints(limen)[2]["state"] == "ejected", 60, what="an ejection")
         assert "ms to a response, the others" in endpoints(limen)[2]["reason"]
         wait_until(lambda: endpoints(limen)[2]["active"] == 0, what="the end of what it had")
