@@ -37,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     references.ineffective_keys,
     references.missing_directories,
     balance.balancing,
+    balance.urgency,
     discovery.plain_tokens,
     steering.cookies,
     steering.places,

@@ -17,6 +17,7 @@ def explained(answer: Mapping[str, object]) -> list[str]:
         *_route(answer),
         *_access(answer),
         *_limits(answer),
+        *_share(answer),
         *_upstream(answer),
         *_verdict(answer),
     ]
@@ -32,6 +33,9 @@ def _arrival(answer: Mapping[str, object]) -> Iterator[str]:
         yield f"  for the client {answer['client']}, as a trusted proxy says"
     if answer.get("source") == "file":
         yield "  from the file alone: no instance was asked, so every endpoint counts as usable and idle"
+    place = _mapping(answer.get("place"))
+    if place:
+        yield f"  placed at {', '.join(f'{name} {value}' for name, value in place.items())}"
     listener = _mapping(answer.get("listener"))
     yield f"listener  {listener.get('name')} ({listener.get('address')}): {listener.get('reason')}"
     others = listener.get("others")
@@ -81,6 +85,18 @@ def _limits(answer: Mapping[str, object]) -> Iterator[str]:
     for row in _list(answer.get("limits")):
         one = _mapping(row)
         yield f"limit     {one.get('name')}: {one.get('value')} ({one.get('key')})"
+    for row in _list(answer.get("rates")):
+        one = _mapping(row)
+        kind = "in flight" if one.get("concurrent") else "at once"
+        left = "" if one.get("left") is None else f", {one['left']} left for this client"
+        would = "would refuse" if one.get("dry_run") else "refuses"
+        yield f"limit     {one.get('name')}: {one.get('most')} {kind}{left}{f': {would}' if one.get('refuses') else ''}"
+
+
+def _share(answer: Mapping[str, object]) -> Iterator[str]:
+    share = _mapping(answer.get("share"))
+    if share:
+        yield f"share     {share.get('upstream')}, weight {share.get('weight')}: {share.get('reason')}"
 
 
 def _upstream(answer: Mapping[str, object]) -> Iterator[str]:
@@ -94,8 +110,14 @@ def _upstream(answer: Mapping[str, object]) -> Iterator[str]:
         f"upstream  {upstream.get('name')}: {upstream.get('policy')}{by}, {upstream.get('meaning')}; "
         f"{upstream.get('live')} of {upstream.get('count')} usable{exact}"
     )
+    for row in _list(upstream.get("bounds")):
+        one = _mapping(row)
+        yield f"          {one.get('name')}: {one.get('now')} of {one.get('most')}"
+    sticky = _mapping(upstream.get("sticky"))
+    if sticky:
+        yield f"sticky    {sticky.get('reason')}"
     rows = [
-        (one.get("place") or "-", one.get("address"), _load(one), f"{_number(one.get('share')):.0%}", one.get("reason"))
+        (one.get("place") or "-", one.get("address"), _load(one), f"{_number(one.get('share')):.0%}", _why(one))
         for one in map(_mapping, _list(upstream.get("endpoints")))
     ]
     for line in table(_HEAD, rows):
@@ -114,6 +136,12 @@ def _failed(row: Mapping[str, object]) -> str:
     if row.get("failed") is None:
         return "its conditions hold only one by one"
     return f"{row['failed']} {_value(row.get('wanted'))}"
+
+
+def _why(row: Mapping[str, object]) -> str:
+    """The worker's reason, and what the supervisor knows beside it."""
+    detail = row.get("state_reason") if row.get("state") in ("down", "ejected", "warming") else None
+    return f"{row.get('reason')} ({detail})" if detail else str(row.get("reason"))
 
 
 def _load(row: Mapping[str, object]) -> str:

@@ -19,7 +19,8 @@ def listed(found: Mapping[str, object]) -> list[str]:
     cells = [
         (
             one.get("id"), one.get("client"), one.get("user") or "-", one.get("target") or "-",
-            one.get("rule") or one.get("listener"), one.get("upstream") or "-", one.get("address") or "-", one.get("protocol"), one.get("phase"),
+            one.get("rule") or one.get("listener"), one.get("upstream") or "-", one.get("address") or "-",
+            one.get("protocol"), one.get("phase"),
             byte_count(one.get("received")), byte_count(one.get("sent")), duration(one.get("age")),
         )
         for one in rows

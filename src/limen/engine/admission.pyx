@@ -34,13 +34,69 @@ from limen.engine.worker cimport OUT_FIELDS, Worker
 
 cdef int admit(ExchangeState exchange) noexcept:
     cdef Guard guard = exchange.action.guard
+    cdef int fault = find_closed(exchange, guard)
+    if fault == FAULT_NONE and guard.limit_count and exchange.worker.cells is not None:
+        return take_limits(exchange, guard)
+    return fault
+
+
+cdef inline int find_closed(ExchangeState exchange, Guard guard) noexcept:
     if (guard.deny is not None or guard.allow is not None) and not is_welcome(exchange, guard):
         return FAULT_DENIED
     if guard.closed and (
         guard.spared is None or exchange.peer.family == 1 or not guard.spared.contains(exchange.peer.ip)
     ):
         return FAULT_MAINTENANCE
-    return take_limits(exchange, guard) if guard.limit_count and exchange.worker.cells is not None else FAULT_NONE
+    return FAULT_NONE
+
+
+cdef int would_admit(ExchangeState exchange) noexcept:
+    cdef Guard guard = exchange.action.guard
+    cdef int fault = find_closed(exchange, guard)
+    cdef LimitCells cells = exchange.worker.cells
+    cdef Limit limit
+    cdef int number
+    if fault != FAULT_NONE or cells is None:
+        return fault
+    for number in range(guard.limit_count):
+        limit = <Limit>guard.limits[number]
+        if not limit.dry_run and would_refuse(exchange, limit, cells):
+            return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
+    return FAULT_NONE
+
+
+cdef bint would_refuse(ExchangeState exchange, Limit limit, LimitCells cells) noexcept:
+    cdef uint64_t tag = tag_of(exchange, limit, cells)
+    if limit.interval:
+        return cells.used(tag, <int64_t>exchange.started) + limit.interval > limit.burst
+    return cells.in_flight(tag) >= limit.most
+
+
+cdef list limits_now(ExchangeState exchange):
+    cdef Guard guard = exchange.action.guard if exchange.action is not None else None
+    cdef LimitCells cells = exchange.worker.cells
+    cdef Limit limit
+    cdef int64_t used
+    cdef uint64_t tag
+    cdef list found = []
+    if guard is None:
+        return found
+    for limit in guard.limits:
+        row = {
+            "name": limit.name, "concurrent": limit.interval == 0, "dry_run": limit.dry_run,
+            "most": limit.burst // limit.interval if limit.interval else limit.most,
+            "left": None, "refuses": False,
+        }
+        if cells is not None:
+            tag = tag_of(exchange, limit, cells)
+            if limit.interval:
+                used = cells.used(tag, <int64_t>exchange.started)
+                row["left"] = (limit.burst - used) // limit.interval
+            else:
+                row["left"] = max(limit.most - cells.in_flight(tag), <int64_t>0)
+            row["refuses"] = would_refuse(exchange, limit, cells)
+        found.append(row)
+    return found
 
 
 cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept:

@@ -15,7 +15,7 @@ from limen.engine.repeat cimport is_repeatable, was_tried
 from limen.engine.routing cimport check_target_address
 from limen.engine.seats cimport Group
 from limen.engine.state cimport ExchangeState
-from limen.engine.steering cimport steer
+from limen.engine.steering cimport balancer_of, steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.transparent cimport original_endpoint
@@ -52,7 +52,7 @@ cdef bint claim_endpoint(ExchangeState exchange) noexcept:
 
 cdef Endpoint prefer_untried(ExchangeState exchange, Endpoint found):
     """Enter one that has not failed this exchange instead of `found`, where such a one is usable."""
-    cdef Balancer balancer = exchange.upstream.balancer
+    cdef Balancer balancer = exchange.upstream.balancer if exchange.egress is not None else balancer_of(exchange)
     cdef Group* group
     cdef Endpoint other
     cdef int number

@@ -127,7 +127,9 @@ cdef class Exchange(Arrival):
                 self.attempt()
             else:
                 self.refuse(FAULT_NO_ENDPOINT if self.egress is None else FAULT_EGRESS)
-        elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
+        elif self.upstream.queue is None or self.upstream.queue.join(
+            self, self.retrying or self.action.resilience.urgent
+        ) < 0:
             self.refuse(FAULT_SHED)
         else:
             self.waiting = True

@@ -116,6 +116,7 @@ cdef class Upstream:
     # By `balancer`, which is the upstream's or one of `nearest`.
     cdef int choose(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key) noexcept
     cdef Endpoint claim(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key)
+    cdef bint claim_member(self, Endpoint member, int64_t most) noexcept
 
 
 # A new endpoint for a host, kept under `place` for all who go there.

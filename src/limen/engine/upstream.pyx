@@ -417,6 +417,16 @@ cdef class Upstream:
             self.whole.leave()
         return None
 
+    cdef bint claim_member(self, Endpoint member, int64_t most) noexcept:
+        """Enter this one, whoever chose it, unless it or the upstream is full."""
+        if self.whole is not None and not self.whole.enter(self.most):
+            return False
+        if member.enter(most):
+            return True
+        if self.whole is not None:
+            self.whole.leave()
+        return False
+
 
 cdef Endpoint new_target(Worker worker, const TargetHost* host, bytes place):
     cdef Endpoint endpoint = Endpoint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,12 @@ class SharedBoard:
         counts: dict[str, int | float] = {cell.name.lower(): cells[cell] for cell in _ENDPOINT_REPORT}
         counts["response_seconds"] = round(cells[board.EndpointCell.NANOSECONDS] / 1e9, 6)
         return counts
+
+    def busy(self, slot: int) -> float | None:
+        """How busy an endpoint said it is in its last answer, 0 to 1; None if that is too long ago (reports.pyx)."""
+        told = self._front[board.LOADS + slot]
+        age = time.monotonic_ns() // 1_000_000 - (told >> board.LOAD_BITS)
+        return (told & (1 << board.LOAD_BITS) - 1) / 1000 if told and age < board.LOAD_LIFE else None
 
     # -- health: what the supervisor says, and what workers cry
 

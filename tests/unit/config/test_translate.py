@@ -147,7 +147,7 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, host, hooks, hook_timeout, icap, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, urgent, host, hooks, hook_timeout, icap, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",

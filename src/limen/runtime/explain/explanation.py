@@ -14,7 +14,7 @@ from limen.faults import FAULTS, FaultNumber
 from limen.policy.access import compile_access
 from limen.runtime.explain.asked import Asked, AskedWrongly
 from limen.runtime.explain.conditions import MOST, conditions, routes_passed_over, rules_passed_over
-from limen.runtime.explain.endpoints import endpoints
+from limen.runtime.explain.endpoints import endpoints, full
 from limen.runtime.explain.limits import limits, settings
 from limen.runtime.explain.listener import Arrival, arrival, kind_of
 from limen.runtime.pacing import paced
@@ -84,6 +84,22 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
     return answer
 
 
+_SHARES = {
+    "cookie": "the client's cookie names it",
+    "key": "where its key leads",
+    "turn": "its turn; the next one may be another's",
+}
+
+
+def _place(question: Question) -> Parts | None:
+    """What is known of the client's place."""
+    facts = question.place
+    if facts is None or not any(facts):
+        return None
+    names = ("country", "continent", "asn", "region", "zone", "latitude", "longitude")
+    return {name: value for name, value in zip(names, facts, strict=True) if value not in ("", 0, None)}
+
+
 def _identity(asked: Asked, listener: Listener, config: Config) -> Identity | None:
     """Who asks, in the groups that are asked for and those that the configuration has them in."""
     if not asked.identity:
@@ -101,7 +117,7 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
     listener, config = arrived.listener, ground.assembly.revision.config
     parts: Parts = {}
     route: Route | None = None
-    if listener.routes is not None:
+    if listener.routes is not None and question.refusal != FaultNumber.CLIENT_DENIED:
         parts.update(await _routes(question, listener, ground.assembly))
         route = listener.routes[question.number] if question.number >= 0 else None
     refusal = question.refusal
@@ -111,6 +127,13 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
         if listener.forward.bridge is not None:
             parts["notes"] = ["TLS inside CONNECT is looked at here (bridge): what is inside may be judged anew"]
     parts["limits"] = limits(config, listener, route)
+    parts["rates"] = [dict(one) for one in question.limits]
+    if config.places is not None:
+        parts["place"] = _place(question)
+    if route is not None and route.split is not None and question.shared is not None:
+        number, why = question.shared
+        share = route.split.to[number]
+        parts["share"] = {"upstream": share.upstream, "weight": share.weight, "by": why, "reason": _SHARES[why]}
     if route is not None:
         parts["settings"] = settings(route)
         parts["hooks"] = list(route.hooks)
@@ -212,8 +235,16 @@ def _way_out(upstream: object) -> Parts:
     first = rows[0] if isinstance(rows, list) and rows else None
     if not isinstance(first, dict):
         return _refused(FaultNumber.NO_ENDPOINT)
-    if first.get("place") is None:
-        return {"outcome": "waits or is shed", "reason": "no endpoint has room", "fault": "shed", "status": 503}
+    if isinstance(upstream, dict) and not any(row["usable"] or row["place"] for row in rows or ()):
+        return _refused(FaultNumber.NO_ENDPOINT)
+    reason = full(upstream)
+    if first.get("place") is None or reason is not None:
+        return {
+            "outcome": "waits or is shed",
+            "reason": reason or "no endpoint has room",
+            "fault": "shed",
+            "status": 503,
+        }
     return {"outcome": "forwarded", "to": first["address"], "reason": first["reason"]}
 
 
