@@ -32,6 +32,7 @@ CHECKS: tuple[Check, ...] = (
     steering.nearness,
     shielding.limits,
     shielding.address_lists,
+    shielding.list_fetching,
     loops.own_listeners,
     exposure.open_proxies,
     exposure.wide_trust,

@@ -154,6 +154,20 @@ def parse_path_pattern(text: str) -> str:
     return text
 
 
+def parse_sha256(text: str) -> str:
+    """A SHA-256 digest in hexadecimal, in lower case."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text, re.ASCII):
+        raise Refused(f"{shown(text)} is not a SHA-256 digest", "write its 64 hexadecimal digits")
+    return text.lower()
+
+
+def parse_content_type(text: str) -> str:
+    """A content type without parameters: `application/json`, or `image/*` for all of a kind."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)", text, re.ASCII):
+        raise Refused(f"{shown(text)} is not a content type", "write it like application/json, or image/*")
+    return text.lower()
+
+
 def parse_regex(text: str) -> str:
     """A Python regular expression that compiles."""
     try:

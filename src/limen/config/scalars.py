@@ -403,6 +403,11 @@ Bind = Annotated[Address, Scalar(_address(any_port=True), _ADDRESS, "address", s
 OriginAddress = Annotated[Address, Scalar(_origin_address, _ORIGIN, "address, or `https://host[:port]`", str)]
 NamedAddress = Annotated[Address, Scalar(_named_address, _ADDRESS, "`name:port`", str)]
 HostName = Annotated[str, Scalar(_strings(addresses.parse_host, "a name"), _TEXT, "host name")]
+Sha256 = Annotated[
+    str,
+    Scalar(_strings(fields.parse_sha256, "a digest"), {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}, "SHA-256"),
+]
+ContentType = Annotated[str, Scalar(_strings(fields.parse_content_type, "a content type"), _TEXT, "content type")]
 HttpUrl = Annotated[
     str, Scalar(_strings(fields.parse_http_url, "a URL"), {"type": "string", "pattern": r"^https?://[^/?#@]+"}, "URL")
 ]

@@ -25,6 +25,9 @@ def every_limit(config: Config) -> Iterator[tuple[Path, tuple[Limit, ...]]]:
                 yield ("listeners", number, "routes", index, "limit"), route.limit
         if listener.forward is not None and listener.forward.limit:
             yield ("listeners", number, "forward", "limit"), listener.forward.limit
+        for index, rule in enumerate((listener.forward.access or ()) if listener.forward is not None else ()):
+            if rule.limit:
+                yield ("listeners", number, "forward", "access", index, "limit"), rule.limit
 
 
 def limits(config: Config) -> Iterator[Finding]:
@@ -48,15 +51,34 @@ def address_lists(config: Config) -> Iterator[Finding]:
     known = tuple(config.lists)
     used: set[str] = set()
     for path, names in _uses(config):
+        wants_names = path[-1] == "host_lists"
         for name in names:
             used.add(name)
-            if name not in config.lists:
+            if name in config.lists and config.lists[name].has_names != wants_names:
+                has, wanted = ("addresses", "names") if wants_names else ("names", "addresses")
+                yield Finding(path, f"the list {shown(name)} has {has}", f"{wanted} are wanted here: see its `format`")
+            elif name not in config.lists:
                 hint = near(name, known) or (f"defined: {', '.join(known[:10])}" if known else "there are no `lists`")
-                yield Finding(path, f"unknown address list {shown(name)}", hint)
+                yield Finding(path, f"unknown list {shown(name)}", hint)
     for name in known:
         if name not in used:
-            message = f"the address list {shown(name)} is not used"
+            message = f"the list {shown(name)} is not used"
             yield Finding(("lists", name), message, warning=True, key=True)
+
+
+def list_fetching(config: Config) -> Iterator[Finding]:
+    """Lists that are fetched through a listener that does not forward, or speaks TLS."""
+    forward = {one.label: one for one in config.listeners if one.forward is not None}
+    for name, model in config.lists.items():
+        if model.through is None:
+            continue
+        listener = forward.get(model.through)
+        path: Path = ("lists", name, "through")
+        if listener is None:
+            hint = near(model.through, tuple(forward)) or "name a listener with `forward`"
+            yield Finding(path, f"no forward listener is called {shown(model.through)}", hint)
+        elif listener.tls is not None or listener.bind.path:
+            yield Finding(path, f"the listener {shown(model.through)} speaks TLS or has no port", "name a plain one")
 
 
 def _uses(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
@@ -71,6 +93,7 @@ def _uses(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
             at = (*place, "forward", "access", index, "allow" if rule.allow is not None else "deny")
             yield (*at, "client_lists"), rule.condition.client_lists or ()
             yield (*at, "address_lists"), rule.condition.address_lists or ()
+            yield (*at, "host_lists"), rule.condition.host_lists or ()
 
 
 def _guarded(place: Path, section: Section) -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -1,9 +1,12 @@
 # Whether an exchange may pass what stands before its route, and what its answer says of that.
 
+from limen.engine.guard cimport Guard
 from limen.engine.state cimport ExchangeState
 
 # FAULT_NONE, or why not. Concurrency that was entered is left by leave_limits(), once, when the exchange is over.
 cdef int admit(ExchangeState exchange) noexcept
+# The limits of the access rule that allowed it, once however often the rule is asked.
+cdef int admit_rule(ExchangeState exchange, Guard guard) noexcept
 cdef void leave_limits(ExchangeState exchange) noexcept
 # Add RateLimit fields to worker.out: with `refused` of the limit that refused, else of those that tell.
 cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint refused) noexcept

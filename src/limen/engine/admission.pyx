@@ -36,7 +36,21 @@ cdef int admit(ExchangeState exchange) noexcept:
         guard.spared is None or exchange.peer.family == 1 or not guard.spared.contains(exchange.peer.ip)
     ):
         return FAULT_MAINTENANCE
-    return take_limits(exchange, guard) if guard.limit_count and exchange.worker.cells is not None else FAULT_NONE
+    if guard.limit_count and exchange.worker.cells is not None:
+        return take_limits(exchange, guard, exchange.limit_places, True)
+    return FAULT_NONE
+
+
+cdef int admit_rule(ExchangeState exchange, Guard guard) noexcept:
+    cdef int fault
+    if exchange.rule_guard is guard or guard.limit_count == 0 or exchange.worker.cells is None:
+        return FAULT_NONE
+    leave_places(exchange, exchange.rule_places)
+    exchange.rule_guard = None
+    fault = take_limits(exchange, guard, exchange.rule_places, False)
+    if fault == FAULT_NONE:
+        exchange.rule_guard = guard
+    return fault
 
 
 cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept:
@@ -87,8 +101,8 @@ cdef inline void cut_prefix(char* ip, int bits) noexcept nogil:
         ip[i] = ip[i] & <char>(0xFF << (8 - (bits - 8 * i))) if bits > 8 * i else 0
 
 
-cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
-    """One of each limit, or none of any."""
+cdef int take_limits(ExchangeState exchange, Guard guard, uint32_t* places, bint tells) noexcept:
+    """One of each limit, or none of any; `places` gets what is to be left."""
     cdef LimitCells cells = exchange.worker.cells
     cdef Limit limit
     cdef int64_t now = <int64_t>exchange.started
@@ -102,7 +116,7 @@ cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
         if limit.interval:
             result = cells.charge(tags[number], now, limit.interval, limit.burst, limit.slot)
             refused = result < 0
-            if not refused and limit.tells and (
+            if not refused and tells and limit.tells and (
                 exchange.limit_told == 0 or exchange.limit_left > limit.burst - result
             ):
                 exchange.limit_told = <unsigned char>(number + 1)
@@ -111,20 +125,21 @@ cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
             result = cells.enter(tags[number], limit.most, limit.slot)
             refused = result == 0
             if result > 0:
-                exchange.limit_places[number] = <uint32_t>result
+                places[number] = <uint32_t>result
                 exchange.holds_limits = True
         if not refused:
             continue
         cells.count(limit.slot, LIMIT_REFUSED)
-        if exchange.limit == 0:
-            exchange.limit = <unsigned char>(number + 1)
+        if exchange.refusing is None:
+            exchange.refusing = limit
             exchange.limit_wait = -result
         if limit.dry_run:
             tags[number] = 0
             continue
-        exchange.limit = <unsigned char>(number + 1)
+        exchange.refusing = limit
         exchange.limit_wait = -result
         give_back(exchange, guard, tags, number)
+        leave_places(exchange, places)
         return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
     for number in range(guard.limit_count):
         if tags[number]:
@@ -139,20 +154,21 @@ cdef void give_back(ExchangeState exchange, Guard guard, const uint64_t* tags, i
         limit = <Limit>guard.limits[number]
         if limit.interval and tags[number]:
             exchange.worker.cells.refund(tags[number], limit.interval)
-    leave_limits(exchange)
+
+
+cdef void leave_places(ExchangeState exchange, uint32_t* places) noexcept:
+    cdef int number
+    for number in range(8):
+        if places[number]:
+            exchange.worker.cells.leave(<int64_t>places[number])
+            places[number] = 0
 
 
 cdef void leave_limits(ExchangeState exchange) noexcept:
-    cdef Guard guard
-    cdef int number
-    if not exchange.holds_limits:
-        return
-    exchange.holds_limits = False
-    guard = exchange.action.guard
-    for number in range(guard.limit_count):
-        if exchange.limit_places[number]:
-            exchange.worker.cells.leave(<int64_t>exchange.limit_places[number])
-            exchange.limit_places[number] = 0
+    if exchange.holds_limits:
+        exchange.holds_limits = False
+        leave_places(exchange, exchange.limit_places)
+        leave_places(exchange, exchange.rule_places)
 
 
 cdef inline void add(ExchangeState exchange, unsigned int* count, const char* name, unsigned int name_size,
@@ -182,7 +198,7 @@ cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint ref
     cdef long left = 0
     cdef long reset
     if refused:
-        limit = <Limit>guard.limits[exchange.limit - 1]
+        limit = exchange.refusing
         if limit.interval == 0:
             return
         policy = limit.policy

@@ -2,8 +2,10 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from limen.engine.addresses cimport TargetHost
 from limen.engine.balance cimport Balancer
 from limen.engine.board cimport ENDPOINT_REQUESTS, ENDPOINT_RETRIES
+from limen.engine.bridged cimport Bridged, new_bridged
 from limen.engine.budget cimport draw_next, spread
 from limen.engine.connection cimport Connection
 from limen.engine.dial cimport Dial, new_dial
@@ -62,9 +64,22 @@ cdef Endpoint prefer_untried(ExchangeState exchange, Endpoint found):
     return found
 
 
+cdef Endpoint redirected_endpoint(ExchangeState exchange):
+    """Of the host that the rule names instead, at the target's port; inside TLS the origin is verified as before."""
+    cdef TargetHost host = exchange.redirect.host
+    cdef Bridged bridged
+    host.port = host.address.port = exchange.host.port
+    if exchange.bridged is None:
+        return target_endpoint(exchange.worker, &host)
+    bridged = new_bridged(exchange.worker, exchange.bridged.bridge, &host, exchange.bridged.name)
+    return bridged.endpoint if bridged is not None else None
+
+
 cdef int enter_target(ExchangeState exchange) noexcept:
     if exchange.endpoint is None:
-        if exchange.bridged is not None:
+        if exchange.redirect is not None:
+            exchange.endpoint = redirected_endpoint(exchange)
+        elif exchange.bridged is not None:
             exchange.endpoint = exchange.bridged.endpoint
         else:
             exchange.endpoint = target_endpoint(exchange.worker, &exchange.host)

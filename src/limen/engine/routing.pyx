@@ -5,7 +5,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
+from limen.engine.access cimport DENY, NEED_ADDRESS, AccessView
 from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
 from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
@@ -44,6 +44,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
+from limen.engine.verdicts cimport follow, lay_request_view
 
 
 cdef void lay_id(ExchangeState exchange) noexcept:
@@ -198,6 +199,9 @@ cdef int find_route(ExchangeState exchange) noexcept:
     if exchange.is_connect or exchange.service.routes is None:
         exchange.path = exchange.base + head.path
         exchange.path_length = head.path_length
+        if exchange.service.access is not None and exchange.service.access.asks_path and not exchange.is_connect:
+            # what rules see; what the target sees stays as it is
+            return settle_path(exchange)
         return FAULT_NONE
     fault = settle_path(exchange)
     if fault != FAULT_NONE:
@@ -302,11 +306,13 @@ cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
     view.method_length = exchange.head.method_length
     view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
     view.place = place_of(exchange) if exchange.service.access.asks_place else NULL
-    decision = exchange.service.access.decide(&view, &exchange.rule)
+    lay_request_view(exchange, &view)
+    decision = exchange.service.access.decide(&view, &exchange.rule, &exchange.dry_rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True
-        return FAULT_NONE
-    return FAULT_NONE if decision == ALLOW else FAULT_DENIED
+    if exchange.service.access.effects is not None:
+        return follow(exchange, &view, decision, target != NULL)
+    return FAULT_DENIED if decision == DENY else FAULT_NONE
 
 
 cdef int check_target_address(ExchangeState exchange, const Address* target) noexcept:

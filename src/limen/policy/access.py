@@ -58,4 +58,11 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         methods=condition.methods or (),
         windows=tuple(window_of(times) for times in condition.times or ()),
         place=compile_place(condition),
+        host_lists=condition.host_lists or (),
+        schemes=condition.schemes or (),
+        paths=condition.path or (),
+        content_types=condition.content_types or (),
+        size_over=condition.size.over if condition.size is not None else None,
+        size_upto=condition.size.upto if condition.size is not None else None,
+        dry_run=rule.dry_run,
     )

@@ -28,6 +28,7 @@ from limen.runtime.balancing import balancing, key_of
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
+from limen.runtime.effects import rule_effects
 from limen.runtime.guards import address_set, forward_guard, route_guard
 from limen.runtime.pacing import Steps
 from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
@@ -152,10 +153,10 @@ class _Builder:
             revision.material, previous.contexts if previous is not None else None, surroundings.key_log
         )
         held = surroundings.lists
-        self._lists = {name: held[model.file] for name, model in self._config.lists.items()}
+        self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
         self._is_whole = True
-        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges)
+        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, lists=self._lists)
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -372,7 +373,9 @@ class _Builder:
         }
 
     def _forward(self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None) -> Service:
-        access = AccessTable(compile_access(forward), self._lists)
+        specs = compile_access(forward)
+        effects = rule_effects(listener.label, forward, specs, self._slots)
+        access = AccessTable(specs, self._lists, effects)
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets

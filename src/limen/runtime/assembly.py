@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from limen.runtime.bridges import Bridges
 from limen.runtime.contexts import Contexts
+from limen.runtime.guards import Lists
 
 if TYPE_CHECKING:
     from limen.config.models.routes import Route
@@ -40,6 +41,8 @@ class Assembly:
     specs: dict[str, Spec] = field(default_factory=dict)  # by route label
     contexts: Contexts = field(default_factory=Contexts)
     bridges: Bridges = field(default_factory=Bridges)
+    lists: Lists = field(default_factory=dict)
+    """Those that routes and rules name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from limen.tls.material import NO_MATERIAL, Material
 if TYPE_CHECKING:
     from limen.config.models.forward import Forward
     from limen.engine.bridged import Bridge
+    from limen.engine.host_lists import HostList
     from limen.engine.lists import AddressList
     from limen.runtime.bridging import Gate
     from limen.tls.material import BridgeMaterial
@@ -36,8 +37,8 @@ class Surroundings:
     rejected: Callable[[str, str, str, str], None] = _nobody
     """Hears of rejected leaves: listener key, host, client, alert."""
     key_log: KeyLog = NO_KEY_LOG
-    lists: Mapping[str, AddressList] = field(default_factory=dict)
-    """Address lists by the path of their file."""
+    lists: Mapping[str, AddressList | HostList] = field(default_factory=dict)
+    """Lists by their source (SharedList.source)."""
 
 
 @dataclass(frozen=True, slots=True)

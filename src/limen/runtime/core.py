@@ -21,7 +21,7 @@ from limen.egress.resolver import Resolver
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
-from limen.engine.lists import AddressList
+from limen.runtime.guards import empty_list
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
@@ -38,6 +38,8 @@ from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
 
 if TYPE_CHECKING:
+    from limen.engine.host_lists import HostList
+    from limen.engine.lists import AddressList
     from limen.engine.access import AccessTable
     from limen.engine.journal import Journal
     from limen.engine.places import Places
@@ -86,7 +88,7 @@ class Core:
         self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
         self._databases = DatabaseHold()
-        self._lists: dict[str, AddressList] = {}
+        self._lists: dict[str, AddressList | HostList] = {}
         self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
@@ -169,10 +171,10 @@ class Core:
         self._databases.keep(revision.databases)
         if previous is not None:
             _retire(previous, assembly)
-        used = {model.file for model in config.lists.values()}
-        for path in self._lists.keys() - used:
+        used = {model.source for model in config.lists.values()}
+        for source in self._lists.keys() - used:
             # tables that name it keep it as long as they live
-            del self._lists[path]
+            del self._lists[source]
         configure(config.log.level)
         self._restart_housekeeping()
 
@@ -229,8 +231,10 @@ class Core:
     def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
         """See WorkerCore."""
         try:
-            for path, fd in lists:
-                self._lists.setdefault(path, AddressList()).replace(fd)
+            for source, fd in lists:
+                if source not in self._lists:
+                    self._lists[source] = empty_list(fd)
+                self._lists[source].replace(fd)
         finally:
             for _, fd in lists:
                 os.close(fd)

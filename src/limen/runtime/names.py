@@ -20,6 +20,8 @@ LISTENER = "listener"
 ROUTE = "route"
 ENDPOINT = "endpoint"
 LIMIT = "limit"
+# Of a listener without rules of its own; limen.policy.access has them, which the supervisor does not load.
+DEFAULT_RULES = ("default-tunnel", "default-tunnel-ports", "default-plain")
 CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS, LIMIT: SLOTS}
 
 
@@ -38,6 +40,25 @@ def share_name(route: str, upstream: str) -> str:
     return f"{route}/{upstream}"
 
 
+def rule_label(name: str, number: int) -> str:
+    """What an access rule is called in logs and metrics: its name, or its place in the list, from 0 as in messages."""
+    return name or f"#{number}"
+
+
+def rule_slot(listener: str, rule: str) -> str:
+    """What a rule counts under, beside the routes. No route is called so: names hold no line end."""
+    return f"{listener}\n{rule}"
+
+
+def _rule_slots(config: Config) -> Iterator[str]:
+    for listener in config.listeners:
+        if listener.forward is None:
+            continue
+        rules = listener.forward.access
+        names = DEFAULT_RULES if rules is None else [rule.name or "" for rule in rules]
+        yield from (rule_slot(listener.label, rule_label(name, number)) for number, name in enumerate(names))
+
+
 def limit_label(place: str, limits: Sequence[Limit], number: int) -> str:
     """What a limit is called: its name, or that of its route (with a number where there are several)."""
     return limits[number].name or (place if len(limits) == 1 else f"{place}/{number + 1}")
@@ -49,6 +70,11 @@ def limit_labels(config: Config) -> Iterator[str]:
         places = [(listener.route_label(index), route.limit) for index, route in enumerate(listener.routes or ())]
         if listener.forward is not None:
             places.append((listener.label, listener.forward.limit))
+            rules = listener.forward.access or ()
+            places += [
+                (f"{listener.label}/{rule_label(rule.name or '', number)}", rule.limit)
+                for number, rule in enumerate(rules)
+            ]
         for place, limits in places:
             yield from (limit_label(place, limits, number) for number in range(len(limits)))
 
@@ -69,6 +95,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
                 if route.split is not None:
                     routes += [share_name(label, name) for name in route.upstreams]
         routes += [label for _, label, _ in listener.opaque_routes()]
+    routes += _rule_slots(config)
     found = {
         LISTENER: [listener.label for listener in config.listeners],
         ROUTE: routes,

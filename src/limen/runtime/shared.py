@@ -40,11 +40,11 @@ class Shared:
         if self.limits is not None:
             await process.call("limits", descriptors=[self.limits], timeout=_TIMEOUT)
         tables = self._lists.tables()
-        paths = list(tables)
-        for start in range(0, len(paths), _AT_ONCE):
-            part = paths[start : start + _AT_ONCE]
-            descriptors = [tables[path].descriptor for path in part]
-            await process.call("lists", {"paths": part}, descriptors=descriptors, timeout=_TIMEOUT)
+        sources = list(tables)
+        for start in range(0, len(sources), _AT_ONCE):
+            part = sources[start : start + _AT_ONCE]
+            descriptors = [tables[source].descriptor for source in part]
+            await process.call("lists", {"sources": part}, descriptors=descriptors, timeout=_TIMEOUT)
 
     def clear(self, slots: Iterable[int]) -> None:
         """Zeroes the counts of limits that change their name."""
@@ -58,13 +58,13 @@ class Shared:
             return []
         return [(names[slot], counts) for slot, counts in limits.LimitReader(self.limits).limits(names)]
 
-    def list_sizes(self, config: Config) -> list[tuple[str, int, int]]:
-        """Name, entries and bytes of each address list."""
+    def list_sizes(self, config: Config) -> list[tuple[str, int, int, int | None]]:
+        """Name, entries and bytes of each list, and of names the lines that were not understood."""
         tables = self._lists.tables()
+        found = [(name, model, tables[model.source]) for name, model in config.lists.items() if model.source in tables]
         return [
-            (name, tables[model.file].entries, tables[model.file].size)
-            for name, model in config.lists.items()
-            if model.file in tables
+            (name, table.entries, table.size, sum(count for _, count, _ in table.ignored) if model.has_names else None)
+            for name, model, table in found
         ]
 
     def close(self) -> None:
@@ -80,5 +80,6 @@ def has_limits(config: Config) -> bool:
         listener.connections is not None
         or any(route.limit for route in listener.routes or ())
         or (listener.forward is not None and bool(listener.forward.limit))
+        or (listener.forward is not None and any(rule.limit for rule in listener.forward.access or ()))
         for listener in config.listeners
     )

@@ -34,6 +34,7 @@ from limen.config.models.listeners import (
     ProxyProtocolIn,
     RequestId,
 )
+from limen.config.models.lists import SharedList
 from limen.config.models.log import AccessLog, Log
 from limen.config.models.masks import ErrorPage, Mask
 from limen.config.models.resilience import Backoff, Budget, Deadline, Hedge, Mirror, Retry, RouteTimeouts
@@ -50,7 +51,7 @@ from limen.config.models.routes import (
     Route,
 )
 from limen.config.models.section import Section
-from limen.config.models.shield import Addresses, AddressList, Maintenance
+from limen.config.models.shield import Addresses, Maintenance
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
     CertificateFiles,
@@ -66,7 +67,6 @@ from limen.config.models.upstreams import Discover, Endpoint, Pool, Upstream, Up
 __all__ = [
     "AccessLog",
     "Address",
-    "AddressList",
     "Addresses",
     "Admin",
     "Backoff",
@@ -144,6 +144,7 @@ __all__ = [
     "RouteTimeouts",
     "Rule",
     "Section",
+    "SharedList",
     "Slow",
     "SrvSource",
     "Stream",

@@ -6,15 +6,34 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.addresses import parse_host
+from limen.config.fields import parse_redirect_target
 from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
 from limen.config.models.limit import Limit
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
-from limen.config.models.section import Section, Sections, Several, exactly_one
+from limen.config.models.section import Section, Sections, Several, exactly_one, given
 from limen.config.refusal import Refused
-from limen.config.scalars import Clock, Flag, Hook, Method, Name, Network, PortRange, TargetHost, Zone, choice, duration
+from limen.config.scalars import (
+    Clock,
+    ContentType,
+    Flag,
+    Hook,
+    Method,
+    Name,
+    Network,
+    PathPattern,
+    PortRange,
+    TargetHost,
+    Text,
+    Zone,
+    choice,
+    duration,
+    optional,
+    size,
+)
 from limen.config.units import parse_duration
 
 Day = Annotated[str, choice("mon", "tue", "wed", "thu", "fri", "sat", "sun")]
@@ -36,6 +55,24 @@ class Times(Section):
     def _not_empty(self) -> Times:
         if self.from_ == self.to:
             raise Refused("the span is empty", "leave out `from` and `to` for the whole day", at="to")
+        return self
+
+
+class ContentSize(Section):
+    """How large the content of a request is, as its head says; one that does not tell (chunked) counts as endless.
+
+    Tunnels never match.
+    """
+
+    over: Annotated[int | None, optional(size("0B", "1024GiB"))] = Field(default=None, description="More than this.")
+    upto: Annotated[int | None, optional(size("0B", "1024GiB"))] = Field(default=None, description="This, or less.")
+
+    @model_validator(mode="after")
+    def _some(self) -> ContentSize:
+        if not given(self, "over", "upto"):
+            raise Refused("no size is given", "write `over` or `upto`")
+        if self.over is not None and self.upto is not None and self.over >= self.upto:
+            raise Refused("no size is over the one and up to the other", "write the smaller one at `over`", at="upto")
         return self
 
 
@@ -66,12 +103,36 @@ class Condition(Section):
         description="Address lists of the target's address, after resolving; together with `addresses`, one of both "
         "must hold.",
     )
+    host_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Lists of names (`lists` of the root) of the target's host; together with `hosts`, one of both "
+        "must hold.",
+    )
     ports: Annotated[tuple[PortRange, ...], Several(single=True)] | None = Field(
         default=None, description='Ports of the target: numbers, and ranges such as `"1025-65535"`.'
     )
     methods: Annotated[tuple[Method, ...], Several(single=True)] | None = Field(
         default=None, description="Request methods; CONNECT is what tunnels (https) are asked with."
     )
+    schemes: Annotated[tuple[Annotated[str, choice("http", "https", "tunnel")], ...], Several(single=True)] | None = (
+        Field(
+            default=None,
+            description="How the request comes: `http` (in absolute form), `https` (inside TLS that was bridged), "
+            "`tunnel` (CONNECT: nothing of what is inside is seen).",
+        )
+    )
+    path: Annotated[tuple[PathPattern, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Beginning of the path up to a segment's border, or a glob for all of it (`*` within a segment, "
+        "`**` across segments, `?` one character); normalised before. A tunnel has no path that could be seen: it "
+        "never matches.",
+    )
+    content_types: Annotated[tuple[ContentType, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Content type of the request, without parameters: `application/json`, `image/*`. Tunnels, and "
+        "requests that name none, never match.",
+    )
+    size: ContentSize | None = Field(default=None, description="Size of the request's content.")
     country: Countries = Field(default=None, description=places.COUNTRY)
     continent: Continents = Field(default=None, description=places.CONTINENT)
     asn: Asns = Field(default=None, description=places.ASN)
@@ -90,10 +151,52 @@ class Rule(Section):
     allow: Condition | None = Field(default=None, description="Let requests pass that match this; `{}` matches all.")
     deny: Condition | None = Field(default=None, description="Answer requests with 403 that match this.")
 
+    redirect: Text | None = Field(
+        default=None,
+        description="With `allow`: a host that is dialled instead of the target, at the same port; the request and the "
+        "name in TLS stay as they are (so is safe search enforced: `forcesafesearch.google.com`). With `deny`: a URL "
+        "that is answered (302) instead of 403, in which `{host}`, `{hostname}`, `{path}` and `{query}` are filled in; "
+        "CONNECT is answered 403 all the same.",
+    )
+    limit: Annotated[tuple[Limit, ...], Sections()] = Field(
+        default=(), description="With `allow`: rate and concurrency limits of what this rule lets pass; at most 8."
+    )
+    dry_run: Flag = Field(
+        default=False,
+        description="The rule decides nothing: that it would have is logged (`dry_rule`) and counted, and the next "
+        "rules are asked.",
+    )
+
     @model_validator(mode="after")
     def _one_verdict(self) -> Rule:
         exactly_one(self, "allow", "deny")
+        condition = self.condition
+        if self.redirect is not None:
+            if self.allow is None:
+                parse_redirect_target(self.redirect)
+            elif "/" in self.redirect or ":" in self.redirect:
+                raise Refused("with `allow` it is a host", "write the name alone, or `deny` to answer", at="redirect")
+            else:
+                parse_host(self.redirect)
+        if self.redirect_host and (condition.addresses is not None or condition.address_lists is not None):
+            hint = "leave `redirect` out, or the condition on the address"
+            raise Refused("another host is dialled, so the target has no address", hint, at="redirect")
+        if self.limit and self.allow is None:
+            raise Refused("a rule that denies has nothing to limit", "use it with `allow`", at="limit")
+        if self.dry_run and (self.redirect is not None or self.limit):
+            what = "redirect" if self.redirect is not None else "limit"
+            raise Refused("a rule with `dry_run` does nothing", f"leave out `{what}` until it is in force", at=what)
         return self
+
+    @property
+    def redirect_host(self) -> str:
+        """The host dialled instead, canonical; empty: none."""
+        return parse_host(self.redirect) if self.allow is not None and self.redirect is not None else ""
+
+    @property
+    def location(self) -> str | None:
+        """Where who is denied is sent."""
+        return self.redirect if self.allow is None else None
 
     @property
     def condition(self) -> Condition:

@@ -10,11 +10,11 @@ from limen.config.models.admin import Admin, Control
 from limen.config.models.drain import Drain
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import Listener
+from limen.config.models.lists import SharedList
 from limen.config.models.log import Log
 from limen.config.models.places import Places
 from limen.config.models.resolver import Resolver
 from limen.config.models.section import Section, Several
-from limen.config.models.shield import AddressList
 from limen.config.models.upstreams import Upstream
 from limen.config.scalars import Name, WorkerCount
 
@@ -33,8 +33,9 @@ class Config(Section):
         default=None,
         description="Where clients are, for `nearest` and for conditions on country, continent and the like.",
     )
-    lists: dict[Name, AddressList] = Field(
-        default_factory=dict, description="Address lists in files, by name; read when they change."
+    lists: dict[Name, SharedList] = Field(
+        default_factory=dict,
+        description="Lists of addresses or of host names, by name: in files, or fetched from URLs.",
     )
     admin: Admin | None = Field(default=None, description="Metrics, status and API over HTTP; off by default.")
     control: Control = Field(default_factory=Control, description="Socket of the command line.")
