@@ -9,9 +9,9 @@ from limen.engine.lists import AddressList
 from limen.engine.tables import METHODS as METHODS
 from limen.engine.tables import Place
 
-@type_check_only
 SCHEMES: dict[str, int]
 
+@type_check_only
 class Rule(Protocol):
     """What the table reads of a rule; limen.policy.specs.AccessSpec is one."""
 

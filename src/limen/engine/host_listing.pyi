@@ -7,7 +7,7 @@ WORDS: dict[int, str]
 
 def build(
     text: bytes,
-    format: str,
+    kind: str,
     key: bytes,
     to_ascii: Callable[[str], str],
     *,

@@ -445,7 +445,7 @@ cdef void fill(uint64_t* table, uint64_t buckets, const Cells* cells) noexcept n
 
 
 def build(
-    bytes text not None, str format not None, bytes key not None, object to_ascii, *, bint below=True,
+    bytes text not None, str kind not None, bytes key not None, object to_ascii, *, bint below=True,
     int most=16_000_000,
 ):
     """The table of a list's text, and of what was not understood: (lines, the first of them) by reason.
@@ -455,7 +455,7 @@ def build(
     """
     cdef const char* p = text
     cdef size_t size = <size_t>len(text), at = 0, end, number = 0
-    cdef Builder builder = Builder(key, FORMATS[format], below, most, to_ascii)
+    cdef Builder builder = Builder(key, FORMATS[kind], below, most, to_ascii)
     if text.startswith(b"\xef\xbb\xbf"):
         at = 3
     while at < size:

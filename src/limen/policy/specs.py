@@ -100,8 +100,8 @@ class AccessSpec:
     `hosts` are exact names or addresses, `.suffix` (the name and all below), `*.suffix` (all below) or globs;
     `addresses` (CIDR strings) judge the target's address, the names of address lists in `client_lists` and
     `address_lists` are one condition with `clients` and `addresses`, `ports` are ranges with both ends included.
-    `host_lists` are one condition with `hosts`; `schemes` are `http`, `https` and `tunnel`, `paths` beginnings or globs;
-    sizes are of the request's content in bytes. A rule with `dry_run` decides nothing.
+    `host_lists` are one condition with `hosts`; `schemes` are `http`, `https` and `tunnel`, `paths` beginnings
+    or globs; sizes are of the request's content in bytes. A rule with `dry_run` decides nothing.
     """
 
     allow: bool

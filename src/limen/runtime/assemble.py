@@ -29,7 +29,7 @@ from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
 from limen.runtime.effects import rule_effects
-from limen.runtime.guards import address_set, forward_guard, route_guard
+from limen.runtime.guards import address_lists, address_set, forward_guard, route_guard
 from limen.runtime.pacing import Steps
 from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
 
@@ -304,7 +304,7 @@ class _Builder:
         return Service(
             listener.label,
             target_source=_FROM_ROUTE,
-            routes=RouteTable(specs, self._lists),
+            routes=RouteTable(specs, address_lists(self._lists)),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
             # where a hook sends a gateway's exchange is the operator's word, as an upstream is

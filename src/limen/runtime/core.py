@@ -21,7 +21,6 @@ from limen.egress.resolver import Resolver
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
-from limen.runtime.guards import empty_list
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
@@ -31,6 +30,7 @@ from limen.runtime.bridges import Surroundings
 from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
+from limen.runtime.guards import empty_list
 from limen.runtime.hooking import HookRunner
 from limen.runtime.locating import DatabaseHold, places_of
 from limen.runtime.pacing import paced
@@ -38,10 +38,10 @@ from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
 
 if TYPE_CHECKING:
-    from limen.engine.host_lists import HostList
-    from limen.engine.lists import AddressList
     from limen.engine.access import AccessTable
+    from limen.engine.host_lists import HostList
     from limen.engine.journal import Journal
+    from limen.engine.lists import AddressList
     from limen.engine.places import Places
     from limen.policy.specs import Window
     from limen.runtime.protocols import Log

@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.addresses import AddressSet
 from limen.engine.guard import Guard, Limit
@@ -28,6 +28,11 @@ _BY_FIELD, _BY_COOKIE = 3, 4
 _NAMES = (0x4C494D454E484F53).to_bytes(8, "little")
 
 
+def address_lists(lists: Lists) -> dict[str, AddressList]:
+    """Those of addresses among them."""
+    return {name: one for name, one in lists.items() if isinstance(one, AddressList)}
+
+
 def empty_list(descriptor: int) -> AddressList | HostList:
     """A list of the kind whose table is in a file, still without it."""
     return HostList() if os.pread(descriptor, 8, 0) == _NAMES else AddressList()
@@ -37,7 +42,8 @@ def address_set(model: Addresses | None, lists: Lists) -> AddressSet | None:
     """The set that a section of addresses means; None without one."""
     if model is None:
         return None
-    return AddressSet(model.networks or (), cast("list[AddressList]", [lists[name] for name in model.lists or ()]))
+    known = address_lists(lists)
+    return AddressSet(model.networks or (), [known[name] for name in model.lists or ()])
 
 
 def route_guard(

@@ -36,7 +36,7 @@ _JITTER = 0.1
 _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
 _READ_SIZE = 256 * 1024
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 where to reach a listener on all addresses
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
 class FetchFailed(Exception):
@@ -104,7 +104,7 @@ class ListFetcher:
             with os.fdopen(descriptor, "wb") as file:
                 try:
                     async with asyncio.timeout(model.timeout):
-                        known = state.etag if path.exists() else ""
+                        known = state.etag if os.path.exists(path) else ""
                         etag = await _get(model.url or "", known, proxy, file, model.max_size)
                 except TimeoutError:
                     raise FetchFailed(f"not whole within {model.timeout:g} s") from None

@@ -46,9 +46,7 @@ def _json(text: str, categories: Collection[str]) -> Iterator[str]:
             if _wanted(categories, category):
                 yield from map(_line, names if isinstance(names, list) else [None])
         return
-    if not isinstance(tree, list):
-        raise ValueError("the JSON is neither a list nor a mapping of categories to lists")
-    for one in tree:
+    for one in tree if isinstance(tree, list) else [None]:
         if isinstance(one, dict):
             given = next((one[key] for key in _CATEGORIES if key in one), None)
             if _wanted(categories, given):

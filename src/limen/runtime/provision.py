@@ -22,9 +22,9 @@ from limen.tls.material import NO_MATERIAL, Material
 from limen.tls.tickets import Rings
 
 if TYPE_CHECKING:
-    from limen.runtime.list_fetcher import ListFetcher
     from limen.config import Config, Document
     from limen.config.findings import Finding
+    from limen.runtime.list_fetcher import ListFetcher
     from limen.tls.gather import Gathered
     from limen.tls.stapling import Staples
     from limen.tls.store import Store

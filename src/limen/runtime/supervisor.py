@@ -394,8 +394,6 @@ class Supervisor(Reporting):
 
     async def fetch_lists(self) -> None:
         """Fetches the lists that are due, and puts those in force on all workers that have new content."""
-        if self._phase is not Phase.RUNNING:
-            return
         changed = await self._provision.fetcher.refresh(self.loaded.config, self._change)
         async with self._change:
             if changed and self._phase is Phase.RUNNING and self._crew is not None:

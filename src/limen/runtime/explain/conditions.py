@@ -18,7 +18,7 @@ from limen.engine.service import Action
 from limen.engine.tables import RouteTable
 from limen.policy import schedule
 from limen.policy.specs import AccessSpec, RouteSpec, Window
-from limen.runtime.guards import Lists
+from limen.runtime.guards import Lists, address_lists
 from limen.runtime.pacing import Steps
 
 MOST = 200
@@ -88,7 +88,7 @@ def routes_passed_over(
     question: Question, named: Sequence[tuple[str, RouteSpec]], lists: Lists | None = None
 ) -> Steps[list[dict[str, object]]]:
     """For each route, which do not match: its name and its first condition that fails. `lists`: those they name."""
-    return _passed_over(named, lambda single: question.meets(RouteTable([single], lists)))
+    return _passed_over(named, lambda single: question.meets(RouteTable([single], address_lists(lists or {}))))
 
 
 def rules_passed_over(
