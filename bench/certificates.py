@@ -49,7 +49,7 @@ def visit(proxy: LimenProcess, context: ssl.SSLContext, name: str) -> float:
 def measure(pairs: list[Pair], authority: Authority) -> tuple[int, float]:
     """PSS of the worker, and CPU seconds of all processes from the start to the announcement; the rest is printed."""
     began = time.perf_counter()
-    with LimenProcess(site(pairs), start_timeout=120) as proxy:
+    with LimenProcess(site(pairs), start_timeout=120, fresh=True) as proxy:
         took = time.perf_counter() - began
         workers = proxy.worker_pids()
         used = cpu_seconds([proxy.pid, *workers])

@@ -45,7 +45,7 @@ def main() -> None:
             sock.recv(4096)
             kept.append(sock)
 
-    with LimenProcess(SITE) as site:
+    with LimenProcess(SITE, fresh=True) as site:
         (worker,) = site.worker_pids()
         # a first few, so that what is made once is not counted
         more(min(500, count // 10), site.port())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("src", "tests", "fuzz", "tools", "examples", "docs", "bench", ".ci")
+TRANSLATED = "build/cython"  # what setup.py has made of the engine: the same for every flavour
 SUFFIXES = {".py", ".toml", ".yml", ".md", ".in", ""}  # of the files at the root
 BUILT = {".so", ".pyc", ".gcda", ".gcno"}
 SKIPPED = {"__pycache__", ".hypothesis", "found"}
@@ -30,6 +31,7 @@ def mirror(target: Path) -> int:
     for path in sources(target) - wanted:
         (target / path).unlink()
         changed += 1
+    wanted |= {file.relative_to(ROOT) for file in (ROOT / TRANSLATED).rglob("*") if file.is_file()}
     for path in wanted:
         source, copy = ROOT / path, target / path
         before, after = source.stat(), copy.stat() if copy.exists() else None

@@ -1,7 +1,7 @@
 """Limen: one proxy server for both directions, forward and reverse, programmable in Python.
 
-`load` reads a configuration, `run` serves it, `hook` and `Exchange` are what modules of hooks need; everything else is
-in the packages, each of which names its nouns.
+`load` reads a configuration, `run` serves it, `hook`, `Exchange`, `Credentials` and `Named` are what modules of hooks
+need; everything else is in the packages, each of which names its nouns.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     import os
 
     from limen.config import Config
-    from limen.exchange import Exchange, hook
+    from limen.exchange import Credentials, Exchange, Named, hook
 
-__all__ = ["Exchange", "__version__", "hook", "load", "run"]
+__all__ = ["Credentials", "Exchange", "Named", "__version__", "hook", "load", "run"]
 
 __version__ = "0.1.0"
 
@@ -46,7 +46,7 @@ def run(config: Config | str | os.PathLike[str]) -> int:
 
 def __getattr__(name: str) -> object:
     # Imported when first asked for, as above.
-    if name in {"Exchange", "hook"}:
+    if name in {"Credentials", "Exchange", "Named", "hook"}:
         from limen import exchange
 
         return getattr(exchange, name)

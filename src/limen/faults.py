@@ -73,6 +73,8 @@ class FaultNumber(enum.IntEnum):
     TLS_REFUSED = 55
     FRONTING = 56
     CLIENT_CERTIFICATE = 57
+    IDENTITY_SLOWED = 58
+    IDENTITY_SHED = 59
     HOOK = 60
     HOOK_TIMEOUT = 61
     INTERNAL = 62
@@ -80,11 +82,25 @@ class FaultNumber(enum.IntEnum):
     DESCRIPTORS = 64
     TUNNEL_IDLE = 65
     DRAIN = 66
+    ICAP = 68
+    IDENTITY_PROVIDER = 67
     LIMIT_RATE = 70
     LIMIT_CONCURRENT = 71
     CLIENT_DENIED = 72
     LISTENER_CONNECTIONS = 73
     MAINTENANCE = 74
+    SOCKS = 90
+    SOCKS_METHOD = 91
+    SOCKS_COMMAND = 92
+    SOCKS_ADDRESS = 93
+    DATAGRAM = 94
+    DATAGRAM_TARGETS = 95
+    ORIGINAL = 96
+    EGRESS = 80
+    PARENT = 81
+    PARENT_IDENTITY = 82
+    PARENT_REFUSED = 83
+    PARENT_TIMEOUT = 84
     RESPONSE = 100  # an offset: + START_LINE to UPGRADE is the same, said by an origin
     COUNT = 128  # a bound
 
@@ -215,7 +231,13 @@ _OTHERS = [
     _row(_N.LOOP, Side.CLIENT, Phase.ACCESS, 508, Retry.NEVER, "proxy_loop_detected",
          "The request would come back to this proxy."),
     _row(_N.IDENTITY, Side.CLIENT, Phase.REQUEST, 407, Retry.NEVER, "http_request_denied",
-         "The proxy needs to know who asks."),
+         "It is not known who asks: credentials are missing or wrong (401 from a gateway)."),
+    _row(_N.IDENTITY_SLOWED, Side.CLIENT, Phase.REQUEST, 429, Retry.NEVER, "http_request_denied",
+         "There were too many wrong credentials: try again later."),
+    _row(_N.IDENTITY_SHED, Side.INTERNAL, Phase.REQUEST, 503, Retry.NEVER, "http_request_denied",
+         "There are too many credentials to verify at a time."),
+    _row(_N.IDENTITY_PROVIDER, Side.INTERNAL, Phase.REQUEST, 503, Retry.NEVER, "http_request_denied",
+         "Who verifies credentials does not answer."),
     _row(_N.SCHEME, Side.CLIENT, Phase.REQUEST, 501, Retry.NEVER, "http_request_error",
          "The scheme of the target is not supported here."),
     # TLS with the client.
@@ -269,6 +291,8 @@ _OTHERS = [
          "A hook failed."),
     _row(_N.HOOK_TIMEOUT, Side.INTERNAL, Phase.ERROR, 504, Retry.NEVER, "proxy_internal_error",
          "A hook did not finish in time."),
+    _row(_N.ICAP, Side.INTERNAL, Phase.ERROR, 503, Retry.NEVER, "proxy_internal_error",
+         "The service that examines content did not say what becomes of this."),
     _row(_N.INTERNAL, Side.INTERNAL, Phase.ERROR, 500, Retry.NEVER, "proxy_internal_error",
          "The proxy failed."),
     _row(_N.MEMORY, Side.INTERNAL, Phase.ERROR, 503, Retry.NEVER, "proxy_internal_error",
@@ -290,6 +314,32 @@ _OTHERS = [
          "The listener has as many connections as it may have."),
     _row(_N.MAINTENANCE, Side.INTERNAL, Phase.ACCESS, 503, Retry.NEVER, "http_request_denied",
          "The service is closed for maintenance."),
+    # Ways in beside HTTP.
+    _row(_N.SOCKS, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
+         "This is not SOCKS, not of a version that is spoken here, or malformed."),
+    _row(_N.SOCKS_METHOD, Side.CLIENT, Phase.ACCEPT, 407, Retry.NEVER, "http_request_denied",
+         "The SOCKS client offers no way of saying who it is that is taken here."),
+    _row(_N.SOCKS_COMMAND, Side.CLIENT, Phase.REQUEST, 501, Retry.NEVER, "http_request_error",
+         "The SOCKS command is not turned on here."),
+    _row(_N.SOCKS_ADDRESS, Side.CLIENT, Phase.REQUEST, 400, Retry.NEVER, "http_request_error",
+         "The SOCKS request has a kind of address that there is not."),
+    _row(_N.DATAGRAM, Side.CLIENT, Phase.TUNNEL, 0, Retry.NEVER, _ABSENT,
+         "A datagram was dropped: malformed, a fragment, too large, or not asked for."),
+    _row(_N.DATAGRAM_TARGETS, Side.CLIENT, Phase.TUNNEL, 0, Retry.NEVER, _ABSENT,
+         "A datagram was dropped: its association has as many targets as it may have."),
+    _row(_N.ORIGINAL, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
+         "The connection was not redirected here: a transparent listener has no other clients."),
+    # Ways out.
+    _row(_N.EGRESS, Side.ORIGIN, Phase.EGRESS, 503, Retry.ALWAYS, "destination_unavailable",
+         "No way out can be used."),
+    _row(_N.PARENT, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "http_protocol_error",
+         "The next proxy did not answer as it should."),
+    _row(_N.PARENT_IDENTITY, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "proxy_configuration_error",
+         "The next proxy does not take the credentials it was given, or wants some."),
+    _row(_N.PARENT_REFUSED, Side.ORIGIN, Phase.EGRESS, 502, Retry.ALWAYS, "connection_refused",
+         "The next proxy could not, or would not, reach the target."),
+    _row(_N.PARENT_TIMEOUT, Side.ORIGIN, Phase.EGRESS, 504, Retry.ALWAYS, "connection_timeout",
+         "The next proxy did not open a tunnel in time."),
 ]  # fmt: skip
 
 #: All faults, by number.

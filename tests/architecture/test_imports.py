@@ -28,18 +28,30 @@ INCLUDE = re.compile(r"^\s*include\s+\"")
 ENGINE_MAY = ("limen.engine", "limen.terms", "limen.faults", "limen.errors")
 # Of other libraries none: the standard library, libc and CPython's interface are enough.
 CODEC = re.compile(r"limen\.engine\.(?:http\d\.(?:parse|chunked|names|authority|persistence|frames|hpack)|socks)$")
-# Codecs are sans-I/O: types and bytes, never a descriptor, a loop or a connection.
-CODEC_MAY = re.compile(r"limen\.engine\.(?:types|bytes|text|fields|http\d(?:\.\w+)?)$")
+# Codecs are sans-I/O: types, bytes and addresses, never a descriptor, a loop or a connection.
+CODEC_MAY = re.compile(r"limen\.engine\.(?:types|bytes|text|fields|addresses|http\d(?:\.\w+)?)$")
 # Writers know the heads that they write, but no more than the codecs whether anybody reads them.
 WRITER = re.compile(r"limen\.engine\.http\d\.write$")
 WRITER_MAY_NOT = re.compile(r"limen\.engine\.(?:reactor|connection|relay|dial|upstream|http\d\.(?:client|origin))$")
 # Tables are immutable and evaluated anywhere: they read heads, but parse none.
 TABLES = {
     f"limen.engine.{name}"
-    for name in ("tables", "access", "addresses", "certificates", "paths", "keys", "lists", "places", "rules", "names")
+    for name in (
+        "tables",
+        "access",
+        "addresses",
+        "certificates",
+        "identity",
+        "paths",
+        "keys",
+        "lists",
+        "places",
+        "rules",
+        "names",
+    )
 }
 TABLES_MAY = re.compile(
-    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|paths|keys|lists|places|rules|names)$"
+    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|identity|seal|paths|keys|lists|places|rules|names)$"
 )
 
 
@@ -93,20 +105,26 @@ def test_engine_never_names_a_probe_and_includes_no_code(path):
 # Packages whose import name differs, or that come along with another one that is declared.
 DISTRIBUTIONS = {"yaml": "pyyaml", "dns": "dnspython", "pydantic_core": "pydantic", "multidict": "aiohttp"}
 DISTRIBUTIONS |= {"mmdb_writer": "mmdb-writer", "netaddr": "mmdb-writer"}
+DISTRIBUTIONS |= {"argon2": "argon2-cffi", "jwt": "pyjwt"}
 # The room in which each library lives: its types do not leave it.
 ROOMS = {
     "maxminddb": "limen.runtime",
     "pyyaml": "limen.config",
     "dnspython": "limen.egress",
     "pydantic": "limen.config",
-    # the doors of an instance, and the registries that discovery asks
-    "aiohttp": ("limen.control", "limen.egress.discovery"),
+    # the doors of an instance, the registries that discovery asks, and services that check credentials
+    "aiohttp": ("limen.control", "limen.egress.discovery", "limen.runtime.identity.check"),
+    "bcrypt": "limen.runtime.identity.basic",
+    "argon2-cffi": "limen.runtime.identity.basic",
+    "pyjwt": ("limen.runtime.identity.bearer", "limen.runtime.identity.fetched_keys"),
+    "ldap3": "limen.runtime.identity.directory",
 }
 
 
 def test_libraries_are_declared_and_stay_in_their_room():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[<>=~!; \[]", text, maxsplit=1)[0].lower() for text in project["dependencies"]}
+    texts = [*project["dependencies"], *project["optional-dependencies"]["ldap"]]
+    declared = {re.split(r"[<>=~!; \[]", text, maxsplit=1)[0].lower() for text in texts}
     wrong = []
     for path in python_files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -130,7 +148,9 @@ def test_libraries_of_the_tests_are_declared():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names = [node.module]
-            for root in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"limen", "tests", "bench"}:
+            for root in (
+                {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"limen", "tests", "bench", "fuzz"}
+            ):
                 if DISTRIBUTIONS.get(root, root) not in declared:
                     wrong.add(f"{shown(path)}: {root}")
     assert not wrong

@@ -62,6 +62,9 @@ class Core:
     def take_tickets(self, payload: bytes) -> None:
         self.tickets = payload
 
+    def shed_idle(self) -> None:
+        self.shed = True
+
     def listen(self, listener_key: str, fd: int) -> None:
         assert self.published is not None
         assert listener_key in {place.key for place in self.published.listeners}

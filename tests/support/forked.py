@@ -286,6 +286,7 @@ def become_worker(request: Any, descriptors: list[int]) -> int:
         os.close(descriptor)
     module = command.index("-m") + 1
     sys.argv = command[module:]
+    sys.modules.pop(command[module], None)
     sys.orig_argv = command
     runpy.run_module(command[module], run_name="__main__", alter_sys=True)
     return 0

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from limen.config import balance, discovery, exposure, loops, references, shielding, steering
+from limen.config import (
+    balance,
+    discovery,
+    egress,
+    exposure,
+    identities,
+    loops,
+    references,
+    shielding,
+    steering,
+)
 from limen.config.findings import Finding
 from limen.config.models.root import Config
 from limen.config.positions import Positions, path_text
@@ -21,6 +31,7 @@ Check = Callable[[Config], Iterable[Finding]]
 CHECKS: tuple[Check, ...] = (
     references.unknown_upstreams,
     references.unused_upstreams,
+    references.unknown_icap,
     references.twin_names,
     references.twin_binds,
     references.ineffective_keys,
@@ -33,8 +44,17 @@ CHECKS: tuple[Check, ...] = (
     shielding.limits,
     shielding.address_lists,
     shielding.list_fetching,
+    identities.named,
+    identities.conditions,
     loops.own_listeners,
+    egress.names,
+    egress.labels,
+    egress.own_listeners,
+    egress.rights,
+    egress.blind_rules,
+    egress.bridged,
     exposure.open_proxies,
+    exposure.unknown_proxies,
     exposure.wide_trust,
     exposure.open_admin,
 )

@@ -63,13 +63,20 @@ def open_proxies(config: Config) -> Iterator[Finding]:
 
 def opens_at(forward: Forward) -> int | None:
     """The number of the first rule that allows clients beyond private networks; None if no rule does."""
+    if forward.identity is not None and forward.identity.required:
+        # nobody comes in unknown
+        return None
     denied: list[Network] = list(NEAR)
     for number, rule in enumerate(forward.access or ()):
         networks = _clients(rule)
         if rule.deny is not None:
             if not _has_other_conditions(rule):
                 denied += networks
-        elif any(_remains(network, denied) for network in networks):
+        elif (
+            rule.condition.users is None
+            and rule.condition.groups is None
+            and any(_remains(network, denied) for network in networks)
+        ):
             return number
     return None
 
@@ -82,7 +89,7 @@ def _clients(rule: Rule) -> list[Network]:
 def _has_other_conditions(rule: Rule) -> bool:
     condition = rule.condition
     others = (condition.hosts, condition.addresses, condition.ports, condition.methods, condition.times)
-    return any(other is not None for other in others)
+    return any(other is not None for other in (*others, condition.users, condition.groups))
 
 
 def _remains(network: Network, denied: list[Network]) -> bool:
@@ -92,6 +99,18 @@ def _remains(network: Network, denied: list[Network]) -> bool:
         return False
     inside = ipaddress.collapse_addresses(other for other in same if other.subnet_of(network))  # type: ignore[arg-type, type-var]
     return sum(other.num_addresses for other in inside) < network.num_addresses
+
+
+def unknown_proxies(config: Config) -> Iterator[Finding]:
+    """PAC files that would name an address at which nobody is reached."""
+    for number, listener in enumerate(config.listeners):
+        forward = listener.forward
+        if forward is None or forward.pac is None or forward.pac.proxies is not None:
+            continue
+        if listener.bind.path or listener.bind.is_wildcard:
+            path = ("listeners", number, "forward", "pac")
+            message = f"which address of {listener.bind} clients reach is not known"
+            yield Finding(path, message, "name it in `proxies`, such as http://proxy.example:3128")
 
 
 def wide_trust(config: Config) -> Iterator[Finding]:

@@ -177,6 +177,15 @@ def parse_regex(text: str) -> str:
     return text
 
 
+def parse_ldap_url(text: str) -> str:
+    """`ldap://host[:port]` or `ldaps://host[:port]`; what is asked for has keys of its own."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("ldap", "ldaps") or re.search(r"[?#@\x00-\x20\x7f]", rest):
+        raise Refused(f"{shown(text)} is not a URL", "write ldaps://host or ldap://host:389")
+    parse_address(rest.rstrip("/"), default_port=636 if scheme == "ldaps" else 389)
+    return text.rstrip("/")
+
+
 def parse_http_url(text: str) -> str:
     """A URL that Limen itself asks: http or https, a host, no user and no fragment."""
     scheme, separator, rest = text.partition("://")

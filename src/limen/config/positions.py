@@ -44,6 +44,10 @@ class MarkedList(list[object]):
         self.at: list[Place] = []
 
 
+# A listener with `socks` is a forward proxy to everybody who looks at it (models/listeners.py).
+_WRITTEN_AS: dict[str | int, str] = {"forward": "socks"}
+
+
 class Positions:
     """Finds places by path, in the tree that one text made."""
 
@@ -58,6 +62,9 @@ class Positions:
         """
         node, place, depth = self.tree, self.start, 0
         for part in path:
+            written = _WRITTEN_AS.get(part) if isinstance(node, MarkedDict) and part not in node else None
+            if written is not None and _has(node, written):
+                return self.find((*path[:depth], written, *path[depth + 1 :]), key=key)
             if isinstance(node, MarkedDict) and isinstance(part, str) and part in node:
                 places = node.keys_at if key and depth == len(path) - 1 else node.values_at
                 place = places[part]

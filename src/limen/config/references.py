@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 
 from limen.config.addresses import Address
 from limen.config.findings import Finding
+from limen.config.models.icap import Icap
 from limen.config.models.root import Config
 from limen.config.models.section import changed
 from limen.config.positions import Path
@@ -46,6 +47,31 @@ def unused_upstreams(config: Config) -> Iterator[Finding]:
     for name in config.upstreams:
         if name not in used:
             yield Finding(("upstreams", name), f"the upstream {shown(name)} is not used", warning=True, key=True)
+
+
+def unknown_icap(config: Config) -> Iterator[Finding]:
+    """Names that no ICAP service has, and services that nothing names."""
+    named: list[tuple[Path, Icap | None]] = []
+    for number, listener in enumerate(config.listeners):
+        if listener.forward is not None:
+            named.append((("listeners", number, "forward", "icap"), listener.forward.icap))
+        named += [
+            (("listeners", number, "routes", index, "icap"), route.icap)
+            for index, route in enumerate(listener.routes or ())
+        ]
+    used = set()
+    for path, icap in named:
+        for phase, names in (("request", icap.request), ("response", icap.response)) if icap is not None else ():
+            for name in names:
+                used.add(name)
+                if name not in config.icap:
+                    hint = near(name, tuple(config.icap)) or (
+                        f"defined: {', '.join([*config.icap][:10])}" if config.icap else "there are no services: `icap`"
+                    )
+                    yield Finding((*path, phase), f"unknown ICAP service {shown(name)}", hint)
+    for name in config.icap:
+        if name not in used:
+            yield Finding(("icap", name), f"the ICAP service {shown(name)} is not used", warning=True, key=True)
 
 
 def twin_names(config: Config) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from limen.config import addresses, fields, pages, places, rates, secrets, tls, units
+from limen.config import addresses, exits, fields, pages, places, rates, secrets, tls, units
 from limen.config.addresses import Address, Ports
 from limen.config.refusal import Expanded, Refused, shown
 
@@ -410,6 +410,16 @@ Sha256 = Annotated[
 ContentType = Annotated[str, Scalar(_strings(fields.parse_content_type, "a content type"), _TEXT, "content type")]
 HttpUrl = Annotated[
     str, Scalar(_strings(fields.parse_http_url, "a URL"), {"type": "string", "pattern": r"^https?://[^/?#@]+"}, "URL")
+]
+LdapUrl = Annotated[
+    str,
+    Scalar(_strings(fields.parse_ldap_url, "a URL"), {"type": "string", "pattern": r"^ldaps?://[^/?#@]+/?$"}, "URL"),
+]
+Parent = Annotated[
+    exits.ParentUrl,
+    Scalar(
+        _strings(exits.parse_parent, "a URL"), {"type": "string", "pattern": exits.PARENT_PATTERN}, "URL", exits.written
+    ),
 ]
 ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]
 Network = Annotated[

@@ -6,12 +6,12 @@ Only for messages: an unknown key is refused in any case.
 from __future__ import annotations
 
 LATER: dict[str, frozenset[str]] = {
-    "Config": frozenset({"egress", "plugins", "cluster", "tracing", "memory", "tls", "acme", "cache", "identity"}),
-    "Listener": frozenset({"socks", "http2", "http3", "quic", "transparent", "limit", "protocols", "identity"}),
-    "Route": frozenset({"cache", "compress", "identity", "mirror", "egress", "trace", "hedge", "split"}),
-    "Forward": frozenset({"egress", "identity", "cache", "compress", "retry"}),
-    "Match": frozenset({"identity", "cookies", "time"}),
-    "Condition": frozenset({"identity", "sni", "schemes"}),
+    "Config": frozenset({"egress", "plugins", "cluster", "tracing", "memory", "tls", "acme", "cache"}),
+    "Listener": frozenset({"http2", "http3", "quic", "limit", "protocols"}),
+    "Route": frozenset({"cache", "compress", "mirror", "egress", "trace", "hedge", "split"}),
+    "Forward": frozenset({"egress", "cache", "compress", "retry"}),
+    "Match": frozenset({"cookies", "time"}),
+    "Condition": frozenset({"sni", "schemes"}),
     "Stream": frozenset({"egress", "limit"}),
     "Upstream": frozenset({"protocol", "budget", "resolver", "backup"}),
     "Endpoint": frozenset({"tls", "backup", "url"}),

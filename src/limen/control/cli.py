@@ -16,7 +16,9 @@ from limen.control.commands import (
     check,
     demo,
     drain,
+    egress,
     endpoint,
+    env,
     explain,
     forward,
     reload,
@@ -30,7 +32,23 @@ from limen.errors import ConfigError, ConfigErrors, LimenError
 from limen.runtime.crew import StartFailed
 from limen.runtime.explain.asked import AskedWrongly
 
-_COMMANDS = (run, check, reverse, forward, schema, reload, drain, endpoint, status, top, explain, ca, demo)
+_COMMANDS = (
+    run,
+    check,
+    reverse,
+    forward,
+    schema,
+    reload,
+    drain,
+    endpoint,
+    egress,
+    status,
+    top,
+    explain,
+    env,
+    ca,
+    demo,
+)
 
 
 def parser() -> argparse.ArgumentParser:

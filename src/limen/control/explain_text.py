@@ -24,6 +24,10 @@ def explained(answer: Mapping[str, object]) -> list[str]:
 
 def _arrival(answer: Mapping[str, object]) -> Iterator[str]:
     yield f"{answer.get('method') or 'bytes'} {answer.get('url')} from {answer.get('from')}"
+    named = answer.get("as")
+    if isinstance(named, dict):
+        groups = ", ".join(map(str, named.get("groups") or ())) or "none"
+        yield f"  as {named.get('name')}, groups: {groups}"
     if answer.get("client") not in (None, answer.get("from")):
         yield f"  for the client {answer['client']}, as a trusted proxy says"
     if answer.get("source") == "file":

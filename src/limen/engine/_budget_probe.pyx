@@ -5,8 +5,8 @@ from libc.stdint cimport uint64_t
 from limen.engine cimport budget
 
 
-def fits_budget(long retrying, long live, double share, long least):
-    return budget.fits_budget(retrying, live, share, least)
+def most_of(long live, double share, long least):
+    return budget.most_of(live, share, least)
 
 
 def jittered(uint64_t draw, int retry, uint64_t base, uint64_t most):

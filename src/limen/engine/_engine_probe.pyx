@@ -13,6 +13,7 @@ from limen.engine.http1.write cimport write_chunk_line, write_request, write_res
 from limen.engine.keep cimport Keep, new_keep
 from limen.engine.maglev cimport mixed
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
+from limen.engine.reports cimport note_busy, parse_report
 from limen.engine.places cimport Places
 from limen.engine.preface cimport parse_preface, send_preface
 from limen.engine.relay cimport relay
@@ -206,6 +207,14 @@ def measured(Endpoint endpoint, uint64_t now, uint64_t time, double decay):
 
 def began(Endpoint endpoint, uint64_t since):
     endpoint.load.since = since
+
+
+def noted_busy(Endpoint endpoint, uint64_t now, int busy):
+    note_busy(&endpoint.load, now, busy)
+
+
+def parsed_report(bytes value):
+    return parse_report(value, <size_t>len(value))
 
 
 def total(Endpoint endpoint):

@@ -2,6 +2,7 @@
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
+from limen.engine.identity import Identity
 from limen.engine.places import Places
 from limen.engine.tables import RouteTable
 
@@ -18,7 +19,9 @@ def bench_normalize(path: bytes, loops: int) -> float: ...
 def glob(pattern: bytes, text: bytes) -> bool: ...
 def host_glob(pattern: bytes, text: bytes) -> bool: ...
 def match(table: RouteTable, **request: object) -> int:
-    """`request`: host, path, query, method (bytes), fields (pairs of bytes), client (text or None), places (Places)."""
+    """`request`: host, path, query, method (bytes), fields (pairs of bytes), client (text or None), places (Places),
+    identity (Identity).
+    """
 
 def bench_match(table: RouteTable, requests: list[dict[str, object]], loops: int, rounds: int = 7) -> float: ...
 def decide(
@@ -30,5 +33,6 @@ def decide(
     client: str = "127.0.0.1",
     target: str | None = None,
     places: Places | None = None,
+    identity: Identity | None = None,
 ) -> tuple[int, int]: ...
 def bench_decide(table: AccessTable, hosts: list[bytes], loops: int) -> float: ...

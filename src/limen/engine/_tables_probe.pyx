@@ -14,6 +14,7 @@ from limen.engine.addresses cimport (
 )
 from limen.engine.certificates cimport CertificateView
 from limen.engine.host_lists cimport HostHashes, HostList, holds_name
+from limen.engine.identity cimport Identity
 from limen.engine.places cimport Places
 from limen.engine.tables cimport RequestView, RouteTable, glob_match, host_glob_match, normalize_path
 from limen.engine.types cimport FAULT_TARGET, MAX_FIELDS, METHOD_OTHER, Address, Field
@@ -162,7 +163,7 @@ cdef class _View:
 
     def __init__(
         self, host=b"", path=b"/", query=b"", method=b"GET", fields=(), client=None, certificate=None, ja4=b"",
-        Places places=None,
+        Places places=None, Identity identity=None,
     ):
         cdef bytes head = b""
         cdef int i
@@ -185,6 +186,8 @@ cdef class _View:
         self.view.client = NULL
         self.view.certificate = NULL
         self.view.place = NULL
+        self.view.identity = <void*>identity if identity is not None else NULL
+        self.kept.append(identity)
         self.view.ja4 = ja4
         self.view.ja4_length = len(ja4)
         if certificate is not None:
@@ -261,7 +264,8 @@ def decide(AccessTable table not None, **request):
 
 def decide_dry(
     AccessTable table not None, *, host=b"", port=443, method=b"CONNECT", client="127.0.0.1", target=None,
-    Places places=None, scheme="tunnel", bytes path=None, bytes content_type=None, uint64_t size=0, bint by_name=False,
+    Places places=None, Identity identity=None, scheme="tunnel", bytes path=None, bytes content_type=None,
+    uint64_t size=0, bint by_name=False,
 ):
     """(Decision, rule, dry rule)."""
     cdef AccessView view
@@ -276,6 +280,7 @@ def decide_dry(
     view.method_id = <uint8_t><int>_METHODS.get(method.decode(), METHOD_OTHER)
     view.target = NULL
     view.place = &places.rows[places.find(&source)] if places is not None else NULL
+    view.identity = <void*>identity if identity is not None else NULL
     if target is not None:
         read_address(target, &destination)
         view.target = &destination
@@ -308,6 +313,7 @@ def bench_decide(AccessTable table not None, list hosts not None, int loops):
     view.method, view.method_length, view.method_id = b"CONNECT", 7, <uint8_t><int>_METHODS["CONNECT"]
     view.target = NULL
     view.place = NULL
+    view.identity = NULL
     cdef double start = now()
     for _i in range(loops):
         for host in hosts:

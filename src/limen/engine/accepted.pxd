@@ -7,7 +7,7 @@ from limen.engine.bridged cimport Bridged
 from limen.engine.service cimport Action, Service
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport Hello
-from limen.engine.upstream cimport Pooled
+from limen.engine.upstream cimport Endpoint, Pooled
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
 
@@ -17,6 +17,7 @@ cdef class Accepted(Pooled):
     cdef Listener listener
     cdef Service service
     cdef Address sender       # who is connected; behind a PROXY protocol header who that says
+    cdef Address original     # of a transparent listener: where the client was going; family 0: nobody has asked
     cdef bint counted         # in worker.clients
     cdef int64_t cell         # of worker.cells, for the listener's bound; 0: none is taken
     cdef bint preface_due     # a PROXY protocol header has to come first
@@ -26,6 +27,7 @@ cdef class Accepted(Pooled):
     cdef bytes ja4            # of its hello, if something asks for it
     cdef uint32_t place       # of `sender`, if something has asked for it
     cdef uint32_t place_epoch # that the number belongs to; 0: nothing has asked
+    cdef Endpoint way_out     # by which its requests go out, where an egress keeps it for a connection
     cdef void* next           # borrowed neighbours in listener.first
     cdef void* prev
 

@@ -32,6 +32,7 @@ cdef struct AccessView:
     size_t method_length
     const Address* target     # NULL while unresolved
     const Place* place        # of the client, if the table asks_place; NULL: nothing is known of it
+    void* identity            # an Identity; NULL: nobody
     uint8_t scheme            # one AccessScheme
     uint8_t by_name           # rules with conditions on the target's address do not match
     const char* path          # normalised; NULL: none is seen, or the table does not ask (asks_path)
@@ -62,6 +63,7 @@ cdef struct AccessRow:
     void* clients             # an AddressSet, borrowed from AccessTable.kept; NULL: any
     void* addresses           # the same for the target's address
     void* place               # a PlaceMatch on the client's place, likewise
+    void* identity            # an IdentityMatch, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first TextPiece of a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -100,6 +102,7 @@ cdef class AccessTable:
     cdef readonly list names            # of the rules; "" where none was given
     cdef readonly list windows          # distinct windows by number, as the specs gave them
     cdef readonly bint asks_place       # some rule has a condition on the client's place
+    cdef readonly bint asks_identity    # on who the client is
     cdef readonly bint asks_path        # on the path
     cdef readonly bint asks_content     # on content type or size
     cdef readonly list effects          # a RuleEffect for each rule, or None: verdicts have none

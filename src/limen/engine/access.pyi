@@ -38,6 +38,9 @@ class Rule(Protocol):
     @property
     def place(self) -> Place | None: ...
     @property
+    def users(self) -> tuple[str, ...]: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
     def host_lists(self) -> tuple[str, ...]: ...
     @property
     def schemes(self) -> tuple[str, ...]: ...
@@ -83,6 +86,8 @@ class AccessTable:
         """Whether a rule has a condition on the client's place."""
 
     @property
+    def asks_identity(self) -> bool:
+        """Whether a rule has a condition on who the client is."""
     def asks_path(self) -> bool:
         """Whether a rule has one on the path."""
 

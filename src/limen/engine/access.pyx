@@ -15,6 +15,7 @@ from libc.string cimport memchr, memcmp, memset
 from limen.engine.addresses cimport AddressSet
 from limen.engine.effects cimport RuleEffect
 from limen.engine.host_lists cimport HostHashes, HostList, holds_name
+from limen.engine.identity cimport IdentityMatch
 from limen.engine.keys cimport (
     ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit,
 )
@@ -165,6 +166,11 @@ cdef class AccessTable:
                 self.kept.append(place)
                 row.place = <void*>place
                 self.asks_place = True
+            if spec.users or spec.groups:
+                identity = IdentityMatch(spec.users, spec.groups)
+                self.kept.append(identity)
+                row.identity = <void*>identity
+                self.asks_identity = True
             row.names = <uint32_t>len(pieces)
             for method in dict.fromkeys(spec.methods):
                 row.methods |= <uint32_t>1 << <int>METHODS.get(method, METHOD_OTHER)
@@ -365,6 +371,8 @@ cdef class AccessTable:
             if not (<AddressSet>row.clients).contains(view.client.ip):
                 return NO_MATCH
         if row.place != NULL and not (<PlaceMatch>row.place).holds(view.place):
+            return NO_MATCH
+        if row.identity != NULL and not (<IdentityMatch>row.identity).holds(view.identity):
             return NO_MATCH
         if not host_settled and not row.any_host and not self.holds_host(row, view):
             return NO_MATCH

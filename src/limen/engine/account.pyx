@@ -6,11 +6,14 @@ from libc.string cimport memset
 from limen.engine.connection cimport Connection
 from limen.engine.effects cimport RuleEffect
 from limen.engine.journal cimport LogRecord, LogText
+from limen.engine.places cimport Place, put_continent, put_country, region_name
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
+from limen.engine.steering cimport place_of
 from limen.engine.sys cimport monotonic, realtime
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
+from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
 from limen.engine.types cimport FIELD_REFERER, FIELD_USER_AGENT, SEEN, Field
 
 
@@ -54,11 +57,25 @@ cdef inline void count_rule(ExchangeState exchange, int rule) noexcept:
         exchange.worker.board.route_add((<RuleEffect>exchange.service.access.effects[rule]).slot, RULE_CELL, 1)
 
 
+cdef void lay_place(ExchangeState exchange, LogRecord* record, char* letters) noexcept:
+    """Where the client is, as far as it is known; four of `letters` are used."""
+    cdef const Place* place = place_of(exchange)
+    if place == NULL:
+        return
+    record.country.text = letters
+    record.country.length = <uint32_t>put_country(letters, place)
+    record.continent.text = letters + 2
+    record.continent.length = <uint32_t>put_continent(letters + 2, place)
+    record.asn = place.asn
+    lay(&record.region, region_name(place.region))
+
+
 cdef void log_exchange(ExchangeState exchange) noexcept:
     """Count and write the exchange: always, once."""
     cdef LogRecord record
     cdef uint64_t total = monotonic() - exchange.started
     cdef const Field* field
+    cdef char letters[4]
     cdef int i
     cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
     exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
@@ -79,6 +96,12 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.service.target_source == TARGET_FROM_REQUEST:
         record.direction.text = b"forward"
     record.direction.length = 7
+    if exchange.way_in == WAY_SOCKS5:
+        lay(&record.protocol, b"socks5")
+    elif exchange.way_in == WAY_SOCKS4:
+        lay(&record.protocol, b"socks4")
+    elif exchange.way_in == WAY_ORIGINAL:
+        lay(&record.protocol, b"tls")
     if exchange.base != NULL:
         record.method.text = exchange.base
         record.method.length = exchange.head.method_length
@@ -101,6 +124,8 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         record.host.length = exchange.host.name_length
     if exchange.worker.journal.tls or exchange.worker.journal.ja4:
         lay_tls(exchange, &record)
+    if exchange.worker.journal.place:
+        lay_place(exchange, &record, letters)
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)
@@ -116,6 +141,8 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.endpoint is not None:
         record.endpoint.text = <const char*>exchange.endpoint.label
         record.endpoint.length = <uint32_t>len(exchange.endpoint.label)
+    if exchange.identity is not None:
+        lay(&record.user, exchange.identity.label)
     record.request_id.text = exchange.id
     record.request_id.length = exchange.id_length
     record.status = exchange.status

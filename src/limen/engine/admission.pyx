@@ -12,6 +12,7 @@ from limen.engine.guard cimport (
     LIMIT_BY_COOKIE,
     LIMIT_BY_FIELD,
     LIMIT_BY_HOST,
+    LIMIT_BY_IDENTITY,
     LIMIT_BY_ROUTE,
     Guard,
     Limit,
@@ -78,6 +79,12 @@ cdef uint64_t tag_of(ExchangeState exchange, Limit limit, LimitCells cells) noex
             exchange, KEY_FIELD if by == LIMIT_BY_FIELD else KEY_COOKIE, limit.key_name, &piece
         ) or piece.size == 0:
             # leaving the field out must not be a way around
+            by = LIMIT_BY_CLIENT
+    elif by == LIMIT_BY_IDENTITY:
+        if exchange.identity is not None:
+            piece.data = <const char*>exchange.identity.label
+            piece.size = <size_t>len(exchange.identity.label)
+        else:
             by = LIMIT_BY_CLIENT
     if by == LIMIT_BY_CLIENT:
         memcpy(prefix, exchange.peer.ip, 16)

@@ -3,12 +3,14 @@
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
+from limen.engine.awaited cimport new_awaited
 from limen.engine.balance cimport Balancer
 from limen.engine.board cimport ENDPOINT_REQUESTS, ENDPOINT_RETRIES
 from limen.engine.bridged cimport Bridged, new_bridged
 from limen.engine.budget cimport draw_next, spread
 from limen.engine.connection cimport Connection
 from limen.engine.dial cimport Dial, new_dial
+from limen.engine.exits cimport begin_way, claim_way, dials_target, peer_of
 from limen.engine.http1.origin cimport Http1Origin, new_origin
 from limen.engine.preface cimport send_preface
 from limen.engine.repeat cimport is_repeatable, was_tried
@@ -18,8 +20,10 @@ from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
-from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, Address
+from limen.engine.transparent cimport original_endpoint
+from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, FAULT_SHED, Address
 from limen.engine.upstream cimport Endpoint, Pooled, target_endpoint
+from limen.engine.verdicts cimport goal_of
 from limen.engine.worker cimport Resolution
 
 
@@ -31,11 +35,18 @@ cdef enum:
 # endpoints ------------------------------------------------------------------------------------------
 
 cdef bint claim_endpoint(ExchangeState exchange) noexcept:
-    exchange.endpoint = steer(exchange)
+    exchange.endpoint = steer(exchange) if exchange.egress is None else claim_way(exchange)
     if exchange.endpoint is None:
         return False
     if exchange.avoid is not None and was_tried(exchange, exchange.endpoint):
         exchange.endpoint = prefer_untried(exchange, exchange.endpoint)
+    if exchange.endpoint.idle_head == NULL and not exchange.upstream.may_dial():
+        # it would have to dial, and may not: that is as full as an endpoint can be
+        exchange.endpoint.leave()
+        exchange.worker.board.endpoint_add(exchange.endpoint.slot, ENDPOINT_REQUESTS, -1)
+        if exchange.upstream.whole is not None:
+            exchange.upstream.whole.leave()
+        return False
     if exchange.retrying:
         exchange.worker.board.endpoint_add(exchange.endpoint.slot, ENDPOINT_RETRIES, 1)
     exchange.entered = True
@@ -66,9 +77,8 @@ cdef Endpoint prefer_untried(ExchangeState exchange, Endpoint found):
 
 cdef Endpoint redirected_endpoint(ExchangeState exchange):
     """Of the host that the rule names instead, at the target's port; inside TLS the origin is verified as before."""
-    cdef TargetHost host = exchange.redirect.host
+    cdef TargetHost host = goal_of(exchange)[0]
     cdef Bridged bridged
-    host.port = host.address.port = exchange.host.port
     if exchange.bridged is None:
         return target_endpoint(exchange.worker, &host)
     bridged = new_bridged(exchange.worker, exchange.bridged.bridge, &host, exchange.bridged.name)
@@ -81,6 +91,8 @@ cdef int enter_target(ExchangeState exchange) noexcept:
             exchange.endpoint = redirected_endpoint(exchange)
         elif exchange.bridged is not None:
             exchange.endpoint = exchange.bridged.endpoint
+        elif exchange.service.transparent:
+            exchange.endpoint = original_endpoint(exchange)
         else:
             exchange.endpoint = target_endpoint(exchange.worker, &exchange.host)
         if exchange.endpoint is None:
@@ -102,13 +114,16 @@ cdef void leave_endpoint(ExchangeState exchange) noexcept:
 
 cdef Pooled take_pooled(ExchangeState exchange):
     cdef Pooled pooled
+    cdef Endpoint where = exchange.endpoint if exchange.egress is None else exchange.pool
     # a tunnel to an endpoint may begin where an exchange ended, one to a request's target does not
-    while not exchange.fresh and not exchange.is_opaque and not (exchange.is_connect and exchange.upstream is None):
-        pooled = exchange.endpoint.take()
+    while not exchange.fresh and not exchange.is_opaque and not (
+        exchange.is_connect and (exchange.upstream is None or exchange.egress is not None)
+    ):
+        pooled = where.take() if where is not None else None
         if pooled is None:
             return None
         # the pool of a target is shared: this client's rules are asked about the address that was dialled
-        if exchange.upstream is None and check_target_address(exchange, &pooled.peer) != FAULT_NONE:
+        if dials_target(exchange) and check_target_address(exchange, &pooled.peer) != FAULT_NONE:
             pooled.abort()
         elif not is_repeatable(exchange) and (<Http1Origin>pooled).is_stale():
             pooled.abort()
@@ -120,43 +135,68 @@ cdef Pooled take_pooled(ExchangeState exchange):
 # dialling -------------------------------------------------------------------------------------------
 
 cdef int dial_endpoint(ExchangeState exchange) noexcept:
+    exchange.dialled_at = exchange.worker.now
+    return dial_peer(exchange)
+
+
+cdef int dial_peer(ExchangeState exchange) noexcept:
     cdef Resolution answer
     cdef Dial dial
-    exchange.dialled_at = exchange.worker.now
-    if exchange.endpoint.literal.family == 0:
-        answer = exchange.worker.ask_name(exchange.endpoint.host, exchange)
+    cdef Endpoint peer = peer_of(exchange)
+    if peer is None:
+        return FAULT_MEMORY
+    if peer.literal.family == 0:
+        answer = exchange.worker.ask_name(peer.host, exchange)
         return dial_resolved(exchange, answer) if answer is not None else 0
     try:
-        dial = new_dial(exchange.worker, exchange)
+        dial = new_awaited(exchange) if exchange.awaits else new_dial(exchange.worker, exchange)
     except MemoryError:
         return FAULT_MEMORY
-    dial.addresses[0] = exchange.endpoint.literal
+    dial.addresses[0] = peer.literal
     dial.count = 1
-    dial.path = exchange.endpoint.path
+    dial.path = peer.path
     return start_dial(exchange, dial, FAULT_NONE)
 
 
 cdef bint is_asked(ExchangeState exchange, object resolution) noexcept:
     try:
-        return exchange.endpoint is not None and exchange.worker.names.get(exchange.endpoint.host) is resolution
+        return exchange.endpoint is not None and exchange.worker.names.get(peer_of(exchange).host) is resolution
     except Exception:
         return False
 
 
 cdef int dial_resolved(ExchangeState exchange, Resolution answer) noexcept:
     cdef Dial dial
+    cdef Endpoint peer = peer_of(exchange)
     cdef int i
     if answer.fault:
         return answer.fault
+    if exchange.egress is not None and peer is exchange.pool and not dials_target(exchange):
+        return settle_exit(exchange, answer)
     try:
-        dial = new_dial(exchange.worker, exchange)
+        dial = new_awaited(exchange) if exchange.awaits else new_dial(exchange.worker, exchange)
     except MemoryError:
         return FAULT_MEMORY
     for i in range(answer.count):
         dial.addresses[i] = answer.addresses[i]
-        dial.addresses[i].port = <uint16_t>exchange.endpoint.port
+        dial.addresses[i].port = <uint16_t>peer.port
     dial.count = answer.count
     return start_dial(exchange, dial, FAULT_DNS)
+
+
+cdef int settle_exit(ExchangeState exchange, Resolution answer) noexcept:
+    """The target's name was resolved here: the exit is asked for the first address that may be asked for."""
+    cdef Address address
+    cdef int fault = FAULT_DNS
+    cdef int i
+    for i in range(answer.count):
+        address = answer.addresses[i]
+        address.port = exchange.host.port
+        fault = check_target_address(exchange, &address)
+        if fault == FAULT_NONE:
+            exchange.exit = address
+            return dial_peer(exchange)
+    return -fault
 
 
 cdef int start_dial(ExchangeState exchange, Dial dial, int empty) noexcept:
@@ -165,7 +205,7 @@ cdef int start_dial(ExchangeState exchange, Dial dial, int empty) noexcept:
     cdef int kept = 0
     cdef int fault
     cdef int refused = empty
-    if exchange.upstream is None:
+    if dials_target(exchange):
         for i in range(dial.count):
             fault = check_target_address(exchange, &dial.addresses[i])
             if fault == FAULT_NONE:
@@ -176,7 +216,13 @@ cdef int start_dial(ExchangeState exchange, Dial dial, int empty) noexcept:
         dial.count = kept
         if kept == 0:
             return -refused
+    if exchange.upstream is not None and exchange.upstream.links is not None:
+        if not exchange.upstream.claim_link():
+            return FAULT_SHED
+        dial.links = exchange.upstream.links
     exchange.dial = dial
+    if exchange.egress is not None:
+        dial.source = exchange.way_out.source
     if exchange.upstream is not None:
         dial.begin(exchange.upstream.dial_timeout)
     else:
@@ -192,7 +238,7 @@ cdef Http1Origin open_origin(ExchangeState exchange, int fd, const Address* addr
         origin = new_origin(exchange.worker)
     except MemoryError:
         origin = None
-    if origin is None or origin.start(fd, exchange.endpoint) < 0:
+    if origin is None or origin.start(fd, exchange.endpoint if exchange.egress is None else exchange.pool) < 0:
         return None
     origin.peer = address[0]
     if exchange.upstream is not None:
@@ -213,6 +259,8 @@ cdef Http1Origin open_origin(ExchangeState exchange, int fd, const Address* addr
 
 
 cdef bint secure_origin(ExchangeState exchange, Http1Origin origin) noexcept:
+    if exchange.egress is not None and len(exchange.way_out.hops):
+        return begin_way(exchange, origin)
     if exchange.upstream is not None and exchange.upstream.tls is not None:
         # what was put before goes out as it is
         exchange.worker.flush()

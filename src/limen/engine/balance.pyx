@@ -31,11 +31,13 @@ from limen.engine.policies cimport (
     settle_draws,
     settle_turns,
 )
+from limen.engine.reports cimport busy_now
 from limen.engine.seats cimport Group, Load, SCAN_MOST, SHARE_ONE, Seat, below, draw
 
 
 cdef enum:
     WARMING_LOOKS = 20        # surveys while an endpoint warms up
+    LEAST_PART = 20           # an endpoint that says it is all at work keeps this part of its weight
 
 
 cdef uint64_t NEVER = 0xffffffffffffffffULL
@@ -100,7 +102,7 @@ cdef class Balancer:
         self.decay = decay * 1e9
         self.spill = spill
         self.slow_start = <uint64_t>(slow_start * 1e9)
-        self.measures = policy == POLICY_PEAK_EWMA
+        self.measures = policy == POLICY_PEAK_EWMA or policy == POLICY_LEAST_REQUESTS
         self.pick = policy_of(policy)
         self.seats = <Seat*>calloc(max(self.count, 1), sizeof(Seat))
         self.places = <int*>calloc(3 * max(self.count, 1), sizeof(int))
@@ -296,6 +298,8 @@ cdef class Balancer:
         cdef bint was_even = group.even
         cdef bint returned
         cdef uint64_t begun
+        cdef uint64_t until
+        cdef int busy
         cdef Seat* seat
         cdef int at
         cdef int i
@@ -322,6 +326,13 @@ cdef class Balancer:
                         seat.share * max(WARM_LEAST, <double>(now - min(begun, now)) / <double>self.slow_start)
                     )
                     self.survey_at = min(self.survey_at, now + self.slow_start // WARMING_LOOKS)
+            busy = busy_now(seat.load, now, &until)
+            seat.load.weighed = busy
+            if busy:
+                # as much less as it says it is at work, but never nothing: it has to be asked to say otherwise
+                seat.share = max(seat.share * (1000 - busy) // 1000, seat.share // LEAST_PART, <int64_t>1)
+            if until:
+                self.survey_at = min(self.survey_at, until)
             group.order[group.live] = i
             group.live += 1
             group.shares += seat.share

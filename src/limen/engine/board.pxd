@@ -11,13 +11,14 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     # Layout, in cells (8 bytes). Areas and regions begin on 64 KiB, the largest page in use.
-    BOARD_VERSION = 3
-    BOARD_HEADER = 270336         # cells before the first worker's region
+    BOARD_VERSION = 4
+    BOARD_HEADER = 335872         # cells before the first worker's region
     BOARD_EPOCH = 8               # the supervisor raises it after each change of the health area
     BOARD_ALARM = 16              # workers raise it when a run of failures is long enough
     BOARD_TOTALS = 8192           # where in them the endpoints' totals begin
     BOARD_RUNS = 73728            # failures in a row, by endpoint
     BOARD_HEALTH = 139264         # the supervisor's word, two cells per endpoint (HealthCell)
+    BOARD_LOADS = 270336          # how busy endpoints say they are in ordinary answers (reports.pxd), by endpoint
     BOARD_ROUTES = 65536
     BOARD_ENDPOINTS = 65536
     BOARD_LISTENERS = 256
@@ -96,11 +97,15 @@ cdef enum:  # WorkerCell
     WORKER_HOOK_FAILURES = 10
     WORKER_DNS_LOOKUPS = 11       # questions asked, not answers from the cache
     WORKER_LOG_LOST = 12          # access log records that could not be written
+    WORKER_IDENTITY_CHECKS = 29   # credentials verified, not those that were known
+    WORKER_IDENTITY_FAILURES = 30 # of these, those that were refused
+    WORKER_IDENTITY_SHED = 31     # not verified: too many at a time, or too many failures before
     WORKER_HEDGES = 24            # second attempts beside slow ones
     WORKER_HEDGES_WON = 25        # of these, those that answered first
     WORKER_MIRRORED = 26          # requests copied to a mirror
     WORKER_MIRRORS_SHED = 27      # not copied: too many under way, content too large, no endpoint with room
     WORKER_MIRRORS_FAILED = 28    # copied or begun, without a whole answer in time
+    WORKER_HEDGES_SHED = 40       # second attempts not made, for `hedge.most`
 
 
 cdef inline int duration_bucket(uint64_t nanoseconds) noexcept nogil:
@@ -220,6 +225,10 @@ cdef class Board:
     cdef inline int64_t* endpoint_run(self, unsigned int slot) noexcept nogil:
         # NULL for a slot out of range.
         return <int64_t*>self.front + BOARD_RUNS + slot if slot < BOARD_ENDPOINTS else NULL
+
+    cdef inline int64_t* endpoint_busy(self, unsigned int slot) noexcept nogil:
+        # NULL for a slot out of range.
+        return <int64_t*>self.front + BOARD_LOADS + slot if slot < BOARD_ENDPOINTS else NULL
 
     cdef inline void raise_alarm(self) noexcept nogil:
         total_add(<int64_t*>self.front + BOARD_ALARM, 1)

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint16_t, uint64_t
 
 from limen.engine.addresses cimport TargetHost
+from limen.engine.identity cimport Identity
 from limen.engine.tls.contexts cimport ClientContext, ServerContext
 from limen.engine.tls.hello cimport Hello
 from limen.engine.types cimport Address
@@ -44,6 +45,7 @@ cdef class Bridged:
     cdef bytes name           # whom the client's hello named, or CONNECT: the origin is verified as this
     cdef Endpoint endpoint
     cdef int fault            # every request is answered with it; 0: none
+    cdef Identity identity    # who asked for the connection; None: nobody said
 
 
 # Where bridged requests to a host go, shared by all who go there under this name; None without memory.

@@ -1,10 +1,10 @@
 # How often and how soon something is tried again: numbers only, so that they can be tested without a clock.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 
-# Whether one more retry fits `retrying` of them among `live` exchanges.
-cdef bint fits_budget(long retrying, long live, double share, long least) noexcept nogil
+# How many may be tried twice among `live` exchanges: a share of them, but at least `least`.
+cdef int64_t most_of(int64_t live, double share, int64_t least) noexcept nogil
 # Full jitter (Brooker 2015): a pause of 0 to min(most, base * 2^(retry - 1)), by a random `draw` of 64 bits.
 cdef uint64_t jittered(uint64_t draw, int retry, uint64_t base, uint64_t most) noexcept nogil
 # 90 % to 100 % of a bound, so that what began together does not end together.

@@ -1,14 +1,14 @@
 # Pure functions of budget and back-off.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 
 cdef enum:
     DOUBLINGS = 20            # beyond any `most` that can be configured
 
 
-cdef bint fits_budget(long retrying, long live, double share, long least) noexcept nogil:
-    return retrying < least or <double>(retrying + 1) <= share * <double>live
+cdef int64_t most_of(int64_t live, double share, int64_t least) noexcept nogil:
+    return max(<int64_t>(share * <double>live), least)
 
 
 cdef uint64_t jittered(uint64_t draw, int retry, uint64_t base, uint64_t most) noexcept nogil:

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from limen.engine.reactor cimport Handler
+from limen.engine.source cimport Source
 from limen.engine.stream cimport Party
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Worker
@@ -21,9 +22,11 @@ cdef class Dial(Handler):
     cdef int next             # first address not tried yet
     cdef list attempts
     cdef bytes path           # of a unix socket instead
+    cdef Source source        # where from; None: as the system has it
     cdef uint64_t end         # monotonic ns
     cdef int fault            # of the attempt that failed last
     cdef bint over
+    cdef object links         # an Endpoint that counts this dial as a connection until it ends; None: nobody does
 
     cdef void begin(self, uint64_t timeout) noexcept
     cdef void cancel(self) noexcept

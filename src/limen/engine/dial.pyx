@@ -18,6 +18,7 @@ from limen.engine.sys cimport (
     EPOLLIN,
     EPOLLOUT,
     EPOLLRDHUP,
+    ESRCH,
     ETIMEDOUT,
     IPPROTO_TCP,
     SO_ERROR,
@@ -43,8 +44,10 @@ from limen.engine.types cimport (
     FAULT_DIAL_REFUSED,
     FAULT_DIAL_TIMEOUT,
     FAULT_DIAL_UNREACHABLE,
+    FAULT_EGRESS,
     Address,
 )
+from limen.engine.upstream cimport Endpoint
 
 
 cdef enum:
@@ -106,11 +109,11 @@ cdef class Dial(Handler):
                 else:
                     self.worker.arm(self, self.end)
                 return
-            self.fault = self.name_error(error)
+            self.fault = self.name_error(error) if error > 0 else FAULT_EGRESS
             self.worker.bury(attempt)
 
     cdef int start(self, Attempt attempt) noexcept:
-        """Non-blocking connect; 0 or the errno."""
+        """Non-blocking connect; 0, the errno, or minus that if the source was at fault."""
         cdef sockaddr_in v4
         cdef sockaddr_in6 v6
         cdef sockaddr_un local
@@ -147,6 +150,10 @@ cdef class Dial(Handler):
             return limen_errno()
         if family != AF_UNIX:
             setsockopt(attempt.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
+            if self.source is not None:
+                result = self.source.apply(attempt.fd, family)
+                if result:
+                    return result if result == ESRCH else -result
         if connect(attempt.fd, where, length) < 0 and limen_errno() != EINPROGRESS:
             return limen_errno()
         result = self.worker.watch(attempt, EPOLLIN | EPOLLOUT | EPOLLRDHUP)
@@ -183,18 +190,28 @@ cdef class Dial(Handler):
 
     cdef void finish(self, int fd, const Address* address, int fault) noexcept:
         cdef Party party = self.party
+        cdef Endpoint links = self.links
+        # the connection counts itself before the dial does no longer: they are never too many
+        self.links = None
         self.cancel()
         if fd >= 0:
             party.on_connected(fd, address)
-        else:
+        if links is not None:
+            links.leave()
+        if fd < 0:
             party.on_dial_fault(fault)
 
     cdef void cancel(self) noexcept:
         """Drop everything that is under way; the party hears nothing more."""
         cdef Attempt attempt
+        cdef Endpoint links
         if self.over:
             return
         self.over = True
+        if self.links is not None:
+            links = self.links
+            self.links = None
+            links.leave()
         for attempt in self.attempts:
             attempt.dial = None
             self.worker.bury(attempt)

@@ -5,6 +5,7 @@ from typing import Self
 
 from limen.engine.board import Board
 from limen.engine.exchange import Exchange
+from limen.engine.identifying import Claim
 from limen.engine.journal import Journal
 from limen.engine.service import Service
 from limen.engine.worker import Worker
@@ -20,11 +21,13 @@ class Engine(Worker):
         journal: Journal | None = None,
         resolve: Callable[[str], object] | None = None,
         run_hook: Callable[[Exchange, bool], object] | None = None,
+        identify: Callable[[Claim], object] | None = None,
         report: Callable[[int, str], object] | None = None,
         max_connections: int = 10000,
     ) -> Self:
         """`resolve(host)` is to bring about a call of resolved(); `run_hook(exchange, response)` runs the hooks of
-        a parked exchange; `report(level, message)` is the event log, with the levels of logging.
+        a parked exchange; `identify(claim)` is to bring about its settle(); `report(level, message)` is the event log,
+        with the levels of logging.
         """
 
     def listen(self, key: str, fd: int, service: Service) -> None:

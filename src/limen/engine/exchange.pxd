@@ -2,6 +2,8 @@
 
 from libc.stdint cimport uint64_t
 
+from limen.engine.accepted cimport Accepted
+from limen.engine.demand cimport Demand
 from limen.engine.service cimport Action, Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport Stream
@@ -17,6 +19,10 @@ cdef class Exchange(ExchangeState):
     ) noexcept
     cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept
     cdef void proceed(self) noexcept
+    cdef void ask_identity(self, Demand demand) noexcept
+    cdef void go_on(self, int fault) noexcept
+    cdef void find_way(self) noexcept
+    cdef void admitted(self) noexcept
     cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept
     cdef void attempt(self) noexcept
     cdef void wait_for_place(self) noexcept
@@ -39,6 +45,7 @@ cdef class Exchange(ExchangeState):
     cdef void begin_connect(self) noexcept
     cdef void begin_look(self) noexcept
     cdef void begin_tunnel(self) noexcept
+    cdef Accepted begin_relay(self)
     cdef void refuse(self, int fault) noexcept
     cdef void break_off(self, int fault) noexcept
     cdef void finish(self) noexcept

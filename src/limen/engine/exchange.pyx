@@ -15,49 +15,33 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport parse_authority
 from limen.engine.admission cimport admit, leave_limits
 from limen.engine.attempts cimport (
-    claim_endpoint,
-    dial_endpoint,
-    dial_resolved,
-    drop_origin,
-    engage_origin,
-    enter_target,
-    is_asked,
-    is_promised,
-    leave_endpoint,
-    open_origin,
-    secure_origin,
-    take_pooled,
+    claim_endpoint, dial_endpoint, dial_resolved, drop_origin, engage_origin, enter_target, is_asked, is_promised,
+    leave_endpoint, open_origin, secure_origin, take_pooled,
 )
 from limen.engine.board cimport WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
 from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head, hold_trailers
 from limen.engine.deadline cimport begin_deadline, set_alarm
+from limen.engine.demand cimport IDENTITY_ASKED, Demand
+from limen.engine.exits cimport falls_back, is_ways_fault, pool_prefix, settle_egress, told_fault
 from limen.engine.forwarding cimport find_client, lay_request, lay_response
 from limen.engine.hedge cimport Hedge, adopt_origin, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
+from limen.engine.identifying cimport Claim, drop_claim, identify, take_claim
 from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
 from limen.engine.look cimport Look
 from limen.engine.mirror cimport draw_mirror, mirror_request
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.parked cimport hold_response, put_body, send_held
 from limen.engine.repeat cimport (
-    REPEAT_LATER,
-    REPEAT_NOT,
-    REPEAT_NOW,
-    ask_again,
-    cause_of,
-    hold_content,
-    is_keeping,
-    keep_more,
-    may_ask_another,
-    may_repeat,
-    pause_before,
-    remember_failure,
-    return_budget,
-    send_kept,
+    REPEAT_LATER, REPEAT_NOT, REPEAT_NOW, ask_again, cause_of, hold_content, is_keeping, keep_more, may_ask_another,
+    may_repeat, pause_before, remember_failure, return_budget, send_kept,
 )
-from limen.engine.replies cimport fault_status, send_action, send_established, send_fault, send_last_hop, send_page
+from limen.engine.replies cimport (
+    fault_status, send_action, send_established, send_fault, send_last_hop, send_pac, send_page,
+)
+from limen.engine.reports cimport take_report
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
 from limen.engine.routing cimport (
     check_access,
@@ -65,23 +49,15 @@ from limen.engine.routing cimport (
     find_route,
     find_target,
     has_certificate,
+    is_for_pac,
     is_last_hop,
     lay_id,
     upgrade_allowed,
 )
 from limen.engine.service cimport Action, Service
 from limen.engine.state cimport (
-    PHASE_ACCESS,
-    PHASE_EGRESS,
-    PHASE_FORWARD,
-    PHASE_HOOK,
-    PHASE_LOG,
-    PHASE_REPLY,
-    PHASE_REQUEST,
-    PHASE_RESPONSE_HOOK,
-    PHASE_ROUTE,
-    PHASE_TUNNEL,
-    ExchangeState,
+    PHASE_ACCESS, PHASE_EGRESS, PHASE_FORWARD, PHASE_HOOK, PHASE_LOG, PHASE_REPLY, PHASE_REQUEST, PHASE_RESPONSE_HOOK,
+    PHASE_ROUTE, PHASE_TUNNEL, ExchangeState,
 )
 from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, Party, Stream
 from limen.engine.swallow cimport swallow
@@ -94,6 +70,7 @@ from limen.engine.types cimport (
     FAULT_DEADLINE,
     FAULT_DIAL_TIMEOUT,
     FAULT_DNS_TIMEOUT,
+    FAULT_EGRESS,
     FAULT_HOOK,
     FAULT_INTERNAL,
     FAULT_MEMORY,
@@ -101,6 +78,7 @@ from limen.engine.types cimport (
     FAULT_NONE,
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
+    FAULT_PARENT_IDENTITY,
     FAULT_RESPONSE,
     FAULT_RESPONSE_TIMEOUT,
     FAULT_SHED,
@@ -191,11 +169,13 @@ cdef class Exchange(ExchangeState):
     cdef void proceed(self) noexcept:
         """From a whole head to the way out."""
         cdef int fault
-        cdef int result
         if self.service.trusted is not None:
             find_client(self)
         lay_id(self)
         self.phase = PHASE_ROUTE
+        if self.service.pac is not None and is_for_pac(self):
+            self.answer_here(send_pac)
+            return
         fault = find_target(self)
         if fault == FAULT_NONE and self.head.method == METHOD_TRACE and not self.request_over:
             fault = FAULT_METHOD
@@ -206,15 +186,52 @@ cdef class Exchange(ExchangeState):
             return
         if self.head.seen & SEEN(FIELD_MAX_FORWARDS) and is_last_hop(self):
             self.answer_here(send_last_hop)
-            return
-        fault = find_route(self)
+        elif self.service.demand is None:
+            self.find_way()
+        else:
+            self.ask_identity(self.service.demand)
+
+    cdef void ask_identity(self, Demand demand) noexcept:
+        cdef int fault = identify(self, demand)
+        if fault != IDENTITY_ASKED:
+            self.go_on(fault)
+
+    cdef void on_identified(self, object claim) noexcept:
+        if not self.finished:
+            self.go_on(take_claim(self, claim))
+
+    cdef void go_on(self, int fault) noexcept:
+        """Who it is for has been asked; the listener asks before there is a route."""
+        if fault != FAULT_NONE:
+            self.refuse(fault)
+        elif self.demand is self.service.demand:
+            self.find_way()
+        else:
+            self.admitted()
+
+    cdef void find_way(self) noexcept:
+        cdef int fault = find_route(self)
         if fault != FAULT_NONE:
             self.refuse(fault)
             return
         if self.action.certificate is not None and not has_certificate(self):
             self.refuse(FAULT_CLIENT_CERTIFICATE)
             return
-        if self.action.guard is not None:
+        if self.action.guard is not None and not self.action.guard.asks_identity:
+            fault = admit(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
+        if self.action.demand is None:
+            self.admitted()
+        else:
+            self.ask_identity(self.action.demand)
+
+    cdef void admitted(self) noexcept:
+        """Who may come and who it is for is settled; what the rules say is not."""
+        cdef int fault
+        cdef int result
+        if self.action.guard is not None and self.action.guard.asks_identity:
             fault = admit(self)
             if fault != FAULT_NONE:
                 self.refuse(fault)
@@ -267,7 +284,13 @@ cdef class Exchange(ExchangeState):
 
     cdef void attempt(self) noexcept:
         """One more try to reach somebody who answers."""
+        cdef int fault
         self.phase = PHASE_EGRESS
+        if self.service.goes_out and not self.settled and self.upstream is None:
+            fault = settle_egress(self)
+            if fault != FAULT_NONE:
+                self.refuse(fault)
+                return
         if self.upstream is None:
             if enter_target(self) < 0:
                 self.refuse(FAULT_INTERNAL)
@@ -289,7 +312,10 @@ cdef class Exchange(ExchangeState):
     cdef void wait_for_place(self) noexcept:
         """All endpoints are full: queue for one, if there is a queue with room."""
         if self.upstream.balancer.open == 0:
-            self.refuse(FAULT_NO_ENDPOINT)
+            if falls_back(self):
+                self.attempt()
+            else:
+                self.refuse(FAULT_NO_ENDPOINT if self.egress is None else FAULT_EGRESS)
         elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
             self.refuse(FAULT_SHED)
         else:
@@ -329,7 +355,7 @@ cdef class Exchange(ExchangeState):
         if self.finished:
             return
         self.dial_time += self.worker.now - self.dialled_at
-        if self.upstream is not None:
+        if self.upstream is not None and is_ways_fault(self, fault):
             self.endpoint.dial_failed()
         self.attempt_failed(fault, False)
 
@@ -406,9 +432,9 @@ cdef class Exchange(ExchangeState):
 
     cdef void attempt_failed(self, int fault, bint reused) noexcept:
         """The attempt is over; the endpoint has been entered, the origin is gone."""
-        if self.upstream is not None and not reused:
+        if self.upstream is not None and not reused and is_ways_fault(self, fault):
             judge_fault(self.upstream, self.endpoint, fault)
-        self.held_fault = fault
+        self.held_fault = told_fault(self, fault)
         self.held_cause = cause_of(self, fault)
         leave_endpoint(self)
         self.origin_ready = False
@@ -421,7 +447,10 @@ cdef class Exchange(ExchangeState):
     cdef void repeat(self, int again, bint reused) noexcept:
         cdef uint64_t pause
         if again == REPEAT_NOT:
-            self.refuse(self.held_fault)
+            if falls_back(self):
+                self.attempt()
+            else:
+                self.refuse(self.held_fault)
         elif reused:
             self.fresh = True
             self.attempts -= 1
@@ -634,10 +663,18 @@ cdef class Exchange(ExchangeState):
             self.pass_interim(head, fields, base)
             return
         self.response_time = self.worker.now - self.forwarded_at
+        if self.absolute and head.status == 407:
+            # it asks us, not the client
+            drop_origin(self)
+            self.endpoint.dial_failed()
+            self.attempt_failed(FAULT_PARENT_IDENTITY, False)
+            return
         if self.upstream is not None:
             judge_response(
                 self.upstream, self.endpoint, head.status, self.worker.now, self.dial_time, self.response_time
             )
+            if self.upstream.report is not None:
+                take_report(self, head, fields, base)
         if self.action.guarded and self.is_unwanted(head, fields, base):
             return
         if self.action.response_hooks:
@@ -699,6 +736,14 @@ cdef class Exchange(ExchangeState):
         else:
             self.begin_tunnel()
 
+    cdef Accepted begin_relay(self):
+        """Not a stream but datagrams: the connection, which only keeps them together; None if it is gone."""
+        self.worker.flush()
+        if self.client.closed:
+            return None
+        self.phase = PHASE_TUNNEL
+        return <Accepted>self.client.to_raw()
+
     cdef void begin_look(self) noexcept:
         cdef Look look
         cdef Accepted client
@@ -712,6 +757,7 @@ cdef class Exchange(ExchangeState):
         except MemoryError:
             self.break_off(FAULT_MEMORY)
             return
+        look.prefix = pool_prefix(self)
         look.begin(self, client, <Http1Origin>self.origin, self.service.bridge, &self.host, &self.peer)
 
     cdef void on_looked(self, int verdict) noexcept:
@@ -778,7 +824,7 @@ cdef class Exchange(ExchangeState):
             return
         reused = (<Http1Origin>source).reused and not (<Http1Origin>source).answered and fault == FAULT_ORIGIN_CLOSED
         self.origin = None
-        if (<Http1Origin>source).shaking and self.upstream is not None:
+        if ((<Http1Origin>source).shaking or self.passing) and self.upstream is not None and is_ways_fault(self, fault):
             self.endpoint.dial_failed()
         if self.response_begun:
             self.retry_blocked = RETRY_ANSWERED
@@ -846,6 +892,9 @@ cdef class Exchange(ExchangeState):
             leave_limits(self)
         if self.retrying:
             return_budget(self)
+        if self.claim is not None:
+            drop_claim(<Claim>self.claim)
+            self.claim = None
         log_exchange(self)
         self.phase = PHASE_LOG
         worker.exchanges -= 1

@@ -3,6 +3,7 @@
 from typing import Self, TypedDict, final, type_check_only
 
 from limen.engine.access import AccessTable
+from limen.engine.identity import Identity
 from limen.engine.service import Service
 from limen.engine.tables import RouteTable
 from limen.engine.upstream import Upstream
@@ -31,8 +32,10 @@ class Standing(TypedDict):
 class Question:
     """A request that is asked about, with what the engine decided."""
 
-    def __new__(cls, worker: Worker, service: Service, head: bytes, client: str) -> Self:
-        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket).
+    def __new__(
+        cls, worker: Worker, service: Service, head: bytes, client: str, identity: Identity | None = None
+    ) -> Self:
+        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket), for `identity`.
 
         ValueError for a client that is none, and for a listener of opaque bytes.
         """

@@ -13,9 +13,11 @@ from limen.engine.balance cimport Balancer
 from limen.engine.board cimport total_now
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head
+from limen.engine.demand cimport Demand
 from limen.engine.effects cimport RuleEffect
 from limen.engine.forwarding cimport find_client
 from limen.engine.http1.parse cimport parse_request
+from limen.engine.identity cimport Identity
 from limen.engine.routing cimport (
     check_access,
     check_target_address,
@@ -31,6 +33,7 @@ from limen.engine.sys cimport monotonic
 from limen.engine.tables cimport RouteTable
 from limen.engine.types cimport (
     FAULT_CLIENT_CERTIFICATE,
+    FAULT_IDENTITY,
     FAULT_NONE,
     FAULT_START_LINE,
     Address,
@@ -47,12 +50,16 @@ cdef class Question(ExchangeState):
     cdef readonly int refusal
     cdef readonly int number
 
-    def __init__(self, Worker worker not None, Service service not None, bytes head not None, str client not None):
+    def __init__(
+        self, Worker worker not None, Service service not None, bytes head not None, str client not None,
+        Identity identity=None,
+    ):
         cdef int size
         cdef bytes address = client.encode()
         self.worker = worker
         self.service = service
         self.action = service.action
+        self.identity = identity
         self.rule = self.dry_rule = -1
         self.number = -1
         # the conditions on TLS look at the connection: this one has none
@@ -80,6 +87,8 @@ cdef class Question(ExchangeState):
             find_client(self)
         fault = find_target(self)
         if fault == FAULT_NONE:
+            fault = self.meet(self.service.demand)
+        if fault == FAULT_NONE:
             fault = find_route(self)
         if fault != FAULT_NONE:
             return fault
@@ -87,9 +96,17 @@ cdef class Question(ExchangeState):
             self.number = find_action(self.service.routes.actions, self.action)
         if self.action.certificate is not None and not has_certificate(self):
             return FAULT_CLIENT_CERTIFICATE
-        if self.action.status == 0 and self.service.access is not None:
+        fault = self.meet(self.action.demand)
+        if fault == FAULT_NONE and self.action.status == 0 and self.service.access is not None:
             return check_access(self, NULL)
-        return FAULT_NONE
+        return fault
+
+    cdef int meet(self, Demand demand) noexcept:
+        """The identity that is assumed is believed."""
+        if demand is None:
+            return FAULT_NONE
+        self.demand = demand
+        return FAULT_IDENTITY if demand.required and self.identity is None else FAULT_NONE
 
     @property
     def target_name(self) -> str:

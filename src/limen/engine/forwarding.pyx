@@ -8,7 +8,9 @@ from limen.engine.admission cimport add_limit_fields
 from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
 from limen.engine.connection cimport Connection
 from limen.engine.deadline cimport lay_deadline
+from limen.engine.exits cimport lay_absolute
 from limen.engine.masking cimport add_masked
+from limen.engine.reports cimport is_report
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -66,6 +68,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
+from limen.engine.ways_out cimport Hop
 from limen.engine.worker cimport OUT_FIELDS, Worker
 
 
@@ -290,6 +293,18 @@ cdef void lay_host(ExchangeState exchange, OutField* field) noexcept:
         field.value_length = head.host_length
 
 
+cdef unsigned int add_credentials(ExchangeState exchange, OutField* field) noexcept:
+    """Ours, for a parent that gets the request itself."""
+    cdef Hop hop = <Hop>exchange.way_out.hops[0]
+    if len(hop.authorization) == 0:
+        return 0
+    field.name = b"Proxy-Authorization"
+    field.name_length = 19
+    field.value = <const char*>hop.authorization
+    field.value_length = <uint32_t>len(hop.authorization)
+    return 1
+
+
 cdef int lay_request(ExchangeState exchange) noexcept:
     cdef Worker worker = exchange.worker
     cdef Service service = exchange.service
@@ -314,6 +329,9 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     out.status = 0
     lay_target(exchange, out)
     lay_host(exchange, &worker.out[0])
+    if exchange.absolute:
+        lay_absolute(out, worker.out[0].value, worker.out[0].value_length, head.form == FORM_ASTERISK)
+        count += add_credentials(exchange, &worker.out[1])
     if service.target_source == TARGET_FROM_REQUEST:
         drop |= ORIGINATOR | BIT(FIELD_PROXY_OTHER)
         add_forwarded = add_x = service.anonymity == ANONYMITY_TRANSPARENT
@@ -535,6 +553,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     cdef unsigned int i
     cdef uint64_t drop = HOP
     cdef bint proxy = service.target_source == TARGET_FROM_REQUEST
+    # how busy an endpoint is, is told to us alone
+    cdef bint reports = exchange.upstream is not None and exchange.upstream.report is not None
     cdef int masked
     worker.values_used = 0
     if not proxy or service.anonymity == ANONYMITY_ELITE:
@@ -550,6 +570,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
         if (drop >> field.id) & 1 or field.flags & FIELD_NAMED:
             continue
         if edits is not None and edits.drops_name(base + field.name, field.name_length):
+            continue
+        if reports and is_report(exchange, field, base):
             continue
         if exchange.action.mask is not None and (field.id == FIELD_LOCATION or field.id == FIELD_SET_COOKIE):
             masked = add_masked(exchange, &count, field, base)

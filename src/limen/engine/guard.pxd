@@ -7,12 +7,13 @@ from limen.engine.addresses cimport AddressSet
 
 
 cdef enum LimitBy:
-    # What has a share of its own. Identity comes with identities.
+    # What has a share of its own.
     LIMIT_BY_ROUTE = 0
     LIMIT_BY_CLIENT = 1           # address, behind trusted proxies; of IPv6 the network
     LIMIT_BY_HOST = 2
     LIMIT_BY_FIELD = 3            # without it: the client
     LIMIT_BY_COOKIE = 4           # likewise
+    LIMIT_BY_IDENTITY = 5         # likewise
 
 
 cdef class Limit:
@@ -40,5 +41,6 @@ cdef class Guard:
     cdef bytes retry_after        # of maintenance; empty: not told
     cdef readonly list limits     # of Limit
     cdef int limit_count
+    cdef readonly bint asks_identity       # some limit does: they are asked once that is known
     cdef bint tells               # some limit does
     cdef bytes policy             # RateLimit-Policy of those that tell

@@ -50,3 +50,6 @@ class Guard:
     def spared(self) -> AddressSet | None: ...
     @property
     def limits(self) -> list[Limit]: ...
+    @property
+    def asks_identity(self) -> bool:
+        """Whether a limit counts by identity: all are asked once that is known."""

@@ -56,6 +56,7 @@ cdef class Guard:
         if len(self.limits) > LIMITS_MOST:
             raise ValueError(f"over {LIMITS_MOST} limits of one route")
         self.limit_count = len(self.limits)
+        self.asks_identity = any((<Limit>limit).by == LIMIT_BY_IDENTITY for limit in self.limits)
         self.tells = any((<Limit>limit).tells for limit in self.limits)
         self.policy = b", ".join([(<Limit>limit).policy for limit in self.limits if (<Limit>limit).tells])
 

@@ -37,6 +37,12 @@ class ExchangeHandle:
         alternative names, DER) of the client's TLS; None without.
         """
 
+    def place(self) -> tuple[str, str, int, str] | None:
+        """Country, continent, AS number and region of the client (empty or 0: unknown); None where nothing is known."""
+
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        """Name and groups of who the exchange is for; None if that is not known."""
+
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" on a forward listener)."""
 

@@ -18,6 +18,7 @@ from limen.engine.parked cimport want_body
 from limen.engine.replies cimport add_field, send_reply
 from limen.engine.routing cimport revise
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
+from limen.engine.steering cimport facts_of_place
 from limen.engine.sys cimport monotonic
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
@@ -114,6 +115,15 @@ cdef class ExchangeHandle:
                 facts.names.decode("utf-8", "replace").splitlines(), facts.certificate,
             ) if facts.presented else None,
         )
+
+    def place(self) -> tuple[str, str, int, str] | None:
+        """Country, continent, AS number and region of the client; None where nothing is known."""
+        facts = facts_of_place(self.live())
+        return facts[:4] if facts is not None else None
+
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        cdef Exchange exchange = self.live()
+        return None if exchange.identity is None else (exchange.identity.name, exchange.identity.groups)
 
     def names(self) -> tuple[str, str]:
         cdef Exchange exchange = self.live()

@@ -6,6 +6,9 @@ from limen.engine.twin cimport Twin
 
 cdef class Hedge(Twin):
     cdef bint running         # it has entered an endpoint
+    cdef bint counted         # in upstream.hedges
+
+    cdef bint claim_place(self) noexcept
 
 
 # Take over the hedge's endpoint and origin instead of the exchange's own.

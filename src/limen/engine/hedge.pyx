@@ -2,9 +2,11 @@
 # origin; its failure as well (Party.on_lost), because the exchange may be left with nothing else.
 
 cimport cython
+from libc.stdint cimport int64_t
 
 from limen.engine.attempts cimport drop_origin, leave_endpoint
-from limen.engine.board cimport WORKER_HEDGES, WORKER_HEDGES_WON
+from limen.engine.board cimport WORKER_HEDGES, WORKER_HEDGES_SHED, WORKER_HEDGES_WON
+from limen.engine.budget cimport most_of
 from limen.engine.repeat cimport claim_budget, is_safe, return_budget
 from limen.engine.resilience cimport Resilience
 from limen.engine.state cimport ExchangeState
@@ -52,7 +54,7 @@ cdef class Hedge(Twin):
         if self.running:
             self.failed(FAULT_RESPONSE_TIMEOUT)
             return
-        if not self.exchange.entered or not claim_budget(self):
+        if not self.exchange.entered or not self.claim_place() or not claim_budget(self):
             # nothing is under way that could be slow, or too much is tried twice already
             self.end()
             return
@@ -63,6 +65,19 @@ cdef class Hedge(Twin):
         self.worker.board.worker_add(WORKER_HEDGES, 1)
         if self.set_out() < 0:
             self.failed(FAULT_ORIGIN_CLOSED)
+
+    cdef bint claim_place(self) noexcept:
+        """Be one more hedge of the upstream, all workers together, within `hedge.most`."""
+        cdef Resilience terms = self.action.resilience
+        cdef int64_t most
+        if self.upstream.hedges is None or (terms.hedge_most == 0 and terms.hedge_share == 0):
+            return True
+        most = terms.hedge_most if terms.hedge_most else most_of(self.upstream.live(), terms.hedge_share, 1)
+        if not self.upstream.hedges.enter(most):
+            self.worker.board.worker_add(WORKER_HEDGES_SHED, 1)
+            return False
+        self.counted = True
+        return True
 
     cdef void on_response(self, Stream source, const Head* head, const Field* fields, const char* base) noexcept:
         cdef Resilience terms = self.action.resilience
@@ -87,4 +102,7 @@ cdef class Hedge(Twin):
     cdef void end(self) noexcept:
         if not self.finished:
             return_budget(self)
+            if self.counted:
+                self.counted = False
+                self.upstream.hedges.leave()
         Twin.end(self)

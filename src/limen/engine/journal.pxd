@@ -43,6 +43,7 @@ cdef struct LogRecord:
     uint64_t sent                 # bytes to the client
     Address client
     LogText direction
+    LogText protocol              # that the client speaks, where it is not HTTP
     LogText method
     LogText target                # written up to "?" unless the query was asked for
     LogText host
@@ -52,6 +53,7 @@ cdef struct LogRecord:
     LogText dry_rule              # that would have, but is dry
     LogText upstream
     LogText endpoint              # address used last
+    LogText user                  # name of the identity
     LogText user_agent
     LogText referer               # written up to "?" likewise
     LogText request_id
@@ -61,6 +63,10 @@ cdef struct LogRecord:
     LogText ja4
     LogText certificate_subject   # that the client has shown
     LogText certificate_fingerprint
+    LogText country               # where the client is; all of these if they are asked for
+    LogText continent
+    LogText region
+    uint32_t asn
     uint16_t status               # 0: no answer
     uint16_t attempts
     uint8_t fault                 # Fault
@@ -88,6 +94,7 @@ cdef class Journal:
     cdef bint query
     cdef bint tls                 # records have what is known of the client's TLS
     cdef bint ja4
+    cdef bint place               # records have what is known of the client's place
     cdef int format
     cdef int64_t second           # the one that `stamp` shows
     cdef char stamp[32]           # formatted time to the second

@@ -20,6 +20,7 @@ class Journal:
         query: bool = False,
         tls: bool = False,
         ja4: bool = False,
+        place: bool = False,
         faults: Sequence[bytes] = (),
         reasons: Sequence[bytes] = (),
     ) -> Self: ...

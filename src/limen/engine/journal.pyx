@@ -39,7 +39,7 @@ cdef extern from "poll.h" nogil:
 cdef enum:
     PIPE_LONGEST = 4096           # PIPE_BUF of Linux: what a pipe takes in one piece
     LABEL_LONGEST = 48
-    TEXTS = 19                    # of a record
+    TEXTS = 21                    # of a record that may be cut
     CLIENT_CLOSED = 23            # FAULT_CLIENT_CLOSED
     CLIENT_CLOSED_STATUS = 499    # what it is logged as, by the custom of nginx
 
@@ -69,6 +69,19 @@ cdef inline char* put_client(char* out, const Address* client) noexcept nogil:
     return out + length
 
 
+cdef char* put_user(char* out, const LogText* user) noexcept nogil:
+    """The third column of the common formats: one word, whatever the name holds."""
+    cdef uint32_t i, taken
+    if user.length == 0:
+        return put_literal(out, b"-")
+    for i in range(user.length):
+        if user.text[i] == 32:
+            out = put_literal(out, b"\\x20")
+        else:
+            out = common_unit(out, <const uint8_t*>user.text + i, &taken)
+    return out
+
+
 cdef inline char* put_version(char* out, uint8_t minor) noexcept nogil:
     if minor < 10:
         out = put_literal(out, b"1.")
@@ -93,13 +106,13 @@ cdef class Journal:
     """The access log of one worker.
 
     `path` is a file (made with mode 0640, appended to) or "-" for standard output; `format` is json,
-    combined or common; `query` writes query strings, which are cut otherwise. `tls` and `ja4` ask for what
-    is known of the client's TLS, and for the fingerprint of its hello. `faults` and `reasons` are the
+    combined or common; `query` writes query strings, which are cut otherwise. `tls`, `ja4` and `place` ask for
+    what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are the
     labels written for fault and RetryBlocked numbers, by index (empty: none).
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
-    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, faults=(), reasons=()):
+    def __cinit__(self, path, *, format="json", query=False, tls=False, ja4=False, place=False, faults=(), reasons=()):
         self.buffer = NULL
         self.descriptor = -1
         if format not in FORMATS:
@@ -108,6 +121,7 @@ cdef class Journal:
         self.query = query
         self.tls = tls
         self.ja4 = ja4
+        self.place = place
         self.second = -1
         self.path = os.fspath(path)
         self.labels = []
@@ -160,10 +174,10 @@ cdef class Journal:
         need = (
             record.direction.length + record.method.length + target_length + record.host.length
             + record.route.length + record.limit.length + record.rule.length + record.dry_rule.length
-            + record.upstream.length + record.endpoint.length
+            + record.upstream.length + record.endpoint.length + record.user.length
             + record.user_agent.length + record.referer.length + record.request_id.length + record.tls_version.length
             + record.tls_cipher.length + record.sni.length + record.ja4.length + record.certificate_subject.length
-            + record.certificate_fingerprint.length
+            + record.certificate_fingerprint.length + record.region.length
         ) * 6 + JOURNAL_RESERVE
         longest = JOURNAL_BUFFER if self.regular else PIPE_LONGEST
         if need > longest:
@@ -198,6 +212,12 @@ cdef class Journal:
         out = put_client(out, &record.client)
         out = put_literal(out, b'","port":')
         out = put_number(out, record.client.port)
+        out = put_member(out, b',"country":"', &record.country)
+        out = put_member(out, b',"continent":"', &record.continent)
+        if record.asn:
+            out = put_literal(out, b',"asn":')
+            out = put_number(out, record.asn)
+        out = put_member(out, b',"region":"', &record.region)
         out = put_member(out, b',"method":"', &record.method)
         if target_length:
             out = put_literal(out, b',"target":"')
@@ -205,9 +225,13 @@ cdef class Journal:
             out[0] = b'"'
             out += 1
         out = put_member(out, b',"host":"', &record.host)
-        out = put_literal(out, b',"version":"')
-        out = put_version(out, record.minor)
-        out = put_literal(out, b'","status":')
+        if record.protocol.length:
+            out = put_member(out, b',"protocol":"', &record.protocol)
+            out = put_literal(out, b',"status":')
+        else:
+            out = put_literal(out, b',"version":"')
+            out = put_version(out, record.minor)
+            out = put_literal(out, b'","status":')
         out = put_number(out, logged_status(record))
         out = put_literal(out, b',"received":')
         out = put_number(out, record.received)
@@ -234,6 +258,7 @@ cdef class Journal:
             out = put_member(out, b',"fault":"', &self.faults[record.fault])
         if record.retry_blocked:
             out = put_member(out, b',"retry_blocked":"', &self.reasons[record.retry_blocked])
+        out = put_member(out, b',"user":"', &record.user)
         out = put_member(out, b',"user_agent":"', &record.user_agent)
         if record.referer.length:
             out = put_literal(out, b',"referer":"')
@@ -261,15 +286,21 @@ cdef class Journal:
         if second != self.second:
             self.restamp(second)
         out = put_client(out, &record.client)
-        out = put_literal(out, b" - - ")
+        out = put_literal(out, b" - ")
+        out = put_user(out, &record.user)
+        out = put_literal(out, b" ")
         memcpy(out, self.stamp, 32)
         out = put_literal(out + self.stamp_length, b' "')
         if record.method.length:
             out = put_text(out, record.method.text, record.method.length, False)
             out[0] = b" "
             out = put_url(out + 1, record.target.text, target_length, False)
-            out = put_literal(out, b" HTTP/")
-            out = put_version(out, record.minor)
+            if record.protocol.length:
+                out[0] = b" "
+                out = put_text(out + 1, record.protocol.text, record.protocol.length, False)
+            else:
+                out = put_literal(out, b" HTTP/")
+                out = put_version(out, record.minor)
         else:
             out = put_literal(out, b"-")
         out = put_literal(out, b'" ')
@@ -462,8 +493,10 @@ cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     texts[14] = &record.sni
     texts[15] = &record.target
     texts[16] = &record.certificate_subject
-    texts[17] = &record.user_agent
-    texts[18] = &record.referer
+    texts[17] = &record.user
+    texts[18] = &record.user_agent
+    texts[19] = &record.referer
+    texts[20] = &record.region
     share = room
     for index in range(<uint32_t>TEXTS):        # it may fit as it is: the first estimate was the worst case
         cut = cut or fitting(texts[index][0], &share, json) < texts[index].length

@@ -7,6 +7,7 @@ from limen.engine.http1.origin cimport Http1Origin
 from limen.engine.stream cimport Party, Stream
 from limen.engine.tls.hello cimport Hello
 from limen.engine.types cimport Address
+from limen.engine.upstream cimport Endpoint
 from limen.engine.worker cimport Worker
 
 
@@ -28,6 +29,7 @@ cdef class Look(Party):
     cdef TargetHost host      # CONNECT's
     cdef Address peer         # who the client is
     cdef int stage
+    cdef bytes prefix         # of the place where its connection rests, if it goes by an egress
 
     cdef void begin(
         self, Party owner, Accepted client, Http1Origin origin, Bridge bridge, const TargetHost* host,
@@ -36,6 +38,7 @@ cdef class Look(Party):
     cdef void read_hello(self) noexcept
     cdef void judge(self, const Hello* hello) noexcept
     cdef void open(self, const Hello* hello) noexcept
+    cdef Endpoint resting_place(self)
     cdef void ask_gate(self, bytes der, long verdict, bint asked) noexcept
     cdef void open_client(self, object leaf, int fault) noexcept
     cdef void let_go(self) noexcept

@@ -19,6 +19,7 @@ from limen.engine.bridged cimport (
     new_bridged,
 )
 from limen.engine.http1.origin cimport ORIGIN_IDLE, Http1Origin
+from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport LOOKED_BRIDGED, LOOKED_PASS, LOOKED_REDIAL, Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP, monotonic
 from limen.engine.tls.certificate cimport Certificate
@@ -34,6 +35,7 @@ from limen.engine.types cimport (
     FAULT_TLS_TIMEOUT,
     Address,
 )
+from limen.engine.upstream cimport Endpoint, new_target
 
 
 @cython.final
@@ -123,12 +125,23 @@ cdef class Look(Party):
         if self.bridged is None:
             self.end(FAULT_MEMORY)
             return
+        if isinstance(self.owner, ExchangeState):
+            self.bridged.identity = (<ExchangeState>self.owner).identity
         self.stage = LOOK_ORIGIN
         # the client's time stands still while the origin has its own
         self.worker.disarm(self.client)
-        origin.move_to(self.bridged.endpoint)
+        try:
+            origin.move_to(self.bridged.endpoint if self.prefix is None else self.resting_place())
+        except (MemoryError, ValueError):
+            self.end(FAULT_MEMORY)
+            return
         origin.state = ORIGIN_IDLE
         origin.begin_tls(self.bridge.client, self, self.bridge.handshake_timeout, name)
+
+    cdef Endpoint resting_place(self):
+        cdef bytes place = self.prefix + self.bridged.endpoint.place
+        cdef Endpoint found = self.worker.direct.get(place)
+        return found if found is not None else new_target(self.worker, &self.host, place)
 
     cdef void on_secured(self, Stream source) noexcept:
         cdef Party owner = self.owner

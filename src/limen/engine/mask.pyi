@@ -2,8 +2,10 @@
 
 from typing import Self
 
+from limen.engine.upstream import Upstream
+
 class Mask:
-    """Of one route: `hosts` are names of its origins, `strip` and `add` what its rewriting does to paths."""
+    """Of one route: `hosts` are names of its origins besides those of endpoints of `upstreams`, `strip` and `add` what its rewriting does to paths."""
 
     def __new__(
         cls,
@@ -14,4 +16,5 @@ class Mask:
         location: bool = True,
         cookies: bool = True,
         domain: str = "",
+        upstreams: list[Upstream] | None = None,
     ) -> Self: ...

@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 from limen.engine.mask cimport Mask
 from limen.engine.stream cimport OutField
 from limen.engine.types cimport FIELD_LOCATION, FIELD_SET_COOKIE, FIELD_X_FORWARDED_PROTO, Field
+from limen.engine.upstream cimport Upstream
 from limen.engine.worker cimport OUT_FIELDS
 
 
@@ -51,9 +52,14 @@ cdef inline bint same(const char* text, const char* lower, size_t size) noexcept
 cdef bint is_own(ExchangeState exchange, Mask mask, const char* text, size_t size) noexcept:
     """Whether this host, or authority, is an origin's."""
     cdef bytes host
+    cdef Upstream upstream
     cdef bytes label = exchange.endpoint.label if exchange.endpoint is not None else None
     if label is not None and size == <size_t>len(label) and same(text, <const char*>label, size):
         return True
+    for upstream in mask.upstreams:
+        # those of now: discovery changes them in place
+        if upstream.is_called(text, size):
+            return True
     for host in mask.hosts:
         if size == <size_t>len(host) and same(text, <const char*>host, size):
             return True

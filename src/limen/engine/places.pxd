@@ -44,6 +44,13 @@ cdef class Places:
     cdef int forget(self) except -1
 
 
+# Name of a region by its number, b"" for 0; the text lives as long as the process.
+cdef bytes region_name(uint16_t number)
+# Two letters for each; 0 where they are not known.
+cdef int put_country(char* out, const Place* place) noexcept
+cdef int put_continent(char* out, const Place* place) noexcept
+
+
 cdef class PlaceMatch:
     # A condition on the client's place.
     cdef uint8_t countries[88]

@@ -18,6 +18,7 @@ Facts = tuple[str, str, int, str, str, float | None, float | None]
 CONTINENTS: tuple[str, ...] = ("AF", "AN", "AS", "EU", "NA", "OC", "SA")
 # Numbers of regions are given once and for all: tables of different revisions agree on them.
 cdef dict region_numbers = {}
+cdef list region_names = [b""]
 cdef uint32_t epochs = 0
 
 
@@ -25,7 +26,33 @@ cdef uint16_t region_number(str name) except? 0xffff:
     """0 for none."""
     if not name:
         return 0
-    return <uint16_t>region_numbers.setdefault(name, len(region_numbers) + 1)
+    number = region_numbers.get(name)
+    if number is None:
+        number = len(region_names)
+        region_names.append(name.encode())
+        region_numbers[name] = number
+    return <uint16_t>number
+
+
+cdef bytes region_name(uint16_t number):
+    return <bytes>region_names[number]
+
+
+cdef int put_country(char* out, const Place* place) noexcept:
+    if place.country == 0:
+        return 0
+    out[0] = <char>(65 + (place.country - 1) // 26)
+    out[1] = <char>(65 + (place.country - 1) % 26)
+    return 2
+
+
+cdef int put_continent(char* out, const Place* place) noexcept:
+    cdef const char* codes = b"AFANASEUNAOCSA"
+    if place.continent == 0:
+        return 0
+    out[0] = codes[2 * (place.continent - 1)]
+    out[1] = codes[2 * (place.continent - 1) + 1]
+    return 2
 
 
 cdef uint16_t country_number(str code) noexcept:

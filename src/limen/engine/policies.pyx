@@ -6,7 +6,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from limen.engine.board cimport total_now
-from limen.engine.seats cimport DRAWN, Group, SCAN_MOST, Seat, below, draw
+from limen.engine.seats cimport DRAWN, Group, Load, SCAN_MOST, Seat, below, draw
 
 
 cdef enum:
@@ -16,6 +16,8 @@ cdef enum:
 
 
 cdef double UNMEASURED = 1e18   # cost of an endpoint that is at work and has not answered yet
+cdef double SLOWER = 2.0        # so many times another's time, and SLOWER_LEAST more, is much slower
+cdef double SLOWER_LEAST = 1e6  # ns
 
 
 cdef inline bint fits(Seat* seats, int i, int avoid) noexcept nogil:
@@ -202,9 +204,34 @@ cdef int pick_two(Group* group, uint64_t now, int avoid, uint64_t key) noexcept 
 
 # load ----------------------------------------------------------------------------------------------------
 
+cdef inline double faded(Group* group, Load* load, uint64_t now) noexcept nogil:
+    """The peak of the time to a response head, as old as it is by now."""
+    cdef double age
+    if now <= load.measured:
+        return load.peak
+    # close to exp(-age), without its cost
+    age = <double>(now - load.measured) / group.decay
+    return load.peak / (1.0 + age + 0.5 * age * age)
+
+
+cdef bint goes_first(Group* group, int a, int b, int64_t load, uint64_t now) noexcept nogil:
+    """Of two that are level, `load` in flight at each per share: idle ones have turns. At work, a slow one goes after:
+    whoever waits there waits longer for those before."""
+    cdef double time_a
+    cdef double time_b
+    if load > 0:
+        time_a = faded(group, group.seats[a].load, now)
+        time_b = faded(group, group.seats[b].load, now)
+        if time_a > SLOWER * time_b + SLOWER_LEAST:
+            return False
+        if time_b > SLOWER * time_a + SLOWER_LEAST:
+            return True
+    return earlier(group.seats, a, b)
+
+
 cdef int pick_least(Group* group, uint64_t now, int avoid, uint64_t key) noexcept nogil:
     """Fewest exchanges in flight per share, all workers together. Those that are level have turns by weight, so that
-    an idle upstream is used evenly."""
+    an idle upstream is used evenly; of those at work, the much slower ones come last."""
     cdef Seat* seat
     cdef int64_t load
     cdef int64_t least = 0
@@ -222,7 +249,7 @@ cdef int pick_least(Group* group, uint64_t now, int avoid, uint64_t key) noexcep
             continue
         # load / share compared without division
         apart = load * group.seats[best].share - least * seat.share if best >= 0 else -1
-        if apart < 0 or (apart == 0 and earlier(group.seats, i, best)):
+        if apart < 0 or (apart == 0 and goes_first(group, i, best, load, now)):
             best = i
             least = load
     if best >= 0:
@@ -234,15 +261,9 @@ cdef int pick_least(Group* group, uint64_t now, int avoid, uint64_t key) noexcep
 
 
 cdef inline double cost_of(Group* group, Seat* seat, int64_t load, uint64_t now) noexcept nogil:
-    cdef double age
-    cdef double peak = seat.load.peak
-    if peak <= 0:
+    if seat.load.peak <= 0:
         return UNMEASURED * <double>load / <double>seat.share
-    if now > seat.load.measured:
-        # close to exp(-age), without its cost
-        age = <double>(now - seat.load.measured) / group.decay
-        peak /= 1.0 + age + 0.5 * age * age
-    return peak * <double>(load + 1) / <double>seat.share
+    return faded(group, seat.load, now) * <double>(load + 1) / <double>seat.share
 
 
 cdef int pick_ewma(Group* group, uint64_t now, int avoid, uint64_t key) noexcept nogil:

@@ -1,9 +1,9 @@
 # Whether a request may go out once more, when, and what has to be kept for that. Nothing is sent here.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from limen.engine.board cimport ROUTE_BUDGET_SPENT, ROUTE_RETRIES
-from limen.engine.budget cimport fits_budget, jittered
+from limen.engine.budget cimport jittered, most_of
 from limen.engine.journal cimport (
     RETRY_ANSWERED,
     RETRY_ATTEMPTS,
@@ -21,6 +21,7 @@ from limen.engine.service cimport RETRY_ANY, RETRY_IDEMPOTENT
 from limen.engine.state cimport ExchangeState
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
+    FAULT_EGRESS,
     FAULT_MEMORY,
     FAULT_NONE,
     FAULT_ORIGIN_CLOSED,
@@ -87,6 +88,11 @@ cdef int may_repeat(ExchangeState exchange, int cause, bint reused) noexcept:
         exchange.retry_blocked = RETRY_METHOD
     elif exchange.keep_lost:
         exchange.retry_blocked = RETRY_BODY
+    elif exchange.egress is not None and len(exchange.way_out.hops) == 0 and exchange.held_fault != FAULT_EGRESS and (
+        not reused
+    ):
+        # the target has failed, from whatever address it is asked
+        exchange.retry_blocked = RETRY_FAULT
     elif reused:
         # it was closed while idle; a fresh connection tells whether the origin lives
         count_retry(exchange, cause)
@@ -156,21 +162,20 @@ cdef int ask_again(ExchangeState exchange) noexcept:
 
 cdef bint claim_budget(ExchangeState exchange) noexcept:
     cdef Resilience terms = exchange.action.resilience
+    cdef int64_t most
     if exchange.retrying:
         return True
-    if not fits_budget(
-        exchange.upstream.retrying, exchange.upstream.live(), terms.budget_share, terms.budget_least
-    ):
+    most = most_of(exchange.upstream.live(), terms.budget_share, terms.budget_least)
+    if most == 0 or not exchange.upstream.retries.enter(most):
         return False
     exchange.retrying = True
-    exchange.upstream.retrying += 1
     return True
 
 
 cdef void return_budget(ExchangeState exchange) noexcept:
     if exchange.retrying:
         exchange.retrying = False
-        exchange.upstream.retrying -= 1
+        exchange.upstream.retries.leave()
 
 
 cdef uint64_t pause_before(ExchangeState exchange, int again) noexcept:

@@ -19,6 +19,8 @@ cdef void add_field(
 ) noexcept
 # The answer to Max-Forwards: 0 (RFC 9110, 7.6.2). A fault instead, when nothing was sent.
 cdef int send_last_hop(ExchangeState exchange) noexcept
+# The proxy's own PAC file, likewise.
+cdef int send_pac(ExchangeState exchange) noexcept
 # What the route answers itself: `respond` or `redirect`. A fault instead, when nothing was sent.
 cdef int send_action(ExchangeState exchange) noexcept
 # Tell the client of a CONNECT that its tunnel is there.

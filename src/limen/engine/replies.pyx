@@ -7,6 +7,7 @@ from libc.string cimport memcpy, memset
 
 from limen.engine.admission cimport add_limit_fields, retry_after
 from limen.engine.effects cimport RuleEffect
+from limen.engine.identifying cimport add_challenges
 from limen.engine.service cimport Action
 from limen.engine.showing cimport Shown, lay_page
 from limen.engine.state cimport ExchangeState
@@ -14,6 +15,10 @@ from limen.engine.stream cimport OutField, OutHead
 from limen.engine.types cimport (
     FAULT_COUNT,
     FAULT_DENIED,
+    FAULT_IDENTITY,
+    FAULT_IDENTITY_PROVIDER,
+    FAULT_IDENTITY_SHED,
+    FAULT_IDENTITY_SLOWED,
     FAULT_INTERNAL,
     FAULT_LIMIT_CONCURRENT,
     FAULT_LIMIT_RATE,
@@ -170,6 +175,8 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     cdef bytes name
     if status == 0:
         status = fault_status(fault)
+    if fault == FAULT_IDENTITY and exchange.demand is not None:
+        status = exchange.demand.status
     if body == NULL or told == NULL:
         send_reply(exchange, status, NULL, 0, 0, True)
         return
@@ -218,6 +225,10 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
     if fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_MAINTENANCE:
         add_shield_fields(exchange, fault, &count)
+    if fault == FAULT_IDENTITY and exchange.demand is not None:
+        add_challenges(exchange, &count)
+    elif FAULT_IDENTITY_SLOWED <= fault <= FAULT_IDENTITY_SHED or fault == FAULT_IDENTITY_PROVIDER:
+        add_field(exchange, &count, b"Retry-After", 11, b"5", 1)
     if fault == FAULT_SHED:
         # places come free with every answer
         add_field(exchange, &count, b"Retry-After", 11, b"1", 1)
@@ -312,6 +323,14 @@ cdef int send_last_hop(ExchangeState exchange) noexcept:
     out += 2
     add_field(exchange, &count, b"Content-Type", 12, b"message/http", 12)
     send_reply(exchange, 200, body, <size_t>(out - body), count, False)
+    return FAULT_NONE
+
+
+cdef int send_pac(ExchangeState exchange) noexcept:
+    cdef bytes content = exchange.service.pac.content
+    cdef unsigned int count = 0
+    add_field(exchange, &count, b"Content-Type", 12, b"application/x-ns-proxy-autoconfig", 33)
+    send_reply(exchange, 200, <const char*>content, <size_t>len(content), count, False)
     return FAULT_NONE
 
 

@@ -33,6 +33,8 @@ cdef class Resilience:
     cdef bytes mirror_field           # its name; the value is 1
     cdef readonly long mirrors        # copies under way now
     cdef uint64_t hedge_after         # ns; 0 = never
+    cdef long hedge_most              # hedges under way at the upstream, all workers together; 0 = no such bound
+    cdef double hedge_share           # likewise, of its live exchanges; one is always allowed
     cdef bint guarded                 # something here has to be looked at in every exchange
     cdef uint64_t random              # state of draw_next()
 

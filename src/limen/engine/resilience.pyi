@@ -24,8 +24,13 @@ class Resilience:
         mirror_most: int = 100,
         mirror_field: str = "X-Mirrored",
         hedge_after: float = 0.0,
+        hedge_most: int = 0,
+        hedge_share: float = 0.0,
     ) -> Self:
-        """`on`: bits of resilience.Cause, `statuses` adds its own; shares are parts of 1."""
+        """`on`: bits of resilience.Cause, `statuses` adds its own; shares are parts of 1.
+
+        `hedge_most` and `hedge_share` bound the hedges of the upstream, all workers together; 0: no such bound.
+        """
 
     @property
     def on(self) -> int: ...

@@ -16,6 +16,7 @@ cdef class Resilience:
         long budget_least=10, double budget_wait=1.0, double backoff_base=0.025, double backoff_most=0.25,
         str deadline_field="", bint deadline_grpc=False, Upstream mirror=None, double mirror_share=1.0,
         long mirror_most=100, str mirror_field="X-Mirrored", double hedge_after=0.0,
+        long hedge_most=0, double hedge_share=0.0,
     ):
         self.on = on
         if statuses:
@@ -35,6 +36,8 @@ cdef class Resilience:
         self.mirror_most = mirror_most
         self.mirror_field = mirror_field.encode()
         self.hedge_after = <uint64_t>(hedge_after * 1e9)
+        self.hedge_most = hedge_most
+        self.hedge_share = hedge_share
         self.guarded = bool(statuses or per_try or total or mirror is not None or hedge_after)
         self.random = int.from_bytes(os.urandom(8), "little") | 1
 

@@ -11,6 +11,8 @@ cdef int find_target(ExchangeState exchange) noexcept
 # 421 when the TLS connection does not stand for the host.
 cdef int check_authority(ExchangeState exchange, Session tls) noexcept
 # Max-Forwards: 0 with TRACE or OPTIONS ends here (RFC 9110, 7.6.2).
+# Whether it asks this proxy itself for its PAC file.
+cdef bint is_for_pac(ExchangeState exchange) noexcept
 cdef bint is_last_hop(ExchangeState exchange) noexcept
 # exchange.path, and in a gateway action and upstream.
 cdef int find_route(ExchangeState exchange) noexcept

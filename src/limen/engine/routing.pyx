@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
+from limen.engine.accepted cimport Accepted
 from limen.engine.access cimport DENY, NEED_ADDRESS, AccessView
 from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
 from limen.engine.bridged cimport Bridged
@@ -17,10 +18,12 @@ from limen.engine.tables cimport RequestView, normalize_path
 from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
+from limen.engine.transparent cimport find_host
 from limen.engine.types cimport (
     FAULT_DENIED,
     FAULT_FRONTING,
     FAULT_HOST,
+    FAULT_IDENTITY,
     FAULT_INTERNAL,
     FAULT_LOOP,
     FAULT_MEMORY,
@@ -34,8 +37,11 @@ from limen.engine.types cimport (
     FIELD_MAX_FORWARDS,
     FIELD_UPGRADE,
     FORM_ASTERISK,
+    FORM_AUTHORITY,
     FORM_ORIGIN,
     METHOD_CONNECT,
+    METHOD_GET,
+    METHOD_HEAD,
     METHOD_OPTIONS,
     METHOD_TRACE,
     SCHEME_HTTP,
@@ -80,8 +86,10 @@ cdef int find_target(ExchangeState exchange) noexcept:
     cdef int result
     if exchange.bridged is not None:
         return find_bridged(exchange)
+    if exchange.service.transparent:
+        return find_host(exchange)
     if exchange.service.target_source == TARGET_FROM_REQUEST:
-        if head.method == METHOD_CONNECT:
+        if head.form == FORM_AUTHORITY:
             exchange.is_connect = True
             exchange.host.port = 0
             result = parse_authority(exchange.base + head.authority, head.authority_length, 0, &exchange.host)
@@ -149,6 +157,13 @@ cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
     if context.choose(exchange.host.name, exchange.host.name_length) != tls.choice:
         return FAULT_MISDIRECTED
     return FAULT_NONE
+
+
+cdef bint is_for_pac(ExchangeState exchange) noexcept:
+    cdef Head* head = &exchange.head
+    return head.form == FORM_ORIGIN and exchange.service.pac.is_asked(exchange.base + head.path, head.path_length) and (
+        head.method == METHOD_GET or head.method == METHOD_HEAD
+    )
 
 
 cdef bint is_last_hop(ExchangeState exchange) noexcept:
@@ -223,6 +238,7 @@ cdef int find_route(ExchangeState exchange) noexcept:
     view.ja4 = NULL
     view.ja4_length = 0
     view.place = place_of(exchange) if exchange.service.routes.asks_place else NULL
+    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
     if exchange.service.routes.asks_certificate or exchange.service.routes.asks_ja4:
         look_at_tls(exchange, &view)
     index = exchange.service.routes.match(&view)
@@ -305,11 +321,20 @@ cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
     view.method = exchange.base
     view.method_length = exchange.head.method_length
     view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
+    if exchange.service.transparent and (target == NULL or exchange.redirect is None):
+        # known from the beginning, whatever name came with it
+        view.target = &(<Accepted>exchange.client).original
     view.place = place_of(exchange) if exchange.service.access.asks_place else NULL
+    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
     lay_request_view(exchange, &view)
     decision = exchange.service.access.decide(&view, &exchange.rule, &exchange.dry_rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True
+    if decision == DENY and exchange.identity is None and exchange.demand is not None and (
+        exchange.service.access.asks_identity and exchange.bridged is None
+    ):
+        # somebody might be allowed what nobody is
+        return FAULT_IDENTITY
     if exchange.service.access.effects is not None:
         return follow(exchange, &view, decision, target != NULL)
     return FAULT_DENIED if decision == DENY else FAULT_NONE

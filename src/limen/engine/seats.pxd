@@ -14,6 +14,9 @@ cdef struct Load:
     int64_t* total            # exchanges in flight of all workers: on the board, or `own`
     int64_t own               # without a place on the board
     const uint64_t* health    # the supervisor's word (HEALTH_CELLS): on the board, or UNTOLD
+    int64_t* busy             # what it says of itself (reports.pxd), to all workers: on the board, or `own_busy`
+    int64_t own_busy
+    int64_t weighed           # of that, what this worker's balancers have taken into account: thousandths
     uint64_t out_until        # monotonic ns: not chosen before, unless nothing else is there
     uint64_t out_from         # and when that was decided
     uint64_t since            # in rotation since, for slow start; 0 = from the beginning

@@ -6,10 +6,12 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.demand cimport Demand
 from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
 from limen.engine.mask cimport Mask
+from limen.engine.pac cimport Pac
 from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
@@ -17,6 +19,7 @@ from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.passes cimport PassTable
 from limen.engine.types cimport HeadLimits
 from limen.engine.upstream cimport Upstream
+from limen.engine.ways_out cimport Egress
 
 
 cdef enum TargetSource:
@@ -88,6 +91,7 @@ cdef class Action:
     cdef readonly Pages pages # for statuses; None: our words, and the origin's
     cdef readonly Guard guard # who may come, how often; None: everybody, always
     cdef readonly CertificateMatch certificate  # that the client must have shown; None: any or none
+    cdef readonly Demand demand       # that clients say who they are; None: they need not
 
 
 cdef class Service:
@@ -99,6 +103,7 @@ cdef class Service:
     cdef readonly RouteTable routes
     cdef readonly Action action       # of a forward or stream listener
     cdef readonly AccessTable access
+    cdef readonly Demand demand       # before a route is looked for; None: none
     cdef readonly AddressSet targets_allowed
     cdef readonly bint private_allowed
     cdef int anonymity
@@ -111,6 +116,15 @@ cdef class Service:
     cdef bint add_certificate # Client-Cert for the origin
     cdef readonly Bridge bridge       # of a forward listener: TLS inside CONNECT is looked at; None: never
     cdef uint64_t handshake_timeout   # ns
+    cdef int ways             # set of ways.Way: what the first bytes of a connection may be
+    cdef bint detects         # `ways` is more than HTTP, or `transparent`: the first bytes are looked at
+    cdef int transparent      # ways.Transparent
+    cdef object pairs         # asks who a SOCKS client is (ways.pyx); None: nobody is asked
+    cdef uint64_t bind_timeout        # ns that a BIND waits for its peer; 0: refused
+    cdef int relay_targets    # of one UDP association; 0: refused
+    cdef size_t relay_size    # bytes of a datagram's content
+    cdef uint64_t relay_idle  # ns
+    cdef readonly Pac pac     # None: none is served
     cdef HeadLimits limits
     cdef uint64_t head_timeout        # ns, all of them
     cdef uint64_t idle_timeout
@@ -119,6 +133,9 @@ cdef class Service:
     cdef uint64_t tunnel_half
     cdef uint64_t tunnel_life
     cdef uint64_t dial_timeout        # of targets from requests
+    cdef bint goes_out        # some requests leave by an egress
+    cdef readonly Egress egress       # of targets from requests; None: directly
+    cdef readonly list exits          # by number of the access rule: an Egress, None (as `egress`), False (directly)
     cdef uint64_t min_rate            # bytes per second
     cdef uint64_t min_rate_after      # ns
     cdef readonly Pages pages         # of exchanges that no route took

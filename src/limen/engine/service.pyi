@@ -7,8 +7,10 @@ from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
 from limen.engine.certificates import CertificateMatch
+from limen.engine.demand import Demand
 from limen.engine.guard import Guard
 from limen.engine.mask import Mask
+from limen.engine.pac import Pac
 from limen.engine.pages import Pages
 from limen.engine.resilience import Resilience
 from limen.engine.split import Split
@@ -16,6 +18,8 @@ from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
+from limen.engine.ways import Way
+from limen.engine.ways_out import Egress
 
 class Edits:
     """Compiled `request:` / `response:` edits."""
@@ -66,6 +70,7 @@ class Action:
         guard: Guard | None = None,
         mask: Mask | None = None,
         pages: Pages | None = None,
+        demand: Demand | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -77,6 +82,8 @@ class Action:
     def split(self) -> Split | None: ...
     @property
     def certificate(self) -> CertificateMatch | None: ...
+    @property
+    def demand(self) -> Demand | None: ...
     @property
     def resilience(self) -> Resilience: ...
     @property
@@ -144,6 +151,17 @@ class Service:
         deny: AddressSet | None = None,
         connections_most: int = 0,
         pages: Pages | None = None,
+        ways: int = 1,
+        transparent: int = 0,
+        pairs: Callable[[Way, bytes, bytes], object] | None = None,
+        bind_timeout: float = 0.0,
+        relay_targets: int = 0,
+        relay_size: int = 65507,
+        relay_idle: float = 60.0,
+        pac: Pac | None = None,
+        demand: Demand | None = None,
+        egress: Egress | None = None,
+        exits: list[Egress | bool | None] | None = None,
     ) -> Self:
         """ValueError for bounds of a head that the parser cannot keep: 256 fields, 65531 bytes in all."""
 
@@ -157,6 +175,8 @@ class Service:
     def action(self) -> Action | None: ...
     @property
     def access(self) -> AccessTable | None: ...
+    @property
+    def demand(self) -> Demand | None: ...
     @property
     def targets_allowed(self) -> AddressSet | None: ...
     @property
@@ -176,4 +196,10 @@ class Service:
     @property
     def passes(self) -> PassTable | None: ...
     @property
+    def pac(self) -> Pac | None: ...
+    @property
     def bridge(self) -> Bridge | None: ...
+    @property
+    def egress(self) -> Egress | None: ...
+    @property
+    def exits(self) -> list[Egress | bool | None] | None: ...

@@ -8,11 +8,13 @@ from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.demand cimport Demand
 from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
 from limen.engine.maglev cimport mixed
 from limen.engine.mask cimport Mask
+from limen.engine.pac cimport Pac
 from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
 from limen.engine.tables cimport RouteTable
@@ -20,6 +22,7 @@ from limen.engine.tls.contexts cimport ServerContext
 from limen.engine.tls.passes cimport PassTable
 from limen.engine.types cimport MAX_FIELDS
 from limen.engine.upstream cimport Upstream
+from limen.engine.ways_out cimport Egress
 
 
 cdef inline uint64_t ns(double seconds) noexcept:
@@ -92,7 +95,7 @@ cdef class Action:
         int attempts=2, int retry_methods=0, uint64_t keep_memory=65536, uint64_t keep_most=1048576,
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
         bint upgrade=True, CertificateMatch certificate=None, Split split=None, Resilience resilience=None,
-        Guard guard=None, Mask mask=None, Pages pages=None,
+        Guard guard=None, Mask mask=None, Pages pages=None, Demand demand=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -121,6 +124,7 @@ cdef class Action:
         self.hook_timeout = hook_timeout
         self.upgrade = upgrade
         self.certificate = certificate
+        self.demand = demand
         self.split = split
         self.resilience = resilience if resilience is not None else PLAIN
         self.guarded = self.resilience.guarded
@@ -147,7 +151,9 @@ cdef class Service:
         str scheme="http", int port=80,
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
-        int64_t connections_most=0, Pages pages=None,
+        int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, object pairs=None,
+        double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None,
+        Demand demand=None, Egress egress=None, list exits=None,
     ):
         if not 1 <= count <= MAX_FIELDS or not 0 <= trailers <= MAX_FIELDS:
             raise ValueError(f"at most {MAX_FIELDS} fields")
@@ -161,6 +167,7 @@ cdef class Service:
         self.routes = routes
         self.action = action
         self.access = access
+        self.demand = demand
         self.targets_allowed = targets_allowed
         self.private_allowed = private_allowed
         self.anonymity = anonymity
@@ -191,12 +198,24 @@ cdef class Service:
         self.deny = deny
         self.connections_most = connections_most
         self.pages = pages
+        self.ways = ways
+        self.transparent = transparent
+        self.detects = ways != 1 or transparent != 0
+        self.pairs = pairs
+        self.bind_timeout = ns(bind_timeout)
+        self.relay_targets = relay_targets
+        self.relay_size = relay_size
+        self.relay_idle = ns(relay_idle)
+        self.pac = pac
         self.connections_tag = mixed(self.label, <size_t>len(self.label), 0x636F6E6E65637473) | 1
         self.per_client = per_client
         self.per_client_loopback = per_client_loopback
         self.via = via.encode()
         self.id_field = id_field.encode()
         self.id_trust = id_trust
+        self.egress = egress
+        self.exits = exits
+        self.goes_out = egress is not None or exits is not None
         self.add_forwarded = add_forwarded
         self.add_x_forwarded = add_x_forwarded
         self.scheme = scheme.encode()

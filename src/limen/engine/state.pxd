@@ -5,15 +5,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from limen.engine.addresses cimport TargetHost
 from limen.engine.alarm cimport Alarm
 from limen.engine.bridged cimport Bridged
+from limen.engine.demand cimport Demand
 from limen.engine.dial cimport Dial
 from limen.engine.effects cimport RuleEffect
 from limen.engine.guard cimport Guard, Limit
+from limen.engine.identity cimport Identity
 from limen.engine.keep cimport Keep
 from limen.engine.service cimport Action, Service
 from limen.engine.split cimport Split
 from limen.engine.stream cimport Party, Stream
 from limen.engine.types cimport Address, Field, Head
 from limen.engine.upstream cimport Endpoint, Upstream
+from limen.engine.ways_out cimport Egress, Way
 from limen.engine.worker cimport Worker
 
 
@@ -53,7 +56,15 @@ cdef class ExchangeState(Party):
     cdef int held_fault       # of the attempt that failed last, while pausing or forsaken
     cdef int held_cause
     cdef Dial dial
+    cdef Egress egress        # by which it goes out; None: directly, or to an upstream
+    cdef Way way_out          # one of it: that of `endpoint`
+    cdef Endpoint pool        # with an egress: where connections to this target by this way rest
+    cdef Address exit         # what the way is asked for, if the name was resolved here; family 0: the name itself
     cdef Bridged bridged      # where the client's connection goes, if its TLS is bridged
+    cdef Identity identity    # who it is for; None: nobody said, or nobody asked
+    cdef Demand demand        # that was made of it last
+    cdef object claim         # an identifying.Claim, as long as Python verifies it
+    cdef bint token_refused   # it showed a token that was not taken
     # the request
     cdef char* block          # owned: `fields`, then the head's bytes
     cdef Field* fields        # borrowed from block
@@ -81,8 +92,13 @@ cdef class ExchangeState(Party):
     cdef bint need_address    # access rules are to be asked again with the address
     cdef bint is_connect
     cdef bint looking         # CONNECT: its TLS will be looked at
+    cdef uint8_t way_in       # ways.WayIn: what the client speaks; 0: HTTP
+    cdef bint awaits          # SOCKS BIND: the peer comes to us
     cdef bint is_opaque       # a stream listener's: no HTTP at all
     cdef bint is_upgrade
+    cdef bint settled         # `egress` was decided
+    cdef bint passing         # with an egress that has parents: the way is not open yet
+    cdef bint absolute        # the parent gets the request itself, in absolute-form
     cdef bint waiting         # in the upstream's queue
     cdef bint entered         # counted as active at `endpoint`
     cdef bint retrying        # counted in upstream.retrying

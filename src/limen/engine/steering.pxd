@@ -19,6 +19,8 @@ cdef Endpoint steer(ExchangeState exchange)
 cdef void take_share(ExchangeState exchange) noexcept
 # What is known of the client's place, NULL without places. Looked up once per connection, or per address.
 cdef const Place* place_of(ExchangeState exchange) noexcept
+# The same for Python (places.Facts); None without places, or where nothing is known.
+cdef tuple facts_of_place(ExchangeState exchange)
 # Whether the request carries cookies that origins do not see.
 cdef bint has_hidden(ExchangeState exchange) noexcept
 # Cookie fields without those, and Set-Cookie fields that the client needs, behind `count` fields; -1 without room.

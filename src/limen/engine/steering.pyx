@@ -121,6 +121,12 @@ cdef const Place* place_of(ExchangeState exchange) noexcept:
     return &exchange.worker.places.rows[number]
 
 
+cdef tuple facts_of_place(ExchangeState exchange):
+    if exchange.worker.places is None:
+        return None
+    return exchange.worker.places.facts[place_number(exchange)]
+
+
 # cookies -----------------------------------------------------------------------------------------------
 
 cdef bint has_hidden(ExchangeState exchange) noexcept:

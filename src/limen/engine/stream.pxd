@@ -100,3 +100,5 @@ cdef class Party:
     cdef void on_lost(self, Party hedge) noexcept
     # A name that was asked for is known, or known to fail (a worker.Resolution).
     cdef void on_resolved(self, object resolution) noexcept
+    # Who it is for is known, or that it stays unknown (an identifying.Claim).
+    cdef void on_identified(self, object claim) noexcept

@@ -126,3 +126,6 @@ cdef class Party:
 
     cdef void on_resolved(self, object resolution) noexcept:
         pass
+
+    cdef void on_identified(self, object claim) noexcept:
+        pass

@@ -9,6 +9,7 @@ cdef extern from *:
     #define _GNU_SOURCE
     #endif
     #include <arpa/inet.h>
+    #include <linux/netfilter_ipv4.h>
     #include <errno.h>
     #include <fcntl.h>
     #include <netinet/in.h>
@@ -45,7 +46,7 @@ cdef extern from *:
     bint unlikely "LIMEN_UNLIKELY"(bint) noexcept nogil
 
     const int EAGAIN, EINTR, EINPROGRESS, ECONNREFUSED, ETIMEDOUT, EMFILE, ENFILE, ENOMEM, EINVAL
-    const int ECONNABORTED, ENOBUFS, EPIPE, ECONNRESET
+    const int ECONNABORTED, ENOBUFS, EPIPE, ECONNRESET, ESRCH
 
     # epoll: data.ptr is always a borrowed Handler* (owned by its registration)
     const unsigned int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET
@@ -95,9 +96,12 @@ cdef extern from *:
         int msg_flags
     const int AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_ERROR
     const int IPPROTO_TCP, TCP_NODELAY, MSG_NOSIGNAL, MSG_DONTWAIT, MSG_MORE, MSG_PEEK, SO_LINGER
+    const int SOCK_DGRAM, SOL_IP, SOL_IPV6, SO_ORIGINAL_DST, MSG_TRUNC
     const int SHUT_RD, SHUT_WR, SHUT_RDWR
+    const int IPPROTO_IP, IP_FREEBIND, IP_BIND_ADDRESS_NO_PORT, SO_BINDTODEVICE, SO_MARK
     int socket(int family, int type, int protocol) nogil
     int connect(int fd, const sockaddr* address, socklen_t length) nogil
+    int bind(int fd, const sockaddr* address, socklen_t length) nogil
     int accept4(int fd, sockaddr* address, socklen_t* length, int flags) nogil
     int getsockopt(int fd, int level, int name, void* value, socklen_t* length) nogil
     int setsockopt(int fd, int level, int name, const void* value, socklen_t length) nogil
@@ -106,6 +110,10 @@ cdef extern from *:
     int shutdown(int fd, int how) nogil
     ssize_t recv(int fd, void* data, size_t size, int flags) nogil
     ssize_t send(int fd, const void* data, size_t size, int flags) nogil
+    int bind(int fd, const sockaddr* address, socklen_t length) nogil
+    int listen(int fd, int backlog) nogil
+    ssize_t recvfrom(int fd, void* data, size_t size, int flags, sockaddr* address, socklen_t* length) nogil
+    ssize_t sendto(int fd, const void* data, size_t size, int flags, const sockaddr* address, socklen_t length) nogil
     ssize_t sendmsg(int fd, const msghdr* message, int flags) nogil
     uint16_t htons(uint16_t value) nogil
     uint16_t ntohs(uint16_t value) nogil

@@ -28,6 +28,7 @@ cdef struct RequestView:
     const char* ja4           # of the client's hello, if the table asks_ja4
     size_t ja4_length
     const Place* place        # of the client, if the table asks_place; NULL: nothing is known of it
+    void* identity            # an Identity; NULL: nobody
 
 
 cdef enum ConditionKind:
@@ -57,6 +58,7 @@ cdef struct RouteRow:
     void* certificate         # a CertificateMatch, likewise
     void* ja4                 # a tuple of patterns, likewise
     void* place               # a PlaceMatch, likewise
+    void* identity            # an IdentityMatch, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first Condition that is a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -87,6 +89,7 @@ cdef class RouteTable:
     cdef readonly bint asks_certificate # some route has a condition on the client's certificate
     cdef readonly bint asks_ja4
     cdef readonly bint asks_place       # on the client's place
+    cdef readonly bint asks_identity    # on who the client is
     cdef KeyIndex hosts
     cdef KeyIndex exact
     cdef KeyIndex prefixes

@@ -61,6 +61,10 @@ class Route(Protocol):
     def ja4(self) -> tuple[str, ...]: ...
     @property
     def place(self) -> Place | None: ...
+    @property
+    def users(self) -> tuple[str, ...]: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
 
 @final
 class RouteTable:
@@ -88,6 +92,10 @@ class RouteTable:
     @property
     def asks_place(self) -> bool:
         """Whether a route has a condition on the client's place."""
+
+    @property
+    def asks_identity(self) -> bool:
+        """Whether a route has a condition on who the client is."""
 
     @property
     def errors(self) -> int:

@@ -15,6 +15,7 @@ from libc.string cimport memcmp
 
 from limen.engine.addresses cimport AddressSet
 from limen.engine.certificates cimport CertificateMatch
+from limen.engine.identity cimport IdentityMatch
 from limen.engine.keys cimport (
     ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit, limen_fold,
 )
@@ -262,6 +263,11 @@ cdef class RouteTable:
                 self.kept.append(place)
                 row.place = <void*>place
                 self.asks_place = True
+            if spec.users or spec.groups:
+                identity = IdentityMatch(spec.users, spec.groups)
+                self.kept.append(identity)
+                row.identity = <void*>identity
+                self.asks_identity = True
             row.names = <uint32_t>len(conditions)
             for method in dict.fromkeys(spec.methods):
                 row.methods |= <uint32_t>1 << <int>METHODS.get(method, METHOD_OTHER)
@@ -313,7 +319,7 @@ cdef class RouteTable:
             kind, text = plans[route]
             row = &self.rows[route]
             entry = route << 1
-            if row.clients or row.certificate or row.ja4 or row.place or row.methods or row.path or (
+            if row.clients or row.certificate or row.ja4 or row.place or row.identity or row.methods or row.path or (
                 row.field_count or row.query_count
             ):
                 entry |= ENTRY_CONDITIONS
@@ -468,6 +474,8 @@ cdef class RouteTable:
             if not (<AddressSet>row.clients).contains(view.client.ip):
                 return False
         if row.place != NULL and not (<PlaceMatch>row.place).holds(view.place):
+            return False
+        if row.identity != NULL and not (<IdentityMatch>row.identity).holds(view.identity):
             return False
         for i in range(<uint32_t>row.field_count + row.query_count):
             condition = &self.conditions[row.conditions + i]

@@ -51,9 +51,11 @@ cdef enum Fault:
     FAULT_DENIED = 31             # 403: an access rule, or no rule that allows
     FAULT_TARGET_ADDRESS = 32     # 403: target resolves to a special address
     FAULT_LOOP = 33               # 508: target is an own listener
-    FAULT_IDENTITY = 34           # 407
+    FAULT_IDENTITY = 34           # 407, of a gateway 401
     FAULT_SCHEME = 35             # 501: absolute-form that is not http
     FAULT_CLIENT_CERTIFICATE = 57 # 403: the route wants a client certificate, or another one
+    FAULT_IDENTITY_SLOWED = 58    # 429: too many failed attempts to say who one is
+    FAULT_IDENTITY_SHED = 59      # 503: too many credentials to verify at a time
     FAULT_TLS_PLAIN = 36          # 400: no TLS on a TLS port
     FAULT_TLS_HANDSHAKE = 37      # the client's handshake failed
     FAULT_TLS_TIMEOUT = 38        # or took too long
@@ -85,12 +87,28 @@ cdef enum Fault:
     FAULT_DESCRIPTORS = 64        # 503
     FAULT_TUNNEL_IDLE = 65        # tunnel closed for silence or age; no status
     FAULT_DRAIN = 66              # closed by the end of a drain
+    FAULT_ICAP = 68               # 503: a service that examines content failed
+    FAULT_IDENTITY_PROVIDER = 67  # 503: who verifies credentials does not answer
     # Shielding.
     FAULT_LIMIT_RATE = 70         # 429: over a rate limit
     FAULT_LIMIT_CONCURRENT = 71   # 429: over a concurrency limit
     FAULT_CLIENT_DENIED = 72      # closed at accept: its address is denied, or not allowed
     FAULT_LISTENER_CONNECTIONS = 73 # over the listener's number of connections
     FAULT_MAINTENANCE = 74        # 503: closed for maintenance
+    # Ways in beside HTTP.
+    FAULT_SOCKS = 90              # 400: a SOCKS message malformed, or of another version
+    FAULT_SOCKS_METHOD = 91       # 407: no way of saying who one is that both sides know
+    FAULT_SOCKS_COMMAND = 92      # 501: neither CONNECT nor what the listener has turned on
+    FAULT_SOCKS_ADDRESS = 93      # 400: a kind of address that RFC 1928 does not have
+    FAULT_DATAGRAM = 94           # dropped: malformed, a fragment, too large, or from somebody else
+    FAULT_DATAGRAM_TARGETS = 95   # dropped: over an association's number of targets
+    FAULT_ORIGINAL = 96           # 400: nobody has redirected this connection here
+    # Ways out.
+    FAULT_EGRESS = 80             # 503: none of them can be used
+    FAULT_PARENT = 81             # 502: the next proxy does not answer as it should
+    FAULT_PARENT_IDENTITY = 82    # 502: it does not take our credentials, or wants some
+    FAULT_PARENT_REFUSED = 83     # 502: it could not, or would not, reach the target
+    FAULT_PARENT_TIMEOUT = 84     # 504
     FAULT_RESPONSE = 100          # + 1..19: the same said by an origin
     FAULT_COUNT = 128
 

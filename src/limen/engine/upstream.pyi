@@ -31,10 +31,12 @@ class Endpoint:
         is_target: bool = False,
         warming: bool = False,
         server_name: str = "",
+        label: str = "",
     ) -> Self:
         """`key` makes it the same endpoint over reloads; `host` may be a name, an address or unix:/path (of at most
         107 bytes, else ValueError); `slot` is the board's; `proxy_protocol` the version to send, 0 for none;
-        `warming` has it start slowly where its upstream says so; `server_name` stands for the host in TLS.
+        `warming` has it start slowly where its upstream says so; `server_name` stands for the host in TLS,
+        `label` for the address in logs.
         """
 
     @property
@@ -58,6 +60,8 @@ class Endpoint:
         """Whether it comes from a request, not from the configuration."""
 
     @property
+    def links(self) -> Endpoint | None: ...
+    @property
     def active(self) -> int:
         """Exchanges that are at work with it, in this worker."""
 
@@ -66,10 +70,17 @@ class Endpoint:
     @property
     def idle_count(self) -> int: ...
     @property
+    def opening(self) -> int:
+        """Connections that are being opened ahead, in this worker."""
+
+    @property
     def retired(self) -> bool: ...
     @property
     def failures(self) -> int:
         """Dials that failed, in a row."""
+
+    def shed_idle(self) -> int:
+        """Close what rests here, if the operator has taken the endpoint out; how many that were."""
 
     def retire(self) -> None:
         """Out of the configuration: idle connections end now, busy ones after their exchange."""
@@ -99,12 +110,21 @@ class Upstream:
         nearest: Nearest | None = None,
         max_age: float = 0.0,
         max_requests: int = 0,
+        retries: Endpoint | None = None,
+        hedges: Endpoint | None = None,
+        links: Endpoint | None = None,
+        links_most: int = 0,
+        report: str = "",
+        warm: int = 0,
     ) -> Self:
         """Without a `balancer` in turn, without a `queue` shed. Times in seconds; `idle` connections kept per
         endpoint. `key_by`, `key_name`: what the policy hash goes by (affinity.pxd); names of fields in lower case.
         `run_most`: failures in a row that raise the alarm of the board, 0 for none; `failing`: statuses that count as
         failures. `whole`: no endpoint, but what counts the exchanges at all of them, `most` at a time.
         `max_age` and `max_requests` of one connection, a little less for some; 0: no bound.
+        `retries`, `hedges` and `links` are no endpoints either, but count exchanges in retries, hedges and connections
+        (`links_most` at a time) for all workers. `report`: the field by which endpoints tell how busy they
+        are. `warm` connections are kept open per endpoint by a Warmer.
         `cookie` keeps clients at their endpoint; `nearest` has balancers by the client's place.
         ValueError if the balancer or the cookie is for another number of endpoints.
         """
@@ -138,9 +158,21 @@ class Upstream:
     @property
     def idle_most(self) -> int: ...
     @property
+    def warm(self) -> int: ...
+    @property
     def tls(self) -> ClientContext | None: ...
     @property
     def dial_seconds(self) -> float: ...
+    @property
+    def retries(self) -> Endpoint: ...
+    @property
+    def hedges(self) -> Endpoint | None: ...
+    @property
+    def links(self) -> Endpoint | None: ...
+    @property
+    def links_most(self) -> int: ...
+    @property
+    def report(self) -> bytes | None: ...
     @property
     def retrying(self) -> int:
         """Exchanges that are in a retry or a hedge, in this worker."""

@@ -14,8 +14,14 @@ from limen.engine.board cimport (
     ENDPOINT_IDLE,
     ENDPOINT_OUT,
     ENDPOINT_REQUESTS,
+    HEALTH_DISABLED,
+    HEALTH_DRAINING,
+    HEALTH_WORD,
     total_add,
     total_claim,
+    total_now,
+    total_set,
+    word_now,
 )
 from limen.engine.connection cimport Connection
 from limen.engine.cookies cimport Cookie
@@ -23,6 +29,7 @@ from limen.engine.nearest cimport Nearest
 from limen.engine.queue cimport Queue
 from limen.engine.sys cimport monotonic
 from limen.engine.tls.contexts cimport ClientContext
+from limen.engine.worker cimport Rest, Worker
 
 
 cdef enum:
@@ -30,6 +37,8 @@ cdef enum:
     OUT_DOUBLINGS = 5             # up to 32 s
     RESTING_MOST = 1024           # idle connections to targets of requests, per worker
     CLAIMS = 16                   # tries to take a place that other workers are taking, too
+    NUMBERS = 1023                # bits that tell workers apart (observe/board.py: MAX_WORKERS)
+    WANTED = 100                  # ms that a worker's word for a connection counts; it is said anew as long as one waits
 
 
 # What is said of endpoints without a place on the board: nothing.
@@ -41,30 +50,30 @@ cdef class Pooled(Connection):
     pass
 
 
-cdef void rest(Worker worker, Pooled connection) noexcept:
-    """Put an idle connection at the head of all that rest towards targets of requests."""
+cdef void rest(Rest* all, Pooled connection) noexcept:
+    """Put an idle connection at the head of all of its kind that rest in this worker."""
     connection.rest_prev = NULL
-    connection.rest_next = worker.resting_head
-    if worker.resting_head != NULL:
-        (<Pooled>worker.resting_head).rest_prev = <void*>connection
+    connection.rest_next = all.head
+    if all.head != NULL:
+        (<Pooled>all.head).rest_prev = <void*>connection
     else:
-        worker.resting_tail = <void*>connection
-    worker.resting_head = <void*>connection
-    worker.resting += 1
+        all.tail = <void*>connection
+    all.head = <void*>connection
+    all.count += 1
 
 
-cdef void rouse(Worker worker, Pooled connection) noexcept:
+cdef void rouse(Rest* all, Pooled connection) noexcept:
     """Take it out again: it is used, or ends."""
     if connection.rest_prev != NULL:
         (<Pooled>connection.rest_prev).rest_next = connection.rest_next
     else:
-        worker.resting_head = connection.rest_next
+        all.head = connection.rest_next
     if connection.rest_next != NULL:
         (<Pooled>connection.rest_next).rest_prev = connection.rest_prev
     else:
-        worker.resting_tail = connection.rest_prev
+        all.tail = connection.rest_prev
     connection.rest_next = connection.rest_prev = NULL
-    worker.resting -= 1
+    all.count -= 1
 
 
 cdef class Endpoint:
@@ -73,6 +82,7 @@ cdef class Endpoint:
     def __init__(
         self, Worker worker not None, *, str key, str host, int port, unsigned int slot=0xffffffff,
         int proxy_protocol=0, bint is_target=False, bint warming=False, str server_name="",
+        str label="",
     ):
         self.worker = worker
         self.load.total = worker.board.endpoint_total(slot)
@@ -81,6 +91,9 @@ cdef class Endpoint:
         self.load.health = worker.board.endpoint_health(slot)
         if self.load.health == NULL:
             self.load.health = UNTOLD
+        self.load.busy = worker.board.endpoint_busy(slot)
+        if self.load.busy == NULL:
+            self.load.busy = &self.load.own_busy
         self.run = worker.board.endpoint_run(slot)
         if self.run == NULL:
             self.run = &self.own_run
@@ -107,6 +120,8 @@ cdef class Endpoint:
             self.literal.family = 0
         self.server_name = server_name.encode("ascii") or self.host
         self.label = b"[%b]:%d" % (self.host, port) if b":" in self.host else b"%b:%d" % (self.host, port)
+        if label:
+            self.label = label.encode()
         self.session_key = self.label
         if self.server_name != self.host:
             # a session was verified for one name: another may not take it up
@@ -128,7 +143,9 @@ cdef class Endpoint:
         return connection
 
     cdef void give(self, Pooled connection, long most) noexcept:
-        """Keep a connection; over `most` the one idle longest has to go (it gets its turn to close)."""
+        """Keep a connection; over `most` the one idle longest has to go (it gets its turn to close), and over what
+        the worker keeps in all, the one idle longest of them all."""
+        cdef Rest* all = &self.worker.rests[1 if self.is_target else 0]
         connection.idle = True
         connection.idle_prev = NULL
         connection.idle_next = self.idle_head
@@ -139,12 +156,13 @@ cdef class Endpoint:
         self.idle_head = <void*>connection
         self.idle_count += 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, 1)
-        if self.is_target:
-            rest(self.worker, connection)
-        if self.idle_count > most or self.retired:
+        rest(all, connection)
+        if self.retired or self.is_barred() or (self.links is not None and self.links.is_wanted()):
+            connection.abort()
+        elif self.idle_count > most:
             (<Pooled>self.idle_tail).abort()
-        elif self.is_target and self.worker.resting > RESTING_MOST:
-            (<Pooled>self.worker.resting_tail).abort()
+        elif all.count > (RESTING_MOST if self.is_target else self.worker.resting_most):
+            (<Pooled>all.tail).abort()
 
     cdef void lift(self, Pooled connection) noexcept:
         if not connection.idle:
@@ -159,8 +177,7 @@ cdef class Endpoint:
         else:
             self.idle_tail = connection.idle_prev
         connection.idle_next = connection.idle_prev = NULL
-        if self.is_target:
-            rouse(self.worker, connection)
+        rouse(&self.worker.rests[1 if self.is_target else 0], connection)
         self.idle_count -= 1
         self.worker.board.endpoint_add(self.slot, ENDPOINT_IDLE, -1)
 
@@ -172,6 +189,25 @@ cdef class Endpoint:
         if self.failures:
             # its number on the board may be another's soon, or its own again
             self.worker.board.endpoint_set(self.slot, ENDPOINT_OUT, 0)
+
+    def shed_idle(self) -> int:
+        """Close what rests here, if the operator has taken the endpoint out; how many that were."""
+        cdef long found = self.idle_count
+        if not self.is_barred():
+            return 0
+        while self.idle_tail != NULL:
+            (<Pooled>self.idle_tail).abort()
+        return found
+
+    cdef bint is_wanted(self) noexcept:
+        cdef int64_t told = total_now(self.run)
+        return (
+            told != 0 and told & NUMBERS != self.worker.number & NUMBERS
+            and <int64_t>(self.worker.now // 1000000) - (told >> 10) < WANTED
+        )
+
+    cdef bint is_barred(self) noexcept:
+        return word_now(&self.load.health[HEALTH_WORD]) & (HEALTH_DRAINING | HEALTH_DISABLED) != 0
 
     cdef void dial_failed(self) noexcept:
         cdef uint64_t pause = <uint64_t>OUT_FIRST << min(self.failures, OUT_DOUBLINGS)
@@ -217,6 +253,14 @@ cdef class Endpoint:
             self.worker.tell(40, f"endpoint {self.label!r}: {error!r}")
 
 
+cdef tuple names_of(Endpoint endpoint):
+    """A default port is mostly left out of URLs, and cookies name hosts without one."""
+    cdef bytes host = endpoint.host.lower()
+    if b":" in host:
+        host = b"[%b]" % host
+    return endpoint.label.lower(), host
+
+
 cdef class Upstream:
     """A named group of endpoints, how one of them is chosen, and who waits while all are full."""
 
@@ -225,7 +269,8 @@ cdef class Upstream:
         double idle_timeout=55.0, long idle=512, ClientContext tls=None, double handshake_timeout=10.0,
         int key_by=0, str key_name="", int run_most=0, object failing=(502, 503, 504),
         Endpoint whole=None, int64_t most=0, Cookie cookie=None, Nearest nearest=None,
-        double max_age=0.0, uint32_t max_requests=0,
+        double max_age=0.0, uint32_t max_requests=0, Endpoint retries=None, Endpoint hedges=None,
+        Endpoint links=None, int64_t links_most=0, str report="", long warm=0,
     ):
         cdef int i
         cdef Endpoint member
@@ -246,6 +291,7 @@ cdef class Upstream:
         self.dial_timeout = <uint64_t>(dial_timeout * 1e9)
         self.idle_timeout = <uint64_t>(idle_timeout * 1e9)
         self.idle_most = idle
+        self.warm = min(warm, idle)
         self.age_most = <uint64_t>(max_age * 1e9)
         self.requests_most = max_requests
         self.random = int.from_bytes(os.urandom(8), "little") | 1
@@ -253,6 +299,14 @@ cdef class Upstream:
         self.handshake_timeout = <uint64_t>(handshake_timeout * 1e9)
         self.whole = whole
         self.most = most
+        self.retries = retries
+        if retries is None and members:
+            # nobody else looks at it
+            self.retries = Endpoint((<Endpoint?>members[0]).worker, key="", host="0.0.0.0", port=0)
+        self.hedges = hedges
+        self.links = links
+        self.links_most = links_most
+        self.report = report.lower().encode("ascii") if report else None
         self.run_most = run_most
         self.failing = bytes([1 if status in failing else 0 for status in range(600)])
         self.places = {}
@@ -261,17 +315,59 @@ cdef class Upstream:
             member = <Endpoint?>members[i]
             self.balancer.seats[i].load = &member.load
             self.balancer.word_epoch = member.worker.board.epoch
+            if links is not None or member.links is None:
+                # connections that stand count where they began, and leave there
+                member.links = links
             self.places[member] = i
 
     def __repr__(self) -> str:
         return f"<Upstream {self.name.decode()} {self.members!r}>"
 
-    cdef long live(self) noexcept:
-        cdef long found = 0
+    @property
+    def retrying(self) -> int:
+        """Exchanges that are in a retry or a hedge, in this worker."""
+        return self.retries.active if self.retries is not None else 0
+
+    cdef bint is_called(self, const char* text, size_t size) noexcept:
+        try:
+            if self.names is None:
+                self.names = frozenset(name for member in self.members for name in names_of(member))
+            return text[:size].lower() in self.names
+        except MemoryError:
+            # it stays as it is
+            return False
+
+    cdef int64_t live(self) noexcept:
+        cdef int64_t found = 0
         cdef int i
         for i in range(self.count):
-            found += (<Endpoint>self.members[i]).active
+            found += total_now((<Endpoint>self.members[i]).load.total)
         return found
+
+    cdef bint may_dial(self) noexcept:
+        if self.links is None or total_now(self.links.load.total) < self.links_most or self.close_idle():
+            return True
+        # the idle ones, if there are any, are other workers': they are asked to let go of some (is_wanted)
+        total_set(
+            self.links.run, <int64_t>(self.links.worker.now // 1000000) << 10 | self.links.worker.number & NUMBERS
+        )
+        return False
+
+    cdef bint claim_link(self) noexcept:
+        if self.links.enter(self.links_most):
+            return True
+        return self.close_idle() and self.links.enter(self.links_most)
+
+    cdef bint close_idle(self) noexcept:
+        """Close one of this worker's idle connections, to make room for one that is needed: whether there was one."""
+        cdef Endpoint member
+        cdef int i
+        for i in range(self.count):
+            member = <Endpoint>self.members[i]
+            if member.idle_tail != NULL:
+                (<Pooled>member.idle_tail).abort()
+                return True
+        return False
 
     def adopt(self, Upstream fresh not None) -> None:
         """Have the endpoints of `fresh`, and its way to choose among them, from now on; `fresh` is used up.
@@ -293,6 +389,7 @@ cdef class Upstream:
         self.members, self.places, self.balancer = fresh.members, fresh.places, fresh.balancer
         self.count = fresh.count
         self.cookie, self.nearest = fresh.cookie, fresh.nearest
+        self.names = None
         if self.queue is not None and self.queue.count:
             self.queue.stir()
 

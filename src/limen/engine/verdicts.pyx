@@ -6,6 +6,7 @@
 # answer is that rule, or one on addresses before it.
 
 from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
 
 from limen.engine.access cimport (
     ACCESS_HTTP,
@@ -17,6 +18,7 @@ from limen.engine.access cimport (
     AccessTable,
     AccessView,
 )
+from limen.engine.addresses cimport TargetHost
 from limen.engine.admission cimport admit_rule
 from limen.engine.effects cimport RuleEffect
 from limen.engine.state cimport ExchangeState
@@ -64,6 +66,19 @@ cdef void lay_request_view(ExchangeState exchange, AccessView* view) noexcept:
             return
 
 
+cdef inline bint is_datagram(const AccessView* view) noexcept:
+    return view.method_length == 3 and memcmp(view.method, b"UDP", 3) == 0
+
+
+cdef const TargetHost* goal_of(ExchangeState exchange) noexcept:
+    cdef TargetHost* host
+    if exchange.redirect is None:
+        return &exchange.host
+    host = &exchange.redirect.host
+    host.port = host.address.port = exchange.host.port
+    return host
+
+
 cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dialled) noexcept:
     cdef AccessTable access = exchange.service.access
     cdef RuleEffect effect
@@ -77,6 +92,8 @@ cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dia
             return FAULT_NONE
         view.by_name = True
         if access.decide(view, &rule, &dry) == ALLOW and (<RuleEffect>access.effects[rule]).host.name_length:
+            if is_datagram(view):
+                return FAULT_DENIED
             exchange.redirect = <RuleEffect>access.effects[rule]
         return FAULT_NONE
     effect = <RuleEffect>access.effects[rule]
@@ -84,6 +101,11 @@ cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dia
         if dialled:
             # a time window has opened in between
             return FAULT_DENIED
+        if is_datagram(view):
+            # there is no exchange that would go elsewhere as a whole
+            return FAULT_DENIED
         exchange.redirect = effect
+        # the rules on addresses before this one were asked about the target: what is dialled is another
+        exchange.need_address = exchange.need_address or view.target != NULL
     # a question (limen.engine.explain) has not begun, and takes nothing
     return admit_rule(exchange, effect.guard) if effect.guard is not None and exchange.started else FAULT_NONE

@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, int64_t
 
 from limen.engine.board cimport Board
 from limen.engine.cells cimport LimitCells
+from limen.engine.identity cimport IdentityCache
 from limen.engine.journal cimport Journal
 from limen.engine.places cimport Places
 from limen.engine.reactor cimport Reactor
@@ -34,11 +35,19 @@ cdef struct Pipe:
 cdef class Resolution
 
 
+cdef struct Rest:
+    # Idle connections of one kind, the one used last first.
+    void* head                # borrowed
+    void* tail
+    long count
+
+
 cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
     cdef public Places places # where clients are; None: nobody asks
     cdef public LimitCells cells       # None: no limits are configured
+    cdef public IdentityCache identities       # known of late; None: nobody is asked who they are
     cdef Field parsed[256]    # of the head being parsed
     cdef Head head
     cdef OutField out[320]    # of the head being written
@@ -57,11 +66,11 @@ cdef class Worker(Reactor):
     cdef public bint draining
     cdef dict names           # bytes host -> Resolution
     cdef dict direct          # bytes host:port -> Endpoint (targets of requests)
-    cdef void* resting_head   # borrowed: idle connections to all of these, the one used last first
-    cdef void* resting_tail
-    cdef readonly long resting
+    cdef Rest rests[2]        # idle connections: to configured endpoints, to targets of requests
+    cdef public long resting_most      # to configured endpoints
     cdef object resolve       # callable(host: str): asks for engine.resolved()
     cdef object run_hook      # callable(exchange, response: bool): parks until hooks_done()
+    cdef object identify      # callable(claim): verifies until claim.settle()
     cdef object report        # callable(level: int, message: str)
     cdef uint64_t client_seed[2]       # secret: unlike id_prefix it never leaves
     cdef ClientCount* clients # owned, open addressing, client_room a power of two

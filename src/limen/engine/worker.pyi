@@ -6,6 +6,8 @@ from typing import Protocol, Self, type_check_only
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.exchange import Exchange
+from limen.engine.identifying import Claim
+from limen.engine.identity import IdentityCache
 from limen.engine.journal import Journal
 from limen.engine.places import Places
 from limen.engine.reactor import Reactor
@@ -30,11 +32,18 @@ class Worker(Reactor):
     exchanges: int
     tunnels: int
     draining: bool
+    resting_most: int  # idle connections to configured endpoints; the one idle longest goes first
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
+    identities: IdentityCache | None  # known of late; None: nobody is asked who they are
     @property
     def resting(self) -> int:
         """Idle connections to targets of requests; at most 1,024."""
+
+    @property
+    def resting_endpoints(self) -> int:
+        """Idle connections to configured endpoints; at most `resting_most`."""
+
     def __new__(
         cls,
         *,
@@ -43,6 +52,7 @@ class Worker(Reactor):
         journal: Journal | None = None,
         resolve: Callable[[str], object] | None = None,
         run_hook: Callable[[Exchange, bool], object] | None = None,
+        identify: Callable[[Claim], object] | None = None,
         report: Callable[[int, str], object] | None = None,
         max_connections: int = 10000,
     ) -> Self: ...

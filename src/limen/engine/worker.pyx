@@ -49,16 +49,18 @@ cdef str format_address(const Address* address):
 
 cdef class Worker(Reactor):
     def __cinit__(
-        self, *, int number=0, Board board=None, Journal journal=None, resolve=None, run_hook=None, report=None,
-        unsigned long max_connections=10000,
+        self, *, int number=0, Board board=None, Journal journal=None, resolve=None, run_hook=None, identify=None,
+        report=None, unsigned long max_connections=10000,
     ):
         self.number = number
         self.board = board if board is not None else Board(None)
         self.journal = journal
         self.resolve = resolve
         self.run_hook = run_hook
+        self.identify = identify
         self.report = report
         self.max_connections = max_connections
+        self.resting_most = 4096
         self.names = {}
         self.direct = {}
         self.shakes = Shakes.__new__(Shakes)
@@ -230,6 +232,16 @@ cdef class Worker(Reactor):
             # not sure means no
             self.tell(40, f"own addresses: {error!r}")
             return True
+
+    @property
+    def resting(self) -> int:
+        """Idle connections to targets of requests."""
+        return self.rests[1].count
+
+    @property
+    def resting_endpoints(self) -> int:
+        """Idle connections to configured endpoints."""
+        return self.rests[0].count
 
     def set_own(self, addresses: dict[int, object]) -> None:
         """Where this process listens, by port: objects whose matches(ip: str) tells. Never dialled for a target."""

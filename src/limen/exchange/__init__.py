@@ -7,9 +7,10 @@ offers for one exchange). The worker loads chains and runs them when the engine 
 
 from limen.errors import BodyTooLarge, BodyTruncated
 from limen.exchange.encryption import ClientCertificate, ClientTls
-from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Request, Response
+from limen.exchange.exchange import BodyUndeclared, Exchange, Handle, Place, Request, Response
 from limen.exchange.fields import Fields
 from limen.exchange.hooks import Chain, Hook, Outcome, hook, load_hook
+from limen.exchange.identity import Credentials, Named, ShownCertificate
 
 __all__ = [
     "BodyTooLarge",
@@ -18,13 +19,17 @@ __all__ = [
     "Chain",
     "ClientCertificate",
     "ClientTls",
+    "Credentials",
     "Exchange",
     "Fields",
     "Handle",
     "Hook",
+    "Named",
     "Outcome",
+    "Place",
     "Request",
     "Response",
+    "ShownCertificate",
     "hook",
     "load_hook",
 ]

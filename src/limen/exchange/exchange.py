@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from limen.errors import LimenError
 from limen.exchange.encryption import ClientTls, TlsFacts
 from limen.exchange.fields import Fields
+from limen.exchange.identity import Named
 from limen.terms import Phase
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
@@ -40,6 +42,12 @@ class Handle(Protocol):
 
     def tls(self) -> TlsFacts | None:
         """What is known of the client's TLS; None without."""
+
+    def place(self) -> tuple[str, str, int, str] | None:
+        """Country, continent, AS number and region of the client (empty or 0: unknown); None where nothing is known."""
+
+    def identity(self) -> tuple[str, tuple[str, ...]] | None:
+        """Name and groups of who the exchange is for; None if that is not known."""
 
     def names(self) -> tuple[str, str]:
         """Names of the listener and of the route ("" before there is one)."""
@@ -115,6 +123,20 @@ class _Message:
 
     def _allow(self, limit: int) -> None:
         self._limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client is; None for what is not known."""
+
+    country: str | None
+    """Two letters, as in ISO 3166: `DE`."""
+    continent: str | None
+    """Two letters: AF, AN, AS, EU, NA, OC, SA."""
+    asn: int | None
+    """Number of the autonomous system that its address belongs to."""
+    region: str | None
+    """A name of the configuration's own."""
 
 
 class Request(_Message):
@@ -282,12 +304,27 @@ class Exchange:
         return self._handle.client()
 
     @property
+    def place(self) -> Place | None:
+        """Where the client is, as `places` of the configuration tell it; None where they know nothing of it."""
+        facts = self._handle.place()
+        if facts is None:
+            return None
+        country, continent, asn, region = facts
+        return Place(country or None, continent or None, asn or None, region or None)
+
+    @property
     def tls(self) -> ClientTls | None:
         """The client's TLS as far as it ends here: version, cipher, names, certificate; None on a plain connection."""
         if self._tls is None:
             facts = self._handle.tls()
             self._tls = ClientTls.of(facts) if facts is not None else None
         return self._tls
+
+    @property
+    def identity(self) -> Named | None:
+        """Who it is for: name and groups; None where nobody was asked, or nobody said."""
+        found = self._handle.identity()
+        return Named(*found) if found is not None else None
 
     @property
     def listener(self) -> str:

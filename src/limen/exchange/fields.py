@@ -120,6 +120,13 @@ class Fields:
             self._changed = True
         return removed
 
+    def replace(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Have these lines instead of all that may be written; the framing's stay."""
+        made = Fields.checked(list(fields))
+        framing = [field for field in self._list if field[0].lower() in FRAMING]
+        self._list = [*framing, *made]
+        self._changed = True
+
     def items(self) -> list[tuple[str, str]]:
         """All lines as (name, value), a copy."""
         return list(self._list)

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar, cast
 
 from limen.errors import BodyTooLarge, BodyTruncated, ConfigError
 from limen.exchange.exchange import Exchange
+from limen.exchange.icap import AdaptationFailed
 from limen.faults import FaultNumber
 from limen.terms import Phase, Verdict
 
@@ -66,6 +67,7 @@ class Hook:
     phase: Phase
     body: int  # bound of the content it may read, bytes; 0: none
     is_coroutine: bool
+    timeout: float = 0.0  # its own deadline in seconds; 0: that of the route
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,23 @@ def load_hook(reference: str) -> tuple[Hook, ...]:
 
     Raises ConfigError that says what is wrong: the form, the import, the name, or the function.
     """
-    module_name, colon, path = reference.partition(":")
-    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *path.split(".")]):
-        raise ConfigError(f"{reference!r} does not name a hook", hint='write "module:function"')
-    function = _find(_import(module_name, reference), path, reference)
-    _check(function, reference)
+    function = load_function(reference, "the exchange")
     is_coroutine = _is_coroutine(function)
     declared: dict[Phase, int] = getattr(function, _MARK, {}) or {Phase.REQUEST: 0}
     return tuple(
         Hook(reference, cast("HookFunction", function), phase, body, is_coroutine)
         for phase, body in sorted(declared.items())
     )
+
+
+def load_function(reference: str, argument: str) -> object:
+    """The function that `module:function` names, which takes one argument: `argument` in words. Raises ConfigError."""
+    module_name, colon, path = reference.partition(":")
+    if not colon or not all(part.isidentifier() for part in [*module_name.split("."), *path.split(".")]):
+        raise ConfigError(f"{reference!r} does not name a hook", hint='write "module:function"')
+    function = _find(_import(module_name, reference), path, reference)
+    _check(function, reference, argument)
+    return function
 
 
 def _import(name: str, reference: str) -> object:
@@ -122,7 +130,7 @@ def _find(module: object, path: str, reference: str) -> object:
     return found
 
 
-def _check(function: object, reference: str) -> None:
+def _check(function: object, reference: str, argument: str) -> None:
     if inspect.isclass(function) or not callable(function):
         kind = "a class" if inspect.isclass(function) else f"of type {type(function).__name__}"
         raise ConfigError(f"hook {reference} is {kind}, not a function")
@@ -131,7 +139,7 @@ def _check(function: object, reference: str) -> None:
     try:
         inspect.signature(function).bind(None)
     except TypeError:
-        raise ConfigError(f"hook {reference} must take one argument, the exchange") from None
+        raise ConfigError(f"hook {reference} must take one argument, {argument}") from None
     except ValueError:  # a builtin without a signature: calling will tell
         return
 
@@ -180,8 +188,9 @@ class Chain:
         return self._end(exchange)
 
     async def _run_in_time(self, hook: Hook, exchange: Exchange, give_up: Callable[[Outcome], None] | None) -> None:
-        deadline = asyncio.timeout(self._timeout)
-        last = asyncio.get_running_loop().call_later(self._timeout + GRACE, self._give_up, hook, give_up)
+        timeout = hook.timeout or self._timeout
+        deadline = asyncio.timeout(timeout)
+        last = asyncio.get_running_loop().call_later(timeout + GRACE, self._give_up, hook, give_up)
         try:
             exchange._message()._allow(hook.body)
             async with deadline:
@@ -231,13 +240,15 @@ class Chain:
     def _fault_of(self, error: BaseException) -> int:
         if isinstance(error, BodyTruncated):
             return FaultNumber.TRUNCATED
+        if isinstance(error, AdaptationFailed):
+            return FaultNumber.ICAP
         if not isinstance(error, BodyTooLarge):
             return FaultNumber.HOOK
         offset = FaultNumber.RESPONSE if self.phase is Phase.RESPONSE else 0
         return FaultNumber.BODY_TOO_LARGE + offset
 
     def _failed(self, hook: Hook, fault: int, error: BaseException) -> Outcome:
-        if not isinstance(error, BodyTooLarge | BodyTruncated):
+        if not isinstance(error, BodyTooLarge | BodyTruncated | AdaptationFailed):
             self._log(hook, fault, error)
         return Outcome(Verdict.DENY, fault)
 

@@ -21,6 +21,7 @@ class AccessLog:
     format: Literal["json", "combined", "common"] = "json"
     tls: bool = False  # write what is known of the client's TLS
     ja4: bool = False  # write the fingerprint of its hello
+    place: bool = False  # write where it is
     query: bool = False  # write query strings, of targets and referers
     flush: float = 1.0  # seconds after which a buffered record is written at the latest; the worker's timer
 
@@ -32,6 +33,7 @@ class AccessLog:
             query=self.query,
             tls=self.tls,
             ja4=self.ja4,
+            place=self.place,
             faults=[label.encode() for label in labels()],
             reasons=[reason.label.encode() for reason in RetryBlocked],
         )

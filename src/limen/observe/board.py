@@ -20,15 +20,16 @@ if sys.byteorder != "little":  # pragma: no cover - Limen's platforms are x86-64
     raise ImportError("limen: the board is laid out for little-endian machines")
 
 MAGIC = 0x4C494D454E424F41  # "LIMENBOA"
-VERSION = 3
+VERSION = 4
 CELL = 8
 
-HEADER = 270336
+HEADER = 335872
 EPOCH = 8
 ALARM = 16
 TOTALS = 8192
 RUNS = 73728
 HEALTH = 139264
+LOADS = 270336
 ROUTES = 65536
 ENDPOINTS = 65536
 LISTENERS = 256
@@ -123,6 +124,10 @@ class WorkerCell(enum.IntEnum):
     MIRRORED = 26
     MIRRORS_SHED = 27
     MIRRORS_FAILED = 28
+    HEDGES_SHED = 40
+    IDENTITY_CHECKS = 29
+    IDENTITY_FAILURES = 30
+    IDENTITY_SHED = 31
 
 
 def create(workers: int) -> tuple[int, mmap.mmap]:

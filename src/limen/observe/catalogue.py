@@ -54,11 +54,19 @@ WORKER: dict[WorkerCell, Metric] = {
     WorkerCell.LOG_LOST: _counter("access_log_lost", "records", "Access log records that could not be written."),
     WorkerCell.HEDGES: _counter("hedges", "attempts", "Second attempts made beside slow ones."),
     WorkerCell.HEDGES_WON: _counter("hedges_won", "attempts", "Of these, those that answered first."),
+    WorkerCell.HEDGES_SHED: _counter("hedges_shed", "attempts", "Second attempts not made, for `hedge.most`."),
     WorkerCell.MIRRORED: _counter("mirrored", "requests", "Requests copied to a mirror."),
     WorkerCell.MIRRORS_SHED: _counter(
         "mirrors_shed", "requests", "Requests not copied: too many under way, too much content, or no endpoint."
     ),
     WorkerCell.MIRRORS_FAILED: _counter("mirrors_failed", "requests", "Copies that got no whole answer in time."),
+    WorkerCell.IDENTITY_CHECKS: _counter(
+        "identity_checks", "credentials", "Credentials verified, without those that were known."
+    ),
+    WorkerCell.IDENTITY_FAILURES: _counter("identity_failures", "credentials", "Of these, those that were refused."),
+    WorkerCell.IDENTITY_SHED: _counter(
+        "identity_shed", "credentials", "Credentials not verified: too many at a time, or too many failures before."
+    ),
 }
 
 LISTENER: dict[ListenerCell, Metric] = {

@@ -28,9 +28,22 @@ PLAIN_PORTS = ((80, 80), (443, 443), (1025, 65535))
 TUNNEL_PORTS = ((443, 443),)
 
 
-def default_access() -> list[AccessSpec]:
-    """Private clients may CONNECT to port 443, and send other methods to 80, 443 and 1025-65535."""
+DATAGRAM_PORTS = ((53, 53), (443, 443))
+"""Name servers and HTTP/3."""
+
+
+def default_access(*, socks: bool = False) -> list[AccessSpec]:
+    """Private clients may CONNECT to port 443, and send other methods to 80, 443 and 1025-65535.
+
+    With `socks` they may send datagrams to 53 and 443, and let any peer connect to them.
+    """
+    ways = [
+        AccessSpec(True, "default-datagrams", PRIVATE_CLIENTS, ports=DATAGRAM_PORTS, methods=("UDP",)),
+        AccessSpec(False, "default-datagram-ports", methods=("UDP",)),
+        AccessSpec(True, "default-bind", PRIVATE_CLIENTS, methods=("BIND",)),
+    ]
     return [
+        *(ways if socks else ()),
         AccessSpec(True, "default-tunnel", PRIVATE_CLIENTS, ports=TUNNEL_PORTS, methods=("CONNECT",)),
         AccessSpec(False, "default-tunnel-ports", methods=("CONNECT",)),
         AccessSpec(True, "default-plain", PRIVATE_CLIENTS, ports=PLAIN_PORTS),
@@ -40,7 +53,7 @@ def default_access() -> list[AccessSpec]:
 def compile_access(forward: Forward) -> list[AccessSpec]:
     """The rules of a forward listener in order; the last word, if none matches, is deny."""
     if forward.access is None:
-        return default_access()
+        return default_access(socks=forward.socks is not None)
     return [_compile_rule(rule) for rule in forward.access]
 
 
@@ -52,6 +65,8 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         clients=condition.clients or (),
         client_lists=condition.client_lists or (),
         address_lists=condition.address_lists or (),
+        users=condition.users or (),
+        groups=condition.groups or (),
         hosts=condition.hosts or (),
         addresses=condition.addresses or (),
         ports=tuple((ports.first, ports.last) for ports in condition.ports or ()),
@@ -65,4 +80,5 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         size_over=condition.size.over if condition.size is not None else None,
         size_upto=condition.size.upto if condition.size is not None else None,
         dry_run=rule.dry_run,
+        egress=rule.egress,
     )

@@ -120,6 +120,11 @@ def covers_texts(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -
     return not wide or (bool(narrow) and set(narrow or ()) <= set(wide))
 
 
+def covers_names(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
+    """The same for names of identities, where `*` takes whoever is known."""
+    return not wide or (bool(narrow) and ("*" in wide or set(narrow) <= set(wide)))
+
+
 def covers(wide: RouteSpec, narrow: RouteSpec) -> bool:
     """Whether every request that matches `narrow` is shown to match `wide`."""
     return (
@@ -130,6 +135,8 @@ def covers(wide: RouteSpec, narrow: RouteSpec) -> bool:
         and covers_certificate(wide.certificate, narrow.certificate)
         and covers_texts(wide.ja4, narrow.ja4)
         and covers_place(wide.place, narrow.place)
+        and covers_names(wide.users, narrow.users)
+        and covers_texts(wide.groups, narrow.groups)
         and covers_hosts(wide.hosts, narrow.hosts)
         and path_key(wide) in path_keys_above(path_key(narrow))
     )

@@ -39,6 +39,8 @@ def compile_route_match(match: Match, action: object = None) -> RouteSpec:
         certificate=compile_certificate(match.client_certificate),
         ja4=match.ja4 or (),
         place=compile_place(match),
+        users=match.users or (),
+        groups=match.groups or (),
     )
 
 

@@ -51,7 +51,8 @@ class RouteSpec:
 
     `hosts` are exact names or `*.suffix` (any number of labels below); an empty tuple sets no condition, here and in
     `methods`, `fields`, `query`, `clients` (CIDR strings), `client_lists` (names of address lists; one condition
-    with `clients`) and `ja4` (patterns). `action` is opaque.
+    with `clients`), `ja4` (patterns), `users` (names of identities, `*` is whoever is known) and `groups`. `action` is
+    opaque.
     """
 
     action: object = None
@@ -66,6 +67,8 @@ class RouteSpec:
     certificate: CertificateCondition = None
     ja4: tuple[str, ...] = ()
     place: PlaceSpec | None = None
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,8 @@ class AccessSpec:
 
     `hosts` are exact names or addresses, `.suffix` (the name and all below), `*.suffix` (all below) or globs;
     `addresses` (CIDR strings) judge the target's address, the names of address lists in `client_lists` and
-    `address_lists` are one condition with `clients` and `addresses`, `ports` are ranges with both ends included.
+    `address_lists` are one condition with `clients` and `addresses`, `ports` are ranges with both ends included;
+    `users` and `groups` judge the client's identity as in a RouteSpec.
     `host_lists` are one condition with `hosts`; `schemes` are `http`, `https` and `tunnel`, `paths` beginnings
     or globs; sizes are of the request's content in bytes. A rule with `dry_run` decides nothing.
     """
@@ -115,6 +119,10 @@ class AccessSpec:
     place: PlaceSpec | None = None
     client_lists: tuple[str, ...] = ()
     address_lists: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    egress: object = None
+    """What is allowed goes out by this; opaque. None: as the listener says."""
     host_lists: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()

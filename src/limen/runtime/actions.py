@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from limen.engine.service import Action, Edits
 from limen.engine.tables import match_of
-from limen.exchange.hooks import Chain, load_hook
+from limen.exchange.hooks import Chain, Hook, load_hook
 from limen.policy.routes import compile_certificate
 from limen.runtime.pages import REVEALING
 from limen.runtime.persistence import own_fields, resilience
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limen.config.models.edits import FieldEdits
     from limen.config.models.routes import Rewrite, Route
     from limen.engine.certificates import CertificateMatch
+    from limen.engine.demand import Demand
     from limen.engine.guard import Guard
     from limen.engine.mask import Mask
     from limen.engine.pages import Pages
@@ -34,8 +35,10 @@ class Shield:
     """What shields a route, and its origins."""
 
     guard: Guard | None = None
+    demand: Demand | None = None
     pages: Pages | None = None
     mask: Mask | None = None
+    adapters: Sequence[Hook] = ()
 
 
 class Chains(TypedDict):
@@ -90,9 +93,10 @@ def route_action(
         certificate=_certificate(route),
         resilience=resilience(route, upstreams),
         guard=shield.guard,
+        demand=shield.demand,
         pages=shield.pages,
         mask=shield.mask,
-        **hook_chains(route.hooks, route.hook_timeout),
+        **hook_chains(route.hooks, route.hook_timeout, shield.adapters),
     )
 
 
@@ -112,9 +116,12 @@ def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
     return {**fields, "Strict-Transport-Security": hsts}
 
 
-def hook_chains(references: tuple[str, ...], timeout: float) -> Chains:
-    """One chain per phase for which there are hooks, in the lists that the engine asks for truth."""
-    hooks = [hook for reference in references for hook in load_hook(reference)]
+def hook_chains(references: tuple[str, ...], timeout: float, adapters: Sequence[Hook] = ()) -> Chains:
+    """One chain per phase for which there are hooks, in the lists that the engine asks for truth.
+
+    `adapters` come after those of the configuration.
+    """
+    hooks = [*(hook for reference in references for hook in load_hook(reference)), *adapters]
     chains = {phase: Chain(hooks, phase, timeout=timeout) for phase in (Phase.REQUEST, Phase.RESPONSE)}
     return {
         "hook_timeout": timeout,
@@ -143,6 +150,7 @@ def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str, shi
         body_most=body_most,
         certificate=_certificate(route),
         guard=shield.guard,
+        demand=shield.demand,
         pages=shield.pages,
     )
 
@@ -159,6 +167,7 @@ def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str, sh
         body_most=body_most,
         certificate=_certificate(route),
         guard=shield.guard,
+        demand=shield.demand,
         pages=shield.pages,
     )
 

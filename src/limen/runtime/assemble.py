@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
+from limen.config.addresses import parse_address
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
@@ -24,23 +25,23 @@ from limen.policy.specs import RouteSpec
 from limen.runtime import names
 from limen.runtime.actions import Shield, field_edits, hook_chains, route_action
 from limen.runtime.assembly import Adapted, Assembly, Spec
-from limen.runtime.balancing import balancing, key_of
+from limen.runtime.balancing import balancing, key_of, pooling
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
 from limen.runtime.effects import rule_effects
+from limen.runtime.exits import Exits, same_around
 from limen.runtime.guards import address_lists, address_set, forward_guard, route_guard
+from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
-from limen.runtime.pages import ErrorPages, compile_mask, compile_pages
+from limen.runtime.pages import compile_mask, compile_pages, layers_of
+from limen.runtime.ways import ways_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from limen.config import Config
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
-    from limen.config.models.shield import Maintenance
     from limen.config.models.steering import Split as SplitModel
     from limen.config.models.stream import Stream
     from limen.config.models.tls import HttpsRedirect
@@ -119,6 +120,7 @@ def assemble(
     yield
     yield from built.services()
     built.assembly.contexts.settled()
+    built.demands.settled()
     built.assembly.bridges.settled()
     return built.assembly
 
@@ -152,11 +154,18 @@ class _Builder:
         self._contexts = Contexts(
             revision.material, previous.contexts if previous is not None else None, surroundings.key_log
         )
+        self._adapters = surroundings.adapters
         held = surroundings.lists
         self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        self.demands = Demands(
+            revision.config, revision.identity_files, previous.demands if previous is not None else None
+        )
         self._is_whole = True
-        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, lists=self._lists)
+        self.assembly = Assembly(
+            revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands, lists=self._lists
+        )
+        self._exits = Exits(engine, self.assembly, previous)
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -188,21 +197,17 @@ class _Builder:
             name,
             endpoints,
             **balancing(self._engine, name, model, [endpoint.label for endpoint in endpoints], self._secret),
-            dial_timeout=model.timeouts.dial,
-            idle_timeout=model.timeouts.idle,
-            idle=model.pool.idle,
-            whole=self._whole(name, model),
-            most=model.max_requests or 0,
-            max_age=model.pool.max_age or 0.0,
-            max_requests=model.pool.max_requests or 0,
+            **pooling(model),
+            whole=self._count(name, names.WHOLE) if model.max_requests is not None else None,
+            retries=self._count(name, names.RETRIES),
+            hedges=self._count(name, names.HEDGES),
+            links=self._count(name, names.LINKS) if model.max_connections is not None else None,
             **self._encryption(name, model),
         )
 
-    def _whole(self, name: str, model: UpstreamModel) -> Endpoint | None:
-        """What counts the exchanges of a bounded upstream; it has no address."""
-        if model.max_requests is None:
-            return None
-        slot = self._slot(names.ENDPOINT, names.whole_name(name))
+    def _count(self, name: str, what: str) -> Endpoint:
+        """What counts something at the whole upstream; it has no address."""
+        slot = self._slot(names.ENDPOINT, names.count_name(name, what))
         return Endpoint(self._engine, key="", host="0.0.0.0", port=0, slot=slot)
 
     def _encryption(self, name: str, model: UpstreamModel) -> _Encryption:
@@ -247,21 +252,23 @@ class _Builder:
             if listener.forward is not None:
                 bridge = self._bridges.bridge(place.key, listener.forward, place.index)
             if service is None:
-                service = yield from self._service(listener, _port_of(place.address), context, bridge)
+                service = yield from self._service(listener, place.address, context, bridge)
             self.assembly.services[place.key] = service
 
     def _kept(self, key: str, listener: Listener, index: int) -> Service | None:
         """The service in force, if nothing that went into it has changed."""
-        if self._previous is None or self._before is None or self._config.limits != self._before.limits:
-            return None
-        if self._config.lists != self._before.lists:
+        if self._previous is None or self._before is None or not same_around(listener, self._before, self._config):
             return None
         for place in self._previous.revision.listeners:
             if place.key == key and self._before.listeners[place.index] == listener:
                 break
         else:
             return None
-        if not self._contexts.keeps(key, listener.tls, index) or not self._bridges.keeps(key, listener.forward, index):
+        if not (
+            self._contexts.keeps(key, listener.tls, index)
+            and self._bridges.keeps(key, listener.forward, index)
+            and all(map(self.demands.keeps, listener.demands))
+        ):
             return None
         if _logs_ja4(self._config) != _logs_ja4(self._before):
             return None
@@ -281,16 +288,16 @@ class _Builder:
         return service
 
     def _service(
-        self, listener: Listener, port: int, context: ServerContext | None, bridge: Bridge | None
+        self, listener: Listener, address: str, context: ServerContext | None, bridge: Bridge | None
     ) -> Steps[Service]:
-        common = self._common(listener, port)
+        common = self._common(listener, parse_address(address, any_port=True).port)
         if context is not None:
             common["scheme"] = "https"
             common["tls"] = context
             common["handshake_timeout"] = listener.timeouts.handshake
         self._add_hellos(listener, common)
         if listener.forward is not None:
-            return self._forward(listener, listener.forward, common, bridge)
+            return self._forward(listener, listener.forward, common, bridge, address)
         if listener.stream is not None:
             return self._stream(listener, listener.stream, common)
         if listener.https is not None:
@@ -305,6 +312,7 @@ class _Builder:
             listener.label,
             target_source=_FROM_ROUTE,
             routes=RouteTable(specs, address_lists(self._lists)),
+            demand=self.demands.build(listener.identity, listener.label, proxy=False),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
             # where a hook sends a gateway's exchange is the operator's word, as an upstream is
@@ -372,10 +380,11 @@ class _Builder:
             "id_trust": listener.request_id.trust if listener.request_id is not None else False,
         }
 
-    def _forward(self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None) -> Service:
-        specs = compile_access(forward)
-        effects = rule_effects(listener.label, forward, specs, self._slots)
-        access = AccessTable(specs, self._lists, effects)
+    def _forward(
+        self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None, address: str
+    ) -> Service:
+        rules = compile_access(forward)
+        access = AccessTable(rules, self._lists, rule_effects(listener.label, forward, rules, self._slots))
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
@@ -388,6 +397,9 @@ class _Builder:
             targets_allowed=AddressSet(list(targets.allow)) if targets.allow else None,
             anonymity=_ANONYMITY[forward.anonymity],
             bridge=bridge,
+            **ways_in(listener, forward, address),
+            egress=self._exits.of(forward.egress),
+            exits=self._exits.of_rules([rule.egress for rule in rules]),
             action=Action(
                 listener.label,
                 slot=self._slot(names.ROUTE, listener.label),
@@ -397,8 +409,11 @@ class _Builder:
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
                 guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
-                pages=compile_pages(*_layers(listener.maintenance), listener.errors),
-                **hook_chains(forward.hooks, forward.hook_timeout),
+                demand=self.demands.build(forward.identity, listener.label, proxy=True),
+                pages=compile_pages(*layers_of(listener.maintenance), listener.errors),
+                **hook_chains(
+                    forward.hooks, forward.hook_timeout, self._adapters.hooks(forward.icap, self._config.icap)
+                ),
             ),
             **common,
         )
@@ -430,18 +445,24 @@ class _Builder:
     def _spec(self, listener: Listener, index: int, route: Route, hsts: str) -> RouteSpec:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         label = listener.route_label(index)
-        around = (hsts, listener.maintenance, listener.errors, self._config.lists)
+        around = (hsts, listener.maintenance, listener.errors, self._config.lists, self._config.icap)
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
             mirrored = (route.mirror.upstream,) if route.mirror is not None else ()
             kept = all(map(self._keeps_upstream, (*route.upstreams, *mirrored)))
-            if before.route == route and before.around == around and kept:
+            if before.route == route and before.around == around and kept and self.demands.keeps(route.identity):
                 self.assembly.specs[label] = before
                 return before.compiled
         shield = Shield(
             route_guard(label, listener.label, route, listener.maintenance, self._lists, self._limit_slots()),
-            compile_pages(*_layers(route.maintenance or listener.maintenance), route.errors, listener.errors),
-            compile_mask(route, [self._config.upstreams[name] for name in route.upstreams]),
+            self.demands.build(route.identity, label, proxy=False),
+            compile_pages(*layers_of(route.maintenance or listener.maintenance), route.errors, listener.errors),
+            compile_mask(
+                route,
+                [self._config.upstreams[name] for name in route.upstreams],
+                [self.assembly.upstreams[name] for name in route.upstreams],
+            ),
+            self._adapters.hooks(route.icap, self._config.icap),
         )
         compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))
         self.assembly.specs[label] = Spec(route, around, compiled)
@@ -483,18 +504,6 @@ class _Builder:
             slot=self._slot(names.ROUTE, label),
             split=Split(shares, weights, by=by, name=key_name, cookie=cookie),
         )
-
-
-def _layers(maintenance: Maintenance | None) -> list[ErrorPages]:
-    """The page of a maintenance, if it has one and it is on."""
-    if maintenance is None or not maintenance.closed or maintenance.page is None:
-        return []
-    return [{503: maintenance.page}]
-
-
-def _port_of(address: str) -> int:
-    _, _, port = address.rpartition(":")
-    return int(port) if port.isdigit() else 0
 
 
 def _logs_ja4(config: Config) -> bool:

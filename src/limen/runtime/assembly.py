@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from limen.runtime.bridges import Bridges
 from limen.runtime.contexts import Contexts
 from limen.runtime.guards import Lists
+from limen.runtime.identity.demands import Demands
 
 if TYPE_CHECKING:
     from limen.config.models.routes import Route
@@ -41,6 +42,7 @@ class Assembly:
     specs: dict[str, Spec] = field(default_factory=dict)  # by route label
     contexts: Contexts = field(default_factory=Contexts)
     bridges: Bridges = field(default_factory=Bridges)
+    demands: Demands | None = None
     lists: Lists = field(default_factory=dict)
     """Those that routes and rules name."""
 

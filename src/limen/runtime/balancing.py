@@ -38,6 +38,35 @@ class Balancing(TypedDict):
     failing: Container[int]
 
 
+class Pooling(TypedDict):
+    """Arguments of the engine's Upstream, likewise: connections, and bounds of the whole."""
+
+    dial_timeout: float
+    idle_timeout: float
+    idle: int
+    warm: int
+    max_age: float
+    max_requests: int
+    most: int
+    links_most: int
+    report: str
+
+
+def pooling(model: UpstreamModel) -> Pooling:
+    """What `model` says about connections, and about the upstream as a whole."""
+    return {
+        "dial_timeout": model.timeouts.dial,
+        "idle_timeout": model.timeouts.idle,
+        "idle": model.pool.idle,
+        "warm": model.pool.warm,
+        "max_age": model.pool.max_age or 0.0,
+        "max_requests": model.pool.max_requests or 0,
+        "most": model.max_requests or 0,
+        "links_most": model.max_connections or 0,
+        "report": model.load or "",
+    }
+
+
 def key_of(by: str, name: str | None) -> tuple[int, str]:
     """What keeps exchanges together, as the engine has it: number and name."""
     return _KEYS.index(by), ((name or "").lower() if by == "field" else name or "")

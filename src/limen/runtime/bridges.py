@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
+from limen.runtime.icap import Adapters
 from limen.tls.material import NO_MATERIAL, Material
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Surroundings:
     key_log: KeyLog = NO_KEY_LOG
     lists: Mapping[str, AddressList | HostList] = field(default_factory=dict)
     """Lists by their source (SharedList.source)."""
+    adapters: Adapters = field(default_factory=Adapters)
+    """Services of content."""
 
 
 @dataclass(frozen=True, slots=True)

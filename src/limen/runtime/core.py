@@ -21,6 +21,8 @@ from limen.egress.resolver import Resolver
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
+from limen.engine.identity import IdentityCache
+from limen.engine.warm import Warmer
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
 from limen.policy import schedule
@@ -32,6 +34,7 @@ from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
 from limen.runtime.guards import empty_list
 from limen.runtime.hooking import HookRunner
+from limen.runtime.identity.desk import Desk
 from limen.runtime.locating import DatabaseHold, places_of
 from limen.runtime.pacing import paced
 from limen.runtime.pins import decode_pins
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from limen.engine.journal import Journal
     from limen.engine.lists import AddressList
     from limen.engine.places import Places
+    from limen.engine.upstream import Upstream
     from limen.policy.specs import Window
     from limen.runtime.protocols import Log
 
@@ -73,11 +77,13 @@ class Core:
             # mapped: the descriptor has done its work
             os.close(board)
         self._hooks = HookRunner(self._start)
+        self._desk = Desk(self._start, self._board.count)
         self._engine = Engine(
             number=worker,
             board=self._board,
             resolve=self._resolve,
             run_hook=self._hooks.run,
+            identify=self._desk.verify,
             report=self._report,
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,6 +95,7 @@ class Core:
         self._pins = b""
         self._databases = DatabaseHold()
         self._lists: dict[str, AddressList | HostList] = {}
+        self._warmers: dict[Upstream, Warmer] = {}
         self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
@@ -158,6 +165,7 @@ class Core:
         if prepared.adapted is not None and previous is not None:
             prepared.adapted.settle()
             _retire(previous, assembly)
+            self.shed_idle()
             return
         revision = assembly.revision
         config = revision.config
@@ -165,8 +173,12 @@ class Core:
         if previous is None or previous.revision.config.resolver != config.resolver:
             self._set_resolver(revision)
         self._engine.max_connections = config.limits.connections
+        self._engine.resting_most = config.limits.idle_connections
         self._engine.set_own(own_addresses(revision.own_addresses))
         self._engine.places = prepared.places
+        self._surroundings.adapters.take(config.icap)
+        if config.identities and self._engine.identities is None:
+            self._engine.identities = IdentityCache()
         self._engine.publish(assembly.services)
         self._databases.keep(revision.databases)
         if previous is not None:
@@ -176,7 +188,22 @@ class Core:
             # tables that name it keep it as long as they live
             del self._lists[source]
         configure(config.log.level)
+        self._keep_warm(assembly)
         self._restart_housekeeping()
+
+    def _keep_warm(self, assembly: Assembly) -> None:
+        wanted = {upstream for upstream in assembly.upstreams.values() if upstream.warm or upstream.links}
+        for upstream in self._warmers.keys() - wanted:
+            self._warmers.pop(upstream).stop()
+        for upstream in wanted - self._warmers.keys():
+            self._warmers[upstream] = Warmer(self._engine, upstream)
+            self._warmers[upstream].start()
+
+    def shed_idle(self) -> None:
+        """See WorkerCore."""
+        if self._force is not None:
+            for endpoint in self._force.endpoints.values():
+                endpoint.shed_idle()
 
     def discard(self, number: int) -> None:
         """Drop a prepared revision."""
@@ -289,6 +316,8 @@ class Core:
         """See WorkerCore."""
         for task in [*self._housekeeping, *self._tasks]:
             task.cancel()
+        for warmer in self._warmers.values():
+            warmer.stop()
         self._engine.stop()
         if self._journal is not None:
             self._journal.close()
@@ -377,6 +406,7 @@ def access_log_of(revision: Revision) -> AccessLog | None:
         query=settings.query,
         tls=settings.tls,
         ja4=settings.ja4,
+        place=settings.place,
         flush=settings.flush,
     )
 

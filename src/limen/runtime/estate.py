@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from limen.config.revision import digest_of
 from limen.runtime.databases import NO_DATABASES, Databases
+from limen.runtime.identity_files import NO_IDENTITY_FILES, IdentityFiles
 from limen.runtime.names import CAPACITY, ENDPOINT, endpoint_name, slot_names
 from limen.runtime.revision import ListenerPlace, Revision
 from limen.runtime.slots import SlotBook
-from limen.runtime.sockets import BindError, ListenerSockets, describe, listen_all, listen_one
+from limen.runtime.sockets import BindError, ListenerSockets, describe, listen_all, listen_one, make_transparent
 from limen.tls.material import NO_MATERIAL, Material
 
 if TYPE_CHECKING:
@@ -74,10 +75,11 @@ class Estate:
 
 @dataclass(frozen=True, slots=True)
 class Steering:
-    """What steers exchanges beside the configuration: what signs cookies without a key, and where clients are."""
+    """What steers exchanges beside the configuration: what signs cookies without a key, where and who clients are."""
 
     secret: bytes = field(default=b"", repr=False)
     databases: Databases = NO_DATABASES
+    identity_files: IdentityFiles = NO_IDENTITY_FILES
 
 
 NO_STEERING = Steering()
@@ -110,6 +112,13 @@ class _Binding:
         self._own_ports = {listener.address.port for listener in held}
 
     def listener(self, key: str, config: Config, index: int) -> ListenerSockets:
+        made = self._listener(key, config, index)
+        forward = config.listeners[index].forward
+        if forward is not None and forward.transparent == "tproxy":
+            make_transparent(made)
+        return made
+
+    def _listener(self, key: str, config: Config, index: int) -> ListenerSockets:
         if self._previous is not None and key in self._previous.listeners:
             return self._previous.listeners[key]
         inherited = self._inheritance.listeners.pop(key, [])
@@ -179,6 +188,7 @@ def establish(  # noqa: PLR0913 what an estate is made of, by name
             digest,
             steering.secret,
             steering.databases.digests,
+            steering.identity_files.contents,
         )
     except BaseException:
         binding.undo()

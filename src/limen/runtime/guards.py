@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Lists = Mapping[str, "AddressList | HostList"]
 """The lists of a revision, by name."""
 
-_BY = {"route": 0, "client": 1, "host": 2}
+_BY = {"route": 0, "client": 1, "host": 2, "identity": 5}
 _BY_FIELD, _BY_COOKIE = 3, 4
 # How a table of names begins.
 _NAMES = (0x4C494D454E484F53).to_bytes(8, "little")

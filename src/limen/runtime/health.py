@@ -13,20 +13,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from limen.config.models.egress import GROUP
 from limen.egress import panic
 from limen.egress.outliers import Counts, Outliers
 from limen.egress.probes.names import Names
-from limen.egress.probes.question import question_of
+from limen.egress.probes.question import question_by, question_of
 from limen.egress.probes.schedule import Schedule
 from limen.egress.probes.verdict import Verdict
 from limen.egress.standing import LOAD_STEP, Setting, Standing
 from limen.errors import LimenError
 from limen.observe.board import EndpointCell, HealthFlag
 from limen.runtime.names import ENDPOINT, endpoint_name
+from limen.runtime.passages import by_way
 
 if TYPE_CHECKING:
     from limen.config.models.upstreams import Endpoint, Upstream
@@ -84,6 +86,8 @@ class Health:
     """Of all endpoints of an instance, from its start to its end."""
 
     def __init__(self, board: SharedBoard, workers: int) -> None:
+        self.barred: Callable[[], None] | None = None
+        """Called when an endpoint was drained or disabled, with the board telling so already."""
         self.board = board
         self.workers = workers
         self.groups: dict[str, Group] = {}
@@ -109,7 +113,7 @@ class Health:
         is_first = not self.groups
         slots = estate.slots.active.get(ENDPOINT, {})
         before, self._seats, groups = self._seats, {}, {}
-        for name, model in config.upstreams.items():
+        for name, model in config.groups.items():
             group = Group(name, model, {})
             for endpoint in model.endpoints:
                 key = endpoint_name(name, endpoint.address)
@@ -159,7 +163,11 @@ class Health:
                     standing.verdict = Verdict(probe.rise, probe.fall)
                 standing.verdict.rise, standing.verdict.fall = probe.rise, probe.fall
                 standing.initially_down = probe.initial == "down"
-                questions[seat.name] = question_of(probe, group.model, seat.endpoint.address, encryption)
+                way = by_way(config, name, seat.endpoint.address, encryption)
+                if way is not None:
+                    questions[seat.name] = question_by(probe, *way)
+                else:
+                    questions[seat.name] = question_of(probe, group.model, seat.endpoint.address, encryption)
         if self._names is None or self._names.settings != config.resolver:
             self._names = Names(config.resolver)
         if self._schedule is None and questions:
@@ -169,8 +177,9 @@ class Health:
 
     def _encryption(self, estate: Estate, name: str) -> Encryption | None:
         """Of probes; the library that it needs is loaded with the first."""
-        model = estate.revision.config.upstreams[name]
+        model = estate.revision.config.groups[name]
         needed = model.probe is not None and not model.probe.plain and model.probe.type != "tcp"
+        needed = needed or (model.tls is not None and name.startswith(GROUP))
         if not needed or (model.tls is None and model.probe is not None and model.probe.type != "tls"):
             return None
         from limen.egress.probes.encryption import encryption_of, unverified
@@ -323,6 +332,8 @@ class Health:
             _log.warning("endpoint %s is %s at run time", seat.name, setting.value)
             self._settle_barred(upstream)
             self._tell([upstream])
+            if setting is not Setting.ENABLED and self.barred is not None:
+                self.barred()
         return seat
 
     def set_weight(self, upstream: str, address: str, weight: int | None) -> Seat:

@@ -154,7 +154,7 @@ def slot_names(estate: Estate) -> Names:
         },
         endpoints={
             endpoints[endpoint_name(name, endpoint.address)]: (name, str(endpoint.address))
-            for name, upstream in config.upstreams.items()
+            for name, upstream in config.groups.items()
             for endpoint in upstream.endpoints
         },
     )

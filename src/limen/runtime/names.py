@@ -30,9 +30,33 @@ def endpoint_name(upstream: str, address: object) -> str:
     return f"{upstream}/{address}"
 
 
-def whole_name(upstream: str) -> str:
-    """Of what counts the exchanges of a bounded upstream: a place among endpoints, but none of them."""
-    return f"{upstream}/*"
+WHOLE, RETRIES, HEDGES, LINKS = "*", "*retries", "*hedges", "*connections"
+
+
+def count_name(upstream: str, what: str) -> str:
+    """Of what counts something at a whole upstream, all workers together: a place among endpoints, but none of them."""
+    return f"{upstream}/{what}"
+
+
+def counts(config: Config) -> Iterator[tuple[str, str]]:
+    """Upstreams with what is counted of them: exchanges and connections where they are bounded, retries of those that
+    routes retry, hedges where a route bounds them.
+    """
+    routes = [route for listener in config.listeners for route in listener.routes or ()]
+    retried = {name for route in routes if route.retry.attempts or route.hedge is not None for name in route.upstreams}
+    hedged = {
+        name for route in routes if route.hedge is not None and route.hedge.most is not None for name in route.upstreams
+    }
+    for listener in config.listeners:
+        retried.update(route.upstream for _, _, route in listener.opaque_routes())
+    for name, upstream in config.upstreams.items():
+        wanted = {
+            WHOLE: upstream.max_requests is not None,
+            RETRIES: name in retried,
+            HEDGES: name in hedged,
+            LINKS: upstream.max_connections is not None,
+        }
+        yield from ((name, what) for what, is_counted in wanted.items() if is_counted)
 
 
 def share_name(route: str, upstream: str) -> str:
@@ -101,10 +125,10 @@ def slot_names(config: Config) -> dict[str, list[str]]:
         ROUTE: routes,
         ENDPOINT: [
             endpoint_name(name, endpoint.address)
-            for name, upstream in config.upstreams.items()
+            for name, upstream in config.groups.items()
             for endpoint in upstream.endpoints
         ]
-        + [whole_name(name) for name, upstream in config.upstreams.items() if upstream.max_requests is not None],
+        + [count_name(name, what) for name, what in counts(config)],
     }
     limits = list(limit_labels(config))
     return {**found, LIMIT: limits} if limits else found

@@ -11,7 +11,9 @@ from limen.engine.pages import Page, Pages, Template
 if TYPE_CHECKING:
     from limen.config.models.masks import ErrorPage
     from limen.config.models.routes import Route
+    from limen.config.models.shield import Maintenance
     from limen.config.models.upstreams import Upstream
+    from limen.engine.upstream import Upstream as EngineUpstream
 
 ErrorPages = Mapping[int | str, "ErrorPage"]
 
@@ -58,8 +60,10 @@ def _page(model: ErrorPage) -> Page:
     return Page(templates, replaces=model.origin)
 
 
-def compile_mask(route: Route, upstreams: Sequence[Upstream]) -> Mask | None:
-    """What is rewritten of Location and Set-Cookie; None where nothing is."""
+def compile_mask(route: Route, upstreams: Sequence[Upstream], engines: list[EngineUpstream]) -> Mask | None:
+    """What is rewritten of Location and Set-Cookie; None where nothing is. `engines`: the upstreams as they are built,
+    whose endpoints are origins, whatever discovery makes of them.
+    """
     model = route.mask
     if model is None or not upstreams or not (model.location or model.cookies):
         return None
@@ -72,19 +76,21 @@ def compile_mask(route: Route, upstreams: Sequence[Upstream]) -> Mask | None:
         location=model.location,
         cookies=model.cookies,
         domain=model.cookie_domain or "",
+        upstreams=engines,
     )
 
 
 def _hosts(route: Route, upstreams: Sequence[Upstream]) -> list[str]:
-    """By what names origins of the route may call themselves."""
+    """By what names origins of the route may call themselves, besides the addresses of endpoints."""
     found = list(route.mask.hosts) if route.mask is not None else []
     if route.host not in ("pass", "endpoint"):
         found.append(route.host)
     found += [one.tls.server_name for one in upstreams if one.tls is not None and one.tls.server_name is not None]
-    for endpoint in (endpoint for one in upstreams for endpoint in one.endpoints):
-        address = endpoint.address
-        # a default port is mostly left out of URLs
-        found += [str(address), *([str(address).rpartition(":")[0]] if address.port in (80, 443) else [])]
-        # cookies name hosts without a port
-        found.append(f"[{address.host}]" if ":" in address.host else address.host)
     return list(dict.fromkeys(found))
+
+
+def layers_of(maintenance: Maintenance | None) -> list[ErrorPages]:
+    """The page of a maintenance, if it has one and it is on."""
+    if maintenance is None or not maintenance.closed or maintenance.page is None:
+        return []
+    return [{503: maintenance.page}]

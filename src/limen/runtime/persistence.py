@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def resilience(route: Route, upstreams: Mapping[str, Upstream]) -> Resilience:
     """Retries, deadline, mirror and hedge of a route."""
     retry, mirror, deadline = route.retry, route.mirror, route.timeouts.deadline
+    most = route.hedge.most if route.hedge is not None else None
     return Resilience(
         # bits of the engine's Cause, in the order of CAUSES
         on=sum(1 << CAUSES.index(cause) for cause in set(retry.conditions) if isinstance(cause, str)),
@@ -34,6 +35,8 @@ def resilience(route: Route, upstreams: Mapping[str, Upstream]) -> Resilience:
         mirror_most=mirror.most if mirror is not None else 1,
         mirror_field=mirror.field if mirror is not None else "",
         hedge_after=route.hedge.after if route.hedge is not None else 0.0,
+        hedge_most=most if isinstance(most, int) else 0,
+        hedge_share=most if isinstance(most, float) else 0.0,
     )
 
 

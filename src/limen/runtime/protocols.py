@@ -73,6 +73,9 @@ class WorkerCore(Protocol):
         They come before the first `prepare` of a configuration that names them, and again whenever one changes.
         """
 
+    def shed_idle(self) -> None:
+        """Some endpoints were drained or disabled: what rests towards them is closed."""
+
     rejected: Callable[[Mapping[str, object]], None] | None
     """Set by the worker: hears of leaves that clients rejected, as limen.runtime.pins.Pins.note takes them."""
 

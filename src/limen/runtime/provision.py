@@ -17,6 +17,7 @@ from limen.config.check import Report, check
 from limen.errors import ConfigErrors
 from limen.runtime.contexts import encode_keys
 from limen.runtime.databases import NO_DATABASES, Databases, read_databases
+from limen.runtime.identity_files import NO_IDENTITY_FILES, IdentityFiles, read_identity_files
 from limen.runtime.lists import Lists
 from limen.tls.material import NO_MATERIAL, Material
 from limen.tls.tickets import Rings
@@ -44,6 +45,8 @@ class Loaded:
     """About what was read for it, with places."""
     databases: Databases = NO_DATABASES
     """Where its clients are."""
+    identity_files: IdentityFiles = NO_IDENTITY_FILES
+    """Who they are."""
 
     @property
     def material(self) -> Material:
@@ -55,6 +58,7 @@ class Loaded:
         return (
             self.config == other.config
             and self.databases.digests == other.databases.digests
+            and self.identity_files.contents == other.identity_files.contents
             and self.material == other.material
             and (self.gathered is None) == (other.gathered is None)
             and (self.gathered is None or other.gathered is None or self.gathered.rings == other.gathered.rings)
@@ -65,7 +69,7 @@ def has_tls(config: Config) -> bool:
     """Whether the configuration needs any material."""
     return (
         any(one.tls for one in config.listeners)
-        or any(one.tls for one in config.upstreams.values())
+        or any(one.tls for one in config.groups.values())
         or any(one.forward is not None and one.forward.bridge is not None for one in config.listeners)
     )
 
@@ -80,6 +84,7 @@ class Provision:
         self.secret = os.urandom(_SECRET_SIZE)
         """Signs cookies without a key of their own, in all workers; a handover passes it on."""
         self._databases = NO_DATABASES
+        self._identity_files = NO_IDENTITY_FILES
         self.lists = Lists()
         self._fetcher: ListFetcher | None = None
 
@@ -102,19 +107,21 @@ class Provision:
         """The check of all files that a configuration names for TLS, and of its lists (a limen.config.Check)."""
         gathered = self._gathered(config, None)
         found = gathered.findings if gathered is not None else ()
-        return (*found, *read_databases(config).findings, *self.lists.gather(config))
+        read = (*read_databases(config).findings, *read_identity_files(config).findings)
+        return (*found, *read, *self.lists.gather(config))
 
     def _checked(self, config: Config, run: Callable[..., Report], renewed: Loaded | None = None) -> Loaded:
         gathered = self._gathered(config, renewed.gathered if renewed is not None else None)
         databases = read_databases(config, self._databases, lenient=renewed is not None)
+        identities = read_identity_files(config, self._identity_files, lenient=renewed is not None)
         found = gathered.findings if gathered is not None else ()
-        findings = (*found, *databases.findings, *self.lists.gather(config))
+        findings = (*found, *databases.findings, *identities.findings, *self.lists.gather(config))
         report = run(checks=[lambda _config: findings])
         if report.errors:
             raise ConfigErrors(report.errors)
         told = {finding.message for finding in findings}
         warnings = tuple(str(one) for one in report.warnings if one.message in told)
-        return Loaded(config, gathered, warnings, databases)
+        return Loaded(config, gathered, warnings, databases, identities)
 
     def _gathered(self, config: Config, before: Gathered | None) -> Gathered | None:
         if not has_tls(config):
@@ -170,6 +177,7 @@ class Provision:
             self.staples.keep(loaded.gathered.stapled if loaded.gathered is not None else ())
         self.rings.keep(loaded.gathered.rings if loaded.gathered is not None else {})
         self._databases = loaded.databases
+        self._identity_files = loaded.identity_files
 
     @property
     def tickets(self) -> bytes:

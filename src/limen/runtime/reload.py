@@ -11,12 +11,13 @@ A worker that dies on the way is no reason to stop: whatever is in force when it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from limen.errors import LimenError
-from limen.runtime.channel import CallFailed, ChannelClosed
+from limen.runtime.channel import CallFailed, ChannelClosed, Message
 from limen.runtime.crew import Crew, Member
 from limen.runtime.estate import Estate, abandon
 from limen.runtime.process import WorkerProcess
@@ -92,6 +93,15 @@ async def distribute(crew: Crew, tickets: bytes, kind: str = "tickets") -> None:
     for process, failure in await _each(crew.ready, send):
         _log.error("worker %d did not take %s (%s): killing it", process.number, kind, failure)
         process.kill()
+
+
+def shed_idle(crew: Crew) -> None:
+    """Endpoints were taken out: every worker that serves closes what rests towards them. Nobody waits for it."""
+    for member in crew.ready:
+        if (process := member.ready) is not None:
+            # one that is gone rests nothing
+            with contextlib.suppress(ChannelClosed):
+                process.channel.send(Message("shed_idle"))
 
 
 async def share(crew: Crew, shared: Shared) -> None:

@@ -60,6 +60,8 @@ class Revision:
     """Signs cookies of upstreams and routes that have no key of their own."""
     databases: tuple[str, ...] = ()
     """Digests of the MMDB files that say where clients are, as limen.runtime.databases has them."""
+    identity_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Contents of the files that say who clients are, by path."""
 
 
 @dataclass(slots=True)

@@ -19,6 +19,9 @@ from limen.errors import LimenError
 
 # The kernel cuts this to net.core.somaxconn (4096 on Linux >= 5.4).
 BACKLOG = 4096
+# linux/in.h, linux/in6.h: Python has no names for them.
+_IP_TRANSPARENT = 19
+_IPV6_TRANSPARENT = 75
 
 
 class BindError(LimenError):
@@ -89,6 +92,19 @@ def listen_all(
             sock.close()
         raise
     return ListenerSockets(key, address, tuple(sockets))
+
+
+def make_transparent(listener: ListenerSockets) -> None:
+    """Lets sockets take connections to any address (TPROXY); harmless when they do already. Raises BindError."""
+    for sock in listener.sockets:
+        level, option = (socket.SOL_IP, _IP_TRANSPARENT)
+        if sock.family == socket.AF_INET6:
+            level, option = (socket.IPPROTO_IPV6, _IPV6_TRANSPARENT)
+        try:
+            sock.setsockopt(level, option, 1)
+        except OSError as error:
+            reason = "it needs CAP_NET_ADMIN" if error.errno == errno.EPERM else _reason(error)
+            raise BindError(f"`transparent: tproxy` on {listener.address}: {reason}") from error
 
 
 def listen_one(address: Address) -> socket.socket:

@@ -20,6 +20,7 @@ import os
 import signal
 import time
 from collections.abc import Collection, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ from limen.runtime.pins import Pins
 from limen.runtime.process import WorkerCommand, WorkerProcess
 from limen.runtime.protocols import AdminFactory, AdminServer
 from limen.runtime.provision import Loaded, Provision
-from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace, share
+from limen.runtime.reload import ReloadFailed, ReloadReport, configure, distribute, replace, share, shed_idle
 from limen.runtime.reporting import Reporting
 from limen.runtime.shared import Shared
 from limen.runtime.upkeep import Upkeep
@@ -137,7 +138,7 @@ class Supervisor(Reporting):
             inheritance=inheritance,
             material=self.loaded.material,
             written=self._config,
-            steering=Steering(self._provision.secret, self.loaded.databases),
+            steering=Steering(self._provision.secret, self.loaded.databases, self.loaded.identity_files),
         )
         self._discovery.settle()
         self._pins.settle(estate)
@@ -154,6 +155,7 @@ class Supervisor(Reporting):
             start=lambda number: WorkerProcess(command, number, rejected=self._note_rejected),
             configure=self._configure,
         )
+        self._health.barred = partial(shed_idle, crew)
         crew.begin()
         await crew.complete()
         if self._predecessor is not None:
@@ -293,7 +295,7 @@ class Supervisor(Reporting):
                 previous=previous,
                 material=loaded.material,
                 written=loaded.config,
-                steering=Steering(self._provision.secret, loaded.databases),
+                steering=Steering(self._provision.secret, loaded.databases, loaded.identity_files),
             )
         except LimenError as error:
             raise ReloadFailed(str(error)) from error

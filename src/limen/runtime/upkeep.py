@@ -69,7 +69,11 @@ class Upkeep:
             self._has_lists.clear()
         else:
             self._has_lists.set()
-        files = {**(loaded.gathered.files if loaded.gathered is not None else {}), **loaded.databases.files}
+        files = {
+            **(loaded.gathered.files if loaded.gathered is not None else {}),
+            **loaded.databases.files,
+            **loaded.identity_files.files,
+        }
         if not files and loaded.gathered is None:
             self._has_files.clear()
             self._watch = None

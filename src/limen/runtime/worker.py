@@ -54,6 +54,7 @@ class Worker:
             "discard": self._discard,
             "limits": self._take_limits,
             "lists": self._take_lists,
+            "shed_idle": self._shed_idle,
             "listen": self._listen,
             "unlisten": self._unlisten,
             "drain": self._begin_drain,
@@ -141,6 +142,9 @@ class Worker:
         if not isinstance(sources, list) or len(sources) != len(message.descriptors):
             raise ValueError("as many sources as descriptors are needed")
         self._core.take_lists([(str(source), fd) for source, fd in zip(sources, message.descriptors, strict=True)])
+
+    def _shed_idle(self, _message: Message) -> None:
+        self._core.shed_idle()
 
     def _tell_rejected(self, fields: Mapping[str, object]) -> None:
         with contextlib.suppress(ChannelClosed):  # without its supervisor the worker is about to end

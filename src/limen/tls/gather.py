@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from limen.config.findings import Finding
 from limen.config.hello_names import covers_names
+from limen.config.models.egress import GROUP
 from limen.config.models.tls import Tickets
 from limen.config.refusal import shown
 from limen.errors import ConfigError
@@ -95,8 +96,8 @@ class _Gathering:
             if listener.tls is not None and (made := self._listener(("listeners", number, "tls"), listener.tls))
         }
         upstreams = {
-            name: self._upstream(("upstreams", name, "tls"), upstream.tls)
-            for name, upstream in config.upstreams.items()
+            name: self._upstream(_tls_path(name), upstream.tls)
+            for name, upstream in config.groups.items()
             if upstream.tls is not None
         }
         bridges = {
@@ -345,3 +346,10 @@ def _key_troubles(content: bytes) -> Iterator[Trouble]:
         parse_keys(content)
     except ValueError as error:
         yield Trouble(str(error), "openssl rand 80 > FILE makes one key")
+
+
+def _tls_path(group: str) -> Path:
+    """Where the TLS of an upstream, or of ways out, is written."""
+    if group.startswith(GROUP):
+        return ("egress", group.removeprefix(GROUP), "tls")
+    return ("upstreams", group, "tls")

@@ -67,12 +67,14 @@ def start_gateway():
     """`start_gateway(origin, ...)`: a gateway that is settled and stopped at the end of the test.
 
     `route` and `listener` are merged over the defaults; `routes` replaces all routes; `upstream` over the upstream;
-    `origins` are its endpoints.
+    `origins` are its endpoints; `extra` are further upstreams.
     """
     started: list[Gateway] = []
     with ExitStack() as stack:
 
-        def start(*origins, route=None, routes=None, listener=None, upstream=None, root=None, **options) -> Gateway:
+        def start(
+            *origins, route=None, routes=None, listener=None, upstream=None, extra=None, root=None, **options
+        ) -> Gateway:
             endpoints = [f"@ORIGIN{chr(65 + index)}@" for index in range(len(origins))]
             config = {
                 "workers": 1,
@@ -89,7 +91,7 @@ def start_gateway():
                 **(root or {}),
             }
             if origins:
-                config["upstreams"] = {"web": {"endpoints": endpoints, **(upstream or {})}}
+                config["upstreams"] = {"web": {"endpoints": endpoints, **(upstream or {})}, **(extra or {})}
             text = json.dumps(config, indent=1)
             for index, origin in enumerate(origins):
                 text = text.replace(endpoints[index], str(getattr(origin, "address", origin)))

@@ -28,6 +28,7 @@ listeners:
         - {name: ads, deny: {host_lists: ads}, redirect: "https://why.test/?{hostname}{path}"}
         - {name: both, deny: {host_lists: mine, hosts: written.test}}
         - {name: safe, allow: {hosts: search.test}, redirect: safe.test}
+        - {name: unsafe, allow: {hosts: bad.search.test}, redirect: worst.test}
         - {name: secret, deny: {path: [/secret, "/**.bak"]}}
         - {name: images, deny: {content_types: "image/*"}}
         - {name: large, deny: {size: {over: 10B}, methods: POST}}
@@ -55,7 +56,9 @@ def test_rules_of_every_kind(tmp_path):
         proxy.connect() as client,
     ):
         safe_port, port = safe.port, far.port
-        for name in ("watched", "ok.ads", "x", "few", "slow", "tunnel", "search"):
+        # a rule on addresses comes first: whatever is judged by its name has to have one
+        names = "watched www.ads ads ok.ads listed x.listed written x few slow tunnel search bad.search"
+        for name in names.split():
             dns.server.add(f"{name}.test", "60 A 127.0.0.1")
         dns.server.add("safe.test", "60 A 127.0.0.2")
         dns.server.add("worst.test", "60 A 127.0.0.66")
@@ -77,7 +80,9 @@ def test_rules_of_every_kind(tmp_path):
             assert "rule: secret" in ask(client, f"http://x.test:{port}{path}").text, path
         assert ask(client, f"http://x.test:{port}/secrets").status == 200
         typed = "Content-Type: Image/PNG; q=1\r\nContent-Length: 1\r\n"
-        assert "rule: images" in ask(client, f"http://x.test:{port}/", "PUT", typed, "x").text
+        with proxy.connect() as other:
+            # who is refused with content unread loses the connection
+            assert "rule: images" in ask(other, f"http://x.test:{port}/", "PUT", typed, "x").text
         typed = "Content-Type: images/png\r\nContent-Length: 1\r\n"
         assert ask(client, f"http://x.test:{port}/", "PUT", typed, "x").status == 200
         assert ask(client, f"http://x.test:{port}/", "POST", "Content-Length: 10\r\n", "0123456789").status == 200
@@ -95,8 +100,9 @@ def test_rules_of_every_kind(tmp_path):
         answer = ask(client, f"http://search.test:{safe_port}/")
         assert (answer.status, answer.content) == (200, b"safe")
         assert ("Host", f"search.test:{safe_port}") in safe.requests[0].fields
-        dns.server.zone[("safe.test", "A")] = ["60 A 127.0.0.66"]
-        assert "rule: never" in ask(client, f"http://worst.test:{port}/").text
+        # and it is the address of that host that the rules on addresses judge
+        for host in ("worst.test", "bad.search.test"):
+            assert "rule: never" in ask(client, f"http://{host}:{port}/").text
 
         # limits of a rule
         assert [ask(client, f"http://few.test:{port}/").status for _ in range(3)] == [200, 200, 429]
@@ -118,7 +124,7 @@ def test_rules_of_every_kind(tmp_path):
         # the same said without a request
         told = json.loads(proxy.command("explain", f"http://search.test:{safe_port}/", "--json").stdout)
         assert told["verdict"]["to"] == f"safe.test:{safe_port}"
-        told = json.loads(proxy.command("explain", f"http://x.ads.test:{port}/", "--json").stdout)
+        told = json.loads(proxy.command("explain", f"http://www.ads.test:{port}/", "--json").stdout)
         assert (told["access"]["rule"], told["access"]["redirect"]) == ("ads", "https://why.test/?{hostname}{path}")
         told = json.loads(
             proxy.command("explain", f"http://few.test:{port}/", str(proxy.path), "--offline", "--json").stdout

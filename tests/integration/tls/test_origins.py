@@ -1,14 +1,19 @@
 """TLS towards origins: whom they are believed to be, resumption, bodies, retries."""
 
 import base64
+import contextlib
 import hashlib
+import os
+import signal
 import ssl
+import threading
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, ScriptedOrigin
+from tests.support import RawOrigin, Reply, ScriptedOrigin, wait_until
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -148,3 +153,57 @@ def test_an_answer_cut_short_is_not_whole(start_tls, authority):
             client.send_request("GET", "/")
             data = client.read_to_end()
             assert not data.endswith(b"\r\n0\r\n\r\n"), "the client must see that something is missing"
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("word", [b"HTTP/1.1 408 Request Timeout\r\n\r\n" + b"X" * 12000, b""], ids=["speech", "end"])
+def test_what_an_idle_origin_says_never_becomes_content(start_tls, authority, word):
+    """The request, its content and the origin's word are all there before the worker looks at any of them."""
+    speak, spoken = threading.Event(), threading.Event()
+
+    def first_then_word(request, connection):
+        if connection.index:
+            return Reply(content=request.content)
+
+        def say():
+            assert speak.wait(15)
+            if word:
+                connection.socket.sendall(word)
+            else:
+                with contextlib.suppress(OSError):
+                    connection.socket.unwrap()
+            spoken.set()
+
+        threading.Thread(target=say, daemon=True).start()
+        return Reply(content=b"first")
+
+    with ScriptedOrigin(first_then_word, tls=authority.serving(authority.issue("127.0.0.1"))) as origin:
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        content = bytes(range(256)) * 32
+        with proxy.connect() as client:
+            assert client.request("GET", "/").text == "first"
+            (worker,) = proxy.worker_pids()
+            os.kill(worker, signal.SIGSTOP)
+            try:
+                client.send_request("POST", "/", content=content)
+                speak.set()
+                if word:
+                    assert spoken.wait(15)
+                else:
+                    # unwrap() waits for the answer to its close_notify: only the worker that goes on gives it
+                    wait_until(lambda: unread(worker, origin.port), what="a close_notify at the worker")
+            finally:
+                os.kill(worker, signal.SIGCONT)
+            response = client.read_response()
+            assert (response.status, response.content) == (200, content)
+        assert len(origin.connections) == 2
+        assert [request.content for request in origin.requests if request.method == "POST"] == [content]
+
+
+def unread(worker, port):
+    """Bytes that wait for the worker at a connection to the port (its receive queue in /proc/net/tcp)."""
+    for line in Path(f"/proc/{worker}/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        _, _, remote, state, queues, *_ = line.split()
+        if remote.endswith(f":{port:04X}") and state == "01" and int(queues.partition(":")[2], 16):
+            return True
+    return False

@@ -19,11 +19,11 @@ CASES = {
     "comment_only": ("# nothing\n", "f.yaml: the configuration is empty; it needs at least `listeners`"),
     "scalar_root": (
         "hello",
-        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, places, lists, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, places, lists, identities, admin, control, log, resolver, limits, drain",
     ),
     "list_root": (
         "- a\n- b\n",
-        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, places, lists, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, places, lists, identities, admin, control, log, resolver, limits, drain",
     ),
     "null_listeners": ("listeners:\n", "f.yaml:1:11: listeners: expected a list, found nothing; write it like [a, b]"),
     "empty_listeners": ("listeners: []\n", "f.yaml:1:12: listeners: the list is empty; name at least one"),
@@ -88,15 +88,15 @@ CASES = {
     "unknown_key": (ROOT % "workrs: 2", "f.yaml:1:1: workrs: unknown key 'workrs'; did you mean 'workers'?"),
     "unknown_far": (
         ROOT % "zzz: 2",
-        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, places, lists, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, places, lists, identities, admin, control, log, resolver, limits, drain",
     ),
     "later_root": (
         ROOT % "egress: {}",
         "f.yaml:1:1: egress: the key 'egress' is not available in this version; remove it",
     ),
-    "later_socks": (
-        "listeners: [{bind: 127.0.0.1:80, socks: {}}]\n",
-        "f.yaml:1:34: listeners[0].socks: the key 'socks' is not available in this version; remove it",
+    "later_http2": (
+        "listeners: [{bind: 127.0.0.1:80, http2: {}}]\n",
+        "f.yaml:1:34: listeners[0].http2: the key 'http2' is not available in this version; remove it",
     ),
     "later_cache": (
         ROUTES % "{upstream: web, cache: {rate: 5/s}}",
@@ -131,11 +131,11 @@ CASES = {
     ),
     "none_of_three": (
         "listeners: [{bind: 127.0.0.1:80}]\n",
-        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, stream or https; has none of them",
+        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, socks, stream or https; has none of them",
     ),
     "two_of_three": (
         "listeners: [{bind: 127.0.0.1:80, forward: {}, stream: {upstream: web}}]\n",
-        "f.yaml:1:55: listeners[0].stream: needs exactly one of routes, forward, stream or https; has forward and stream",
+        "f.yaml:1:55: listeners[0].stream: needs exactly one of routes, forward, socks, stream or https; has forward and stream",
     ),
     "empty_routes": (
         "listeners: [{bind: 127.0.0.1:80, routes: []}]\n",
@@ -147,7 +147,7 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, host, hooks, hook_timeout, client_certificate, allow, deny, limit, maintenance, errors, mask, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, host, hooks, hook_timeout, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",
@@ -159,11 +159,11 @@ CASES = {
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
-        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, bridge, fronting, limit, open, hooks, hook_timeout, body, timeouts, request, response",
+        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, body, timeouts, request, response",
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",
-        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, stream or https; `forward` has no value",
+        "f.yaml:1:13: listeners[0]: needs exactly one of routes, forward, socks, stream or https; `forward` has no value",
     ),
     "stream_http_key": (
         "listeners:\n  - bind: 127.0.0.1:80\n    stream: {upstream: web}\n    timeouts: {idle: 5s}\nupstreams: {web: {endpoints: [127.0.0.1:9001]}}\n",
@@ -474,7 +474,7 @@ CASES = {
     ),
     "rule_word": (
         RULE % "allow: all",
-        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, client_lists, hosts, addresses, address_lists, host_lists, ports, methods, schemes, path, content_types, size, country, continent, asn, region, times",
+        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, client_lists, users, groups, hosts, addresses, address_lists, host_lists, ports, methods, schemes, path, content_types, size, country, continent, asn, region, times",
     ),
     "target_host_port": (
         RULE % "allow: {hosts: ['a.example.com:443']}",

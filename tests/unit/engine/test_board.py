@@ -44,7 +44,7 @@ def test_layout_is_the_same_on_both_sides() -> None:
     numbers = {
         name: int(value) for name, value in re.findall(r"^    ([A-Z_]+) = (\d+)", HEADER.read_text(), re.MULTILINE)
     }
-    areas = ("HEADER", "EPOCH", "ALARM", "TOTALS", "RUNS", "HEALTH")
+    areas = ("HEADER", "EPOCH", "ALARM", "TOTALS", "RUNS", "HEALTH", "LOADS")
     for name in (*areas, "ROUTES", "ENDPOINTS", "LISTENERS", "FAULTS", "VERSION", "REGION"):
         assert numbers.pop(f"BOARD_{name}") == getattr(layout, name)
     for kind in ("WORKER", "LISTENER", "ROUTE", "ENDPOINT"):
@@ -172,7 +172,7 @@ def test_a_replacement_clears_gauges_and_keeps_counters(descriptor: int) -> None
         assert probe.endpoint_get(replacement, slot, EndpointCell.ACTIVE) == 0
     assert reader.listener(255)[:3] == (3, 6, 6)
     totals = reader.workers_sum()
-    assert [totals[cell] for cell in WorkerCell] == [4, 4, 4, *[8] * 10]
+    assert [totals[cell] for cell in WorkerCell] == [4, 4, 4, *[8] * 14]
     assert reader.faults()[40] == 2
 
 

@@ -1,5 +1,6 @@
 """Balancers give exact shares and avoid what failed; pools give back the connection used last."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 
 from limen.engine import _engine_probe as probe
 from limen.engine.balance import Balancer
+from limen.engine.board import Board
 from limen.engine.engine import Engine
 from limen.engine.upstream import Endpoint, Upstream
+from limen.observe import board as layout
 
 ROUND_ROBIN, LEAST_REQUESTS = 0, 1
 KINDS = [(ROUND_ROBIN, [1, 1, 1]), (ROUND_ROBIN, [3, 1, 2]), (LEAST_REQUESTS, [1, 1, 1])]
@@ -322,3 +325,75 @@ def test_a_name_may_stand_for_the_host_in_tls(engine):
     named = Endpoint(engine, key="b", host="10.0.0.1", port=443, server_name="a.test")
     assert (plain.server_name, named.server_name) == (b"10.0.0.1", b"a.test")
     assert named.label == b"10.0.0.1:443"
+
+
+def test_a_worker_keeps_so_many_in_all():
+    """Of all endpoints together; the one idle longest goes, whosoever it is."""
+    engine = Engine()
+    engine.resting_most = 4
+    members = endpoints_of(engine, 3)
+    resting = [probe.resting(engine, members[number % 3]) for number in range(6)]
+    for number, connection in enumerate(resting):
+        probe.give(members[number % 3], connection, 10)
+    assert [connection.ended for connection in resting] == [True, True, False, False, False, False]
+    assert engine.resting_endpoints == 4
+    assert probe.take(members[0]) is resting[3]
+    probe.give(members[1], last := probe.resting(engine, members[1]), 10)
+    assert not any(connection.ended for connection in (*resting[2:], last))
+    engine.resting_most = 0
+    probe.give(members[0], resting[3], 10)
+    assert resting[2].ended
+    for member in members:
+        member.retire()
+    assert engine.resting_endpoints == 0
+
+
+def test_what_is_taken_out_keeps_nothing():
+    descriptor, header = layout.create(1)
+    engine = Engine(board=Board(descriptor, 0))
+    member = Endpoint(engine, key="a", host="127.0.0.1", port=80, slot=3)
+    try:
+        probe.give(member, first := probe.resting(engine, member), 10)
+        assert member.shed_idle() == 0
+        assert not first.ended
+        for flag in (layout.HealthFlag.DRAINING, layout.HealthFlag.DISABLED):
+            at = (layout.HEALTH + 3 * layout.HEALTH_CELLS) * layout.CELL
+            header[at : at + 8] = int(flag).to_bytes(8, "little")
+            probe.give(member, late := probe.resting(engine, member), 10)
+            assert late.ended, "what its exchanges still use ends with them"
+            header[at : at + 8] = bytes(8)
+        probe.give(member, second := probe.resting(engine, member), 10)
+        header[at : at + 8] = int(layout.HealthFlag.DRAINING).to_bytes(8, "little")
+        assert member.shed_idle() == 2
+        assert first.ended
+        assert second.ended
+        assert member.idle_count == 0
+    finally:
+        header.close()
+        os.close(descriptor)
+
+
+def test_level_ones_at_work_are_not_equal_if_one_is_much_slower():
+    engine = Engine()
+    upstream = upstream_of(members := endpoints_of(engine, 3), policy=LEAST_REQUESTS)
+    for member, time in zip(members, (10, 100, 12), strict=True):
+        probe.measured(member, NOW, time * 1_000_000, 10.0)
+    # idle ones have turns
+    assert Counter(picks(upstream, 9)) == dict.fromkeys(members, 3)
+    for _ in range(3):
+        found = probe.claim(upstream, NOW)
+    assert [probe.total(member) for member in members] == [1, 1, 1]
+    # level and at work: not the slow one, as long as another has no more to do
+    found = [probe.claim(upstream, NOW) for _ in range(3)]
+    assert set(found[:2]) == {members[0], members[2]}
+    assert found[2] is members[1]
+    for member in members:
+        for _ in range(probe.total(member)):
+            probe.leave(member)
+    # that it was slow long ago counts no more
+    for member in members:
+        assert probe.enter(member)
+    later = NOW + 60 * SECOND
+    for member in (members[0], members[2]):
+        probe.measured(member, later, 5_000_000, 10.0)
+    assert Counter(picks(upstream, 9, now=later)) == dict.fromkeys(members, 3)

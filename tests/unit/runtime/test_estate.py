@@ -41,7 +41,7 @@ def test_an_estate_has_everything_a_worker_needs(config):
                 "127.0.0.1:0\ndefault-tunnel-ports": 4,
                 "127.0.0.1:0\ndefault-plain": 5,
             },
-            "endpoint": {"web/127.0.0.1:9001": 0, "web/127.0.0.1:9002": 1},
+            "endpoint": {"web/127.0.0.1:9001": 0, "web/127.0.0.1:9002": 1, "web/*retries": 2},
         }
         assert revision.own_addresses == (*(place.address for place in revision.listeners), estate.admin.address)
         keys, descriptors = estate.descriptors_for(1, estate.listeners)

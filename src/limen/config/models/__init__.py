@@ -20,9 +20,20 @@ from limen.config.models.certificates import CertificateMatch
 from limen.config.models.discover import DnsSource, EndpointDefaults, FileSource, HttpSource, SrvSource
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
-from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Targets, Times
+from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Socks, Targets, Times
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
+from limen.config.models.icap import Icap, IcapService
+from limen.config.models.identities import (
+    Bearer,
+    CertificateName,
+    Check,
+    Demand,
+    Ldap,
+    LdapGroups,
+    PasswordFile,
+    Provider,
+)
 from limen.config.models.limit import Limit, LimitKey
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import (
@@ -37,6 +48,7 @@ from limen.config.models.listeners import (
 from limen.config.models.lists import SharedList
 from limen.config.models.log import AccessLog, Log
 from limen.config.models.masks import ErrorPage, Mask
+from limen.config.models.pac import Pac
 from limen.config.models.resilience import Backoff, Budget, Deadline, Hedge, Mirror, Retry, RouteTimeouts
 from limen.config.models.resolver import Resolver
 from limen.config.models.root import Config
@@ -52,6 +64,7 @@ from limen.config.models.routes import (
 )
 from limen.config.models.section import Section
 from limen.config.models.shield import Addresses, Maintenance
+from limen.config.models.socks import SocksBind, SocksUdp, SocksWays
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
     CertificateFiles,
@@ -71,6 +84,7 @@ __all__ = [
     "Admin",
     "Backoff",
     "Balance",
+    "Bearer",
     "Body",
     "Bridge",
     "BridgeAuthority",
@@ -79,7 +93,9 @@ __all__ = [
     "CertificateCondition",
     "CertificateFiles",
     "CertificateMatch",
+    "CertificateName",
     "CertificateRule",
+    "Check",
     "ClientCertificates",
     "Condition",
     "Config",
@@ -87,6 +103,7 @@ __all__ = [
     "ConnectRule",
     "Control",
     "Deadline",
+    "Demand",
     "Discover",
     "DnsSource",
     "Drain",
@@ -109,6 +126,10 @@ __all__ = [
     "HelloRule",
     "HttpSource",
     "HttpsRedirect",
+    "Icap",
+    "IcapService",
+    "Ldap",
+    "LdapGroups",
     "Learn",
     "Leaves",
     "Limit",
@@ -125,12 +146,15 @@ __all__ = [
     "Mirror",
     "OpaqueRoute",
     "Outlier",
+    "Pac",
+    "PasswordFile",
     "PathMatch",
     "Pinned",
     "Pool",
     "Ports",
     "Probe",
     "ProbeBody",
+    "Provider",
     "ProxyProtocolIn",
     "Queue",
     "Redirect",
@@ -146,6 +170,10 @@ __all__ = [
     "Section",
     "SharedList",
     "Slow",
+    "Socks",
+    "SocksBind",
+    "SocksUdp",
+    "SocksWays",
     "SrvSource",
     "Stream",
     "StreamTimeouts",

@@ -11,10 +11,15 @@ from limen.config.fields import parse_redirect_target
 from limen.config.models import places
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
+from limen.config.models.egress import UseOfEgress
+from limen.config.models.icap import Icap
+from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
+from limen.config.models.pac import Pac
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
-from limen.config.models.section import Section, Sections, Several, exactly_one, given
+from limen.config.models.section import Listed, Section, Sections, Several, WrittenAs, exactly_one, given
+from limen.config.models.socks import SocksTerms, SocksWays
 from limen.config.refusal import Refused
 from limen.config.scalars import (
     Clock,
@@ -87,6 +92,13 @@ class Condition(Section):
         description="Address lists (`lists` of the root) of the client address; together with `clients`, one of both "
         "must hold.",
     )
+    users: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Names of clients, as `identity` found them, exactly; `*` for everybody who is known.",
+    )
+    groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None, description="Groups of clients, as `identity` found them."
+    )
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
@@ -150,6 +162,11 @@ class Rule(Section):
     name: Name | None = Field(default=None, description="Name in logs, so that a denied client can be told why.")
     allow: Condition | None = Field(default=None, description="Let requests pass that match this; `{}` matches all.")
     deny: Condition | None = Field(default=None, description="Answer requests with 403 that match this.")
+    egress: UseOfEgress | None = Field(
+        default=None,
+        description="Way out of what this rule allows, instead of the listener's: a name, `direct` for none, or a "
+        "section with the labels that the way must have.",
+    )
 
     redirect: Text | None = Field(
         default=None,
@@ -186,6 +203,8 @@ class Rule(Section):
         if self.dry_run and (self.redirect is not None or self.limit):
             what = "redirect" if self.redirect is not None else "limit"
             raise Refused("a rule with `dry_run` does nothing", f"leave out `{what}` until it is in force", at=what)
+        if self.egress is not None and self.allow is None:
+            raise Refused("what is denied goes out by no way", "remove `egress`, or write `allow`", at="egress")
         return self
 
     @property
@@ -252,11 +271,21 @@ class Forward(Section):
         "all of that: also the ports.",
     )
     targets: Targets = Field(default_factory=Targets, description="Which addresses may be reached at all.")
+    egress: UseOfEgress | None = Field(
+        default=None,
+        description="Way out: the name of an egress, or a section with the labels that the way must have. Left out, "
+        "targets are dialled directly. A rule of `access` may name another.",
+    )
     anonymity: Annotated[str, choice("transparent", "anonymous", "elite")] = Field(
         default="anonymous",
         description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
         "address, and the request id; `anonymous` only Via, `elite` nothing. The last two"
         " also drop such fields of the client.",
+    )
+    identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
+        default=None,
+        description="Clients have to say who they are: names of `identities`, in order, or a section. 407 without; "
+        "asked before `access`, a look-up or a dial. Credentials for the proxy never leave it.",
     )
     bridge: Bridge | None = Field(
         default=None,
@@ -274,6 +303,20 @@ class Forward(Section):
         default=(),
         description="Rate and concurrency limits of all exchanges, asked before `access`; one or a list, at most 8.",
     )
+    socks: Annotated[SocksWays | None, WrittenAs((True, {}), (False, None))] = Field(
+        default=None,
+        description="Speak SOCKS on this port, too: `true`, or which versions and commands. The same rules hold for "
+        "it; UDP has the method `UDP`, and BIND `BIND`.",
+    )
+    transparent: Annotated[str, choice("redirect", "tproxy")] | None = Field(
+        default=None,
+        description="Connections that the kernel leads here (Linux), `redirect` by a rule of that name or REDIRECT, "
+        "`tproxy` by one with TPROXY. They go where the client was going, never to the address of a name; Host and the "
+        "name in a client hello matter to rules only. HTTP and TLS are understood. `tproxy` needs CAP_NET_ADMIN.",
+    )
+    pac: Annotated[Pac | None, WrittenAs((True, {}), (False, None))] = Field(
+        default=None, description="Serve a PAC file on this port: `true`, or what it says. Off unless written."
+    )
     open: Flag = Field(
         default=False,
         description="Says that a proxy for clients beyond private addresses is meant. Without it such a listener on a "
@@ -285,6 +328,9 @@ class Forward(Section):
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
         default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
     )
+    icap: Icap | None = Field(
+        default=None, description="Services that see requests and responses after the hooks; see `icap` of the root."
+    )
     body: ForwardBody = Field(default_factory=ForwardBody, description="Bounds of the request body.")
     timeouts: ForwardTimeouts = Field(default_factory=ForwardTimeouts, description="Patience with targets.")
     request: FieldEdits = Field(default_factory=FieldEdits, description="Edit the request fields towards the target.")
@@ -294,3 +340,43 @@ class Forward(Section):
     def refuses_fronting(self) -> bool:
         """Whether the names of a tunnel must agree: as written, or else where there is `bridge`."""
         return self.bridge is not None if self.fronting is None else self.fronting == "refuse"
+
+    @model_validator(mode="after")
+    def _fitting_ways(self) -> Forward:
+        if self.transparent is not None:
+            for key in ("socks", "pac", "bridge"):
+                if getattr(self, key) is not None:
+                    raise Refused(f"`{key}` on a transparent listener", "give it to a listener of its own", at=key)
+            if self.refuses_fronting:
+                # what CONNECT would name is the name in the hello
+                raise Refused("`fronting` on a transparent listener", "remove it", at="fronting")
+        if self.socks is not None and self.socks.udp is not None and self.hooks:
+            hint = "use a listener of its own for UDP"
+            raise Refused("`hooks` do not see datagrams: `socks.udp` would pass by them", hint, at=("socks", "udp"))
+        if self.pac is not None and self.socks is not None and self.socks.only:
+            raise Refused("`pac` on a listener that speaks no HTTP", "give it to one with `forward`", at="pac")
+        return self
+
+
+class Socks(SocksTerms, Forward):
+    """A SOCKS proxy: the keys of `forward`, and what is spoken. `{}` is as safe as there."""
+
+    @model_validator(mode="after")
+    def _has_no_other(self) -> Socks:
+        if self.socks is not None:
+            raise Refused("`socks` inside of `socks`", "write `versions`, `udp` and `bind` here", at="socks")
+        if self.pac is not None or self.transparent is not None:
+            key = "pac" if self.pac is not None else "transparent"
+            raise Refused(f"`{key}` on a listener that speaks SOCKS only", "give it to one with `forward`", at=key)
+        if self.udp is not None and self.hooks:
+            raise Refused("`hooks` do not see datagrams: `udp` would pass by them", "remove one of both", at="udp")
+        return self
+
+    def as_forward(self) -> Forward:
+        """The same as a forward proxy whose port speaks nothing but SOCKS."""
+        values = {name: getattr(self, name) for name in Forward.model_fields if name != "socks"}
+        terms = {name: getattr(self, name) for name in SocksTerms.model_fields}
+        made = Forward.model_construct(_fields_set=self.model_fields_set & set(values), **values)
+        made.__dict__["socks"] = SocksWays(only=True, **terms)
+        made.model_fields_set.add("socks")
+        return made

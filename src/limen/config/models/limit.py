@@ -14,10 +14,11 @@ from limen.config.scalars import FieldName, Flag, Name, RateText, Text, choice, 
 class LimitKey(Section):
     """Who has a share of its own; exactly one of its keys."""
 
-    of: Annotated[str, choice("client", "host", "route")] | None = Field(
+    of: Annotated[str, choice("client", "host", "route", "identity")] | None = Field(
         default=None,
         description="`client`: each client address (behind trusted proxies), of IPv6 each network. `host`: each host "
-        "of the target; mind that clients choose it where a route takes any. `route`: all together.",
+        "of the target; mind that clients choose it where a route takes any. `route`: all together. `identity`: each "
+        "name that `identity` found; who is nobody counts by its client address.",
     )
     field: FieldName | None = Field(
         default=None, description="Each value of this request field; a request without it counts by its client address."
@@ -58,8 +59,8 @@ class Limit(Section):
     )
     by: Annotated[LimitKey, Shorthand("of")] = Field(
         default=LimitKey(of="client"),
-        description="Who has a share of its own: `client`, `host`, `route` for all together, `{field: X-Api-Key}` or "
-        "`{cookie: session}`.",
+        description="Who has a share of its own: `client`, `identity`, `host`, `route` for all together, "
+        "`{field: X-Api-Key}` or `{cookie: session}`.",
     )
     ipv6_prefix: Annotated[int, whole(16, 128)] = Field(
         default=64,

@@ -16,6 +16,11 @@ class Limits(Section):
     connections: Annotated[int, whole(1, 1_000_000)] = Field(
         default=10_000, description="Client connections per worker. Mind the open files limit: each may need two."
     )
+    idle_connections: Annotated[int, whole(0, 1_000_000)] = Field(
+        default=4096,
+        description="Idle connections to endpoints per worker, all upstreams together; the one idle longest is closed "
+        "first. `pool.idle` bounds those of one endpoint. (Those to the targets of a forward proxy: 1024.)",
+    )
     keys: Annotated[int, whole(1024, 16_777_216)] = Field(
         default=262_144,
         description="Keys (clients, tokens ...) that rate limits know at a time, all of them and all workers together, "

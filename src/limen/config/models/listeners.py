@@ -7,11 +7,12 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
-from limen.config.models.forward import Forward
+from limen.config.models.forward import Forward, Socks
 from limen.config.models.hello import OpaqueRoute
+from limen.config.models.identities import Demand
 from limen.config.models.masks import ErrorPages
 from limen.config.models.routes import Route
-from limen.config.models.section import NoneWord, Section, Several, WrittenAs, changed, exactly_one
+from limen.config.models.section import Listed, NoneWord, Section, Several, WrittenAs, changed, exactly_one
 from limen.config.models.shield import CLOSED, Addresses, Maintenance
 from limen.config.models.stream import Stream
 from limen.config.models.tls import HttpsRedirect, ListenerTls
@@ -117,7 +118,7 @@ class ForwardedFields(Section):
     )
 
 
-SERVICES = ("routes", "forward", "stream", "https")
+SERVICES = ("routes", "forward", "socks", "stream", "https")
 """Keys of a listener that say what it serves; it has one of them."""
 
 HTTP_KEYS = ("maintenance", "errors", "trusted", "head", "timeouts", "min_rate", "via", "request_id", "forwarded")
@@ -127,7 +128,8 @@ HTTP_KEYS = ("maintenance", "errors", "trusted", "head", "timeouts", "min_rate",
 class Listener(Section):
     """One bound address.
 
-    It has exactly one of `routes` (gateway), `forward` (proxy), `stream` (opaque TCP) and `https` (on to HTTPS).
+    It has exactly one of `routes` (gateway), `forward` (proxy), `socks` (SOCKS proxy), `stream` (opaque TCP) and
+    `https` (on to HTTPS).
     """
 
     model_config = ConfigDict(
@@ -148,8 +150,18 @@ class Listener(Section):
         description="A gateway (reverse proxy): routes in order, the first match wins. A request that matches none is "
         "answered with 404.",
     )
+    identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
+        default=None,
+        description="Who clients are, asked before a route is chosen, for `match: {users: …}` and `groups`; names of "
+        "`identities`, in order, or a section. Where all routes ask the same, `identity` of a route will do.",
+    )
     forward: Forward | None = Field(
         default=None, description="A forward proxy: the target comes from the request. `{}` takes the safe defaults."
+    )
+    socks: Socks | None = Field(
+        default=None,
+        description="A SOCKS proxy (4, 4a, 5); it takes the keys of `forward`. For HTTP and SOCKS on one port write "
+        "`forward: {socks: true}`.",
     )
     stream: Stream | None = Field(
         default=None, description="Opaque TCP to an upstream, which the TLS client hello may choose."
@@ -222,6 +234,12 @@ class Listener(Section):
         """The name, or the bind where none is given: the identity of a listener over reloads."""
         return self.name or str(self.bind)
 
+    @property
+    def demands(self) -> Iterator[Demand]:
+        """Whatever asks its clients who they are."""
+        own = self.forward.identity if self.forward is not None else self.identity
+        yield from (one for one in (own, *(route.identity for route in self.routes or ())) if one is not None)
+
     def route_label(self, index: int) -> str:
         """What logs and metrics call a route: its name, or the listener's label and its number from 0."""
         routes = self.routes or ()
@@ -240,11 +258,17 @@ class Listener(Section):
     @model_validator(mode="after")
     def _one_service(self) -> Listener:
         exactly_one(self, *SERVICES)
+        if self.socks is not None:
+            # one pipeline, one section: from here on it is a forward proxy that speaks nothing but SOCKS
+            self.__dict__["forward"], self.__dict__["socks"] = self.socks.as_forward(), None
         self._fitting_tls()
         if self.stream is not None:
             for useless in changed(self, *HTTP_KEYS):
                 hint = "set `timeouts` inside `stream`" if useless == "timeouts" else "remove it"
                 raise Refused(f"`{useless}` has no meaning on a stream listener", hint, at=useless)
+        if self.identity is not None and self.routes is None:
+            hint = "write it inside `forward`" if self.forward is not None else "remove it"
+            raise Refused("`identity` of a listener goes with `routes`", hint, at="identity")
         if self.forward is not None and changed(self, "forwarded"):
             raise Refused("`forwarded` has no meaning on a forward listener", "use `forward.anonymity`", at="forwarded")
         return self
@@ -264,6 +288,9 @@ class Listener(Section):
         if self.forward is not None and self.forward.bridge is not None:
             hint = "bridge on a listener without `tls`"
             raise Refused("`bridge` on a listener with `tls` is not available in this version", hint, at="tls")
+        if self.forward is not None and self.forward.transparent is not None:
+            hint = "clients of a transparent listener mean to speak to their target: no TLS of ours is theirs"
+            raise Refused("`tls` on a transparent listener", hint, at="tls")
         if self.forward is not None and self.tls.hsts is not None:
             raise Refused("`hsts` has no meaning on a forward listener", "remove it", at=("tls", "hsts"))
 

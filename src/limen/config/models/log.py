@@ -33,13 +33,18 @@ class AccessLog(Section):
     ja4: Flag = Field(
         default=False, description="Whether the JA4 fingerprint of the client hello is logged. Only in `json`."
     )
+    place: Flag = Field(
+        default=False,
+        description="Whether the client's place is logged, as `places` tell it: country, continent, autonomous system "
+        "and region. Only in `json`.",
+    )
     flush: Annotated[float, duration("10ms", "1m")] = Field(
         default=parse_duration("1s"), description="Lines are written together, at the latest after this time."
     )
 
     @model_validator(mode="after")
     def _has_room(self) -> AccessLog:
-        for key in changed(self, "tls", "ja4"):
+        for key in changed(self, "tls", "ja4", "place"):
             if self.format != "json":
                 raise Refused(f"`{key}` has no place in the format {self.format}", "use `format: json`", at=key)
         return self

@@ -39,6 +39,30 @@ Share = Annotated[
 ]
 
 
+def _most(value: object, loading: Loading) -> int | float:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 100_000:
+            raise Refused(f"{shown(value)} is out of range", "from 1 to 100000, or a share such as 5%")
+        return int(value)
+    if not isinstance(value, str):
+        raise Refused(f"expected a number or a share, found {shown(value)}", "write it like 20 or 5%")
+    part = _share(value, loading)
+    if part == 0:
+        raise Refused("no hedge would ever be made", "leave `hedge` out instead")
+    return part
+
+
+Most = Annotated[
+    int | float,
+    Scalar(
+        _most,
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 100_000}, {"type": "string", "pattern": _PERCENT}]},
+        "a number, or a share in %",
+        lambda most: f"{round(most * 100, 3):g}%" if isinstance(most, float) else str(most),
+    ),
+]
+
+
 def _condition(value: object, _: Loading) -> str | int:
     if isinstance(value, str) and value in CAUSES:
         return str(value)
@@ -61,10 +85,11 @@ class Budget(Section):
     """How many exchanges may be in a retry at a time, so that retries do not bury what ails."""
 
     share: Share = Field(
-        default=0.2, description="Of the exchanges that the upstream is working on, counted per worker."
+        default=0.2, description="Of the exchanges that the upstream is working on, all workers together."
     )
     least: Annotated[int, whole(0, 100_000)] = Field(
-        default=10, description="Retries that may be under way per upstream and worker whatever the share says."
+        default=10,
+        description="Retries that may be under way per upstream, all workers together, whatever the share says.",
     )
     wait: Annotated[float, duration("0s", "1m")] = Field(
         default=parse_duration("1s"),
@@ -204,4 +229,10 @@ class Hedge(Section):
     after: Annotated[float, duration("1ms", "10m")] = Field(
         description="After how much time without the head of a response. Only for requests with a safe method and no "
         "content, where the upstream has another endpoint, and within `retry.budget`."
+    )
+    most: Most | None = Field(
+        default=None,
+        description="Hedges under way at the upstream at a time, all workers together: a number, or a share of the "
+        "exchanges that it is working on (one is always allowed). Further ones are not made, but counted. Without it "
+        "the budget alone.",
     )

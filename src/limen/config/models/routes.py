@@ -11,13 +11,15 @@ from limen.config.bridge import Ja4
 from limen.config.models import places
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
+from limen.config.models.icap import Icap
+from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
 from limen.config.models.masks import MASKED, ErrorPages, Mask
 from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.resilience import Hedge, Mirror, Retry, RouteTimeouts
-from limen.config.models.section import Section, Sections, Several, Shorthand, WrittenAs, exactly_one
+from limen.config.models.section import Listed, Section, Sections, Several, Shorthand, WrittenAs, exactly_one
 from limen.config.models.shield import CLOSED, Addresses, Maintenance
-from limen.config.models.steering import Listed, Split
+from limen.config.models.steering import Split
 from limen.config.refusal import Refused
 from limen.config.scalars import (
     EditableField,
@@ -111,6 +113,14 @@ class Match(Section):
         default=None,
         description="Address lists (`lists` of the root) of the client address; together with `clients`, one of both "
         "must hold.",
+    )
+    users: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Names of clients, as `identity` of the listener found them, exactly; `*` for everybody who is "
+        "known.",
+    )
+    groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None, description="Groups of clients, as `identity` of the listener found them."
     )
     client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
@@ -254,10 +264,18 @@ class Route(Section):
     hook_timeout: Annotated[float, duration("1ms", "10m")] = Field(
         default=parse_duration("5s"), description="Longest time of one hook; the exchange is answered with 504 beyond."
     )
+    icap: Icap | None = Field(
+        default=None, description="Services that see requests and responses after the hooks; see `icap` of the root."
+    )
     client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
         description="Certificate that the client must have shown on a listener with `tls.client`: `true` any, or "
         "what it must be like. Who has none, or another one, is answered with 403; with `false`, who has one.",
+    )
+    identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
+        default=None,
+        description="Clients have to say who they are: names of `identities`, in order, or a section. 401 without. "
+        "The origin sees the credentials, too, unless `request` removes `Authorization`.",
     )
     allow: Addresses | None = Field(
         default=None, description="Only clients of these addresses are served; others are answered with 403."

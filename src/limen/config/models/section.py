@@ -152,3 +152,25 @@ class WrittenAs:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [handler(schema), {"enum": [word for word, _ in self.words]}]}
+
+
+class Listed:
+    """Metadata of a section that may be written as a list, or one value: that of the key named here."""
+
+    def __init__(self, key: str, *, items: str = "object", single: bool = False) -> None:
+        """`items` is the JSON type of what the list holds; with `single` one may stand without brackets."""
+        self.key = key
+        self.items = items
+        self.single = single
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._written_out, handler(source))
+
+    def _written_out(self, value: object) -> object:
+        listed = isinstance(value, list | tuple) or (self.single and isinstance(value, str))
+        return {self.key: value} if listed else value
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        section = handler(schema)
+        listed: dict[str, Any] = {"type": "array", "items": {"type": self.items}, "minItems": 1}
+        return {"anyOf": [listed, *([{"type": self.items}] if self.single else []), section]}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema, core_schema
+from pydantic import Field, model_validator
 
 from limen.config.models.balance import HashKey
 from limen.config.models.section import Section, Several, Shorthand, WrittenAs
@@ -134,20 +133,3 @@ class Split(Section):
         if not any(share.weight for share in self.to):
             raise Refused("no share has a weight above 0", "give one to a share", at="to")
         return self
-
-
-class Listed:
-    """Metadata of a section that may be written as a list: that of the key named here."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._written_out, handler(source))
-
-    def _written_out(self, value: object) -> object:
-        return {self.key: value} if isinstance(value, list | tuple) else value
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        section = handler(schema)
-        return {"anyOf": [{"type": "array", "items": {"type": "object"}, "minItems": 1}, section]}

@@ -13,7 +13,18 @@ from limen.config.models.section import Section, Several, Shorthand, WrittenAs
 from limen.config.models.steering import Sticky, StickyWord
 from limen.config.models.tls import UpstreamTls
 from limen.config.refusal import Refused
-from limen.config.scalars import Coordinates, Flag, Name, OriginAddress, ServerName, choice, duration, ratio, whole
+from limen.config.scalars import (
+    Coordinates,
+    FieldName,
+    Flag,
+    Name,
+    OriginAddress,
+    ServerName,
+    choice,
+    duration,
+    ratio,
+    whole,
+)
 from limen.config.tls import is_https, plain_address
 from limen.config.units import parse_duration
 
@@ -77,6 +88,12 @@ class Pool(Section):
     idle: Annotated[int, whole(0, 65535)] = Field(
         default=512, description="Idle connections kept per endpoint and worker; 0 closes each after its exchange."
     )
+    warm: Annotated[int, whole(0, 1024)] = Field(
+        default=0,
+        description="Connections kept open per endpoint and worker, opened ahead: after a start, a reload, an "
+        "endpoint's return, or when idle ones have ended. Not to endpoints that are out, drained or disabled. At most "
+        "`idle`.",
+    )
     max_age: Annotated[float, duration("1s", "30d")] | None = Field(
         default=None,
         description="How long one connection is used; up to a tenth less, by chance, so that not all end at once. An "
@@ -119,6 +136,19 @@ class Upstream(Section):
         description="Exchanges at all of its endpoints together at a time, all workers together; tunnels count. Over "
         "it exchanges wait in the `queue`, or are shed: so an upstream in trouble cannot take everything with it. "
         "Without it: any number.",
+    )
+    max_connections: Annotated[int, whole(1, 1_000_000)] | None = Field(
+        default=None,
+        description="Connections to all of its endpoints together at a time, all workers together, idle ones and those "
+        "being opened included. Where all are taken, an idle one of this worker is closed for one that is needed; "
+        "without such a one exchanges wait in the `queue`, or are shed. Without it: any number.",
+    )
+    load: FieldName | None = Field(
+        default=None,
+        description="Field of ordinary responses by which endpoints say how busy they are, such as "
+        "`endpoint-load-metrics`: a number from 0 to 1, a percentage, or a load report in ORCA's text or JSON form. "
+        "The endpoint's share shrinks by that part, down to a twentieth, in all workers, until it says otherwise or 10 "
+        "seconds are over. The field goes no further. `hash` and `first` do not use it.",
     )
     sticky: Annotated[Sticky | None, StickyWord()] = Field(
         default=None,
@@ -175,6 +205,24 @@ class Upstream(Section):
             if "endpoints" in self.model_fields_set:
                 raise Refused("the list is empty", "name at least one", at="endpoints")
             raise Refused("has neither `endpoints` nor `discover`", "write it like `endpoints: [127.0.0.1:9001]`")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Upstream:
+        if self.load is not None and self.probe is not None and self.probe.load is not None:
+            raise Refused("the load is told twice, by `load` and by `probe.load`", "leave one of both out", at="load")
+        if self.pool.warm > self.pool.idle:
+            raise Refused(
+                f"`warm` is more than the {self.pool.idle} idle connections that are kept",
+                "make `idle` larger",
+                at=("pool", "warm"),
+            )
+        if self.pool.warm and self.proxy_protocol is not None:
+            raise Refused(
+                "connections that begin with a PROXY protocol header cannot be opened before their client is there",
+                "leave `warm` out",
+                at=("pool", "warm"),
+            )
         return self
 
     @model_validator(mode="after")

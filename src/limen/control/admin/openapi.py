@@ -136,6 +136,7 @@ SCHEMAS: Json = {
             "source": _TEXT,
             "worker": _COUNT,
             "client": _TEXT,
+            "as": _ANY,
             "target": _ANY,
             "route": _maybe(_ANY),
             "passed_over": _many(_ANY),
@@ -156,6 +157,8 @@ _PARAMETERS = {
     "method": "GET by default; CONNECT for https through a proxy.",
     "field": "`Name: value`; repeatable.",
     "listener": "Name or address of the listener; by default as the URL says.",
+    "as": "Name of who asks, as if they had shown so; nobody by default.",
+    "group": "A group of theirs, beside those that the configuration names; repeatable.",
 }
 
 
@@ -225,7 +228,7 @@ PATHS: Json = {
                     "in": "query",
                     "required": name == "url",
                     "description": _PARAMETERS[name],
-                    "schema": _many(_TEXT) if name == "field" else _TEXT,
+                    "schema": _many(_TEXT) if name in ("field", "group") else _TEXT,
                 }
                 for name in PARAMETERS
             ],

@@ -27,12 +27,14 @@ def run(options: argparse.Namespace) -> int:
     """Prints `ok` and a summary. Raises ConfigErrors."""
     # Only this command wants them.
     from limen.control.importable_hooks import importable_hooks
+    from limen.control.listed_endpoints import listed_endpoints
     from limen.control.unreachable import unreachable_routes
     from limen.runtime.provision import Provision
 
     document = read(options.file)
     base = Path(options.file).absolute().parent
-    report = document.check([unreachable_routes, importable_hooks(base), Provision().findings])
+    checks = [unreachable_routes, importable_hooks(base), listed_endpoints(base), Provision().findings]
+    report = document.check(checks)
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if report.errors:

@@ -33,6 +33,8 @@ def add(subparsers: Subparsers) -> None:
         "--field", metavar="'Name: value'", action="append", default=[], help="a field of the request; repeatable"
     )
     parser.add_argument("--listener", metavar="NAME", default="", help="name or address; by default as the URL says")
+    parser.add_argument("--as", dest="identity", metavar="NAME", default="", help="who asks, as if they had shown so")
+    parser.add_argument("--group", metavar="NAME", action="append", default=[], help="a group of theirs; repeatable")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(action=run)
 
@@ -40,7 +42,13 @@ def add(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the explanation. Raises AskedWrongly, NotRunning, Refused and what a wrong file raises."""
     asked = ask(
-        options.url, client=options.client, method=options.method, fields=options.field, listener=options.listener
+        options.url,
+        client=options.client,
+        method=options.method,
+        fields=options.field,
+        listener=options.listener,
+        identity=options.identity,
+        groups=options.group,
     )
     answer = _answer(asked, options)
     print(json.dumps(answer, indent=2) if options.json else "\n".join(explained(answer)))

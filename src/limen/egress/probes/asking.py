@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from limen.egress.passage import NotPassed, open_by
 from limen.egress.probes.load import parse_load
 from limen.egress.probes.question import Encryption, Question
 from limen.egress.probes.response import HEAD_MOST, NoResponse, Response, read_response
@@ -50,7 +51,7 @@ async def ask(question: Question, resolve: Resolve) -> Finding:
         passed = True
     except TimeoutError:
         reason = f"no answer within {timeout:g} s"
-    except (Failed, NoResponse) as failure:
+    except (Failed, NoResponse, NotPassed) as failure:
         reason = str(failure)
     except ssl.SSLError as error:
         reason = _tls_reason(error)
@@ -81,6 +82,8 @@ async def _asked(question: Question, resolve: Resolve) -> tuple[str, float | Non
 
 
 async def _connected(question: Question, resolve: Resolve) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if question.passage is not None:
+        return await open_by(question.passage, question.host, question.port, resolve, limit=HEAD_MOST)
     addresses = await resolve(question.host)
     if not addresses:
         raise Failed(f"{question.host} does not resolve")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from limen.config.addresses import Address
     from limen.config.models.health import Probe
     from limen.config.models.upstreams import Upstream
+    from limen.egress.passage import Passage
 
 # PROXY protocol for a connection of the proxy's own (its specification, 2.1 and 2.2).
 _PREFACES = {"v1": b"PROXY UNKNOWN\r\n", "v2": b"\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"}
@@ -41,6 +42,8 @@ class Question:
     request: bytes = b""
     encryption: Encryption | None = None
     pattern: re.Pattern[bytes] | None = None
+    passage: Passage | None = None
+    """The way out that is probed; None: the endpoint itself is."""
 
 
 def question_of(probe: Probe, upstream: Upstream, address: Address, encryption: Encryption | None) -> Question:
@@ -57,6 +60,12 @@ def question_of(probe: Probe, upstream: Upstream, address: Address, encryption: 
         encryption=None if probe.plain or probe.type == "tcp" else encryption,
         pattern=re.compile(pattern.encode("utf-8")) if pattern is not None else None,
     )
+
+
+def question_by(probe: Probe, target: Address, passage: Passage) -> Question:
+    """The question for the way out `passage`: whether it leads to `target`."""
+    request = _request(probe, target) if probe.type == "http" else b""
+    return Question(probe, target.host, target.port, request=request, passage=passage)
 
 
 def _request(probe: Probe, address: Address) -> bytes:

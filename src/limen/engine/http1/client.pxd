@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.http1.chunked cimport ChunkDecoder
+from limen.engine.ways cimport Way
 from limen.engine.worker cimport Pipe
 
 
@@ -33,6 +34,7 @@ cdef class Http1Client(Accepted):
     cdef uint32_t ahead_end
     cdef uint32_t ahead_room
     cdef size_t scanned
+    cdef Way way              # of a client that does not speak HTTP to us; None: it does, or has not begun
     cdef Pipe* pipe           # owned while content is spliced
     cdef uint64_t since       # monotonic ns: content began, or the reader got stuck
     cdef uint64_t mark        # bytes moved by then

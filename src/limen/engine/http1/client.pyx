@@ -52,6 +52,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
+from limen.engine.ways cimport WAY_GO_ON, take_way
 from limen.engine.worker cimport Worker
 
 
@@ -103,6 +104,9 @@ cdef class Http1Client(Accepted):
         cdef size_t size
         cdef char* data
         if self.closed:
+            return
+        if self.way is not None:
+            self.way.reply(self, head)
             return
         if head.status >= 200:
             self.silent = head.head_only
@@ -288,7 +292,7 @@ cdef class Http1Client(Accepted):
 
     cdef void on_eof(self) noexcept:
         if self.state == CLIENT_HEAD:
-            if self.ahead_end > self.ahead_start:
+            if self.ahead_end > self.ahead_start or self.way is not None:
                 self.worker.board.count_fault(FAULT_CLIENT_CLOSED)
             # who says goodbye waits for an answer (RFC 5246, 7.2.1)
             self.say_end()
@@ -311,12 +315,13 @@ cdef class Http1Client(Accepted):
                 self.abort()
             else:
                 self.fail_shaking(FAULT_TLS_TIMEOUT)
-        elif self.state == CLIENT_HEAD and not self.paused:
+        elif self.state == CLIENT_HEAD and (not self.paused or self.way is not None):
             if self.preface_due:
                 # nobody has spoken HTTP yet
                 self.worker.board.count_fault(FAULT_HEAD_TIMEOUT)
                 self.abort()
-            elif self.ahead_end > self.ahead_start:
+            elif self.ahead_end > self.ahead_start or self.way is not None:
+                self.paused = False
                 self.fail(FAULT_HEAD_TIMEOUT)
             elif self.ending:
                 # what has come in this very moment is answered
@@ -451,6 +456,10 @@ cdef class Http1Client(Accepted):
         cdef Exchange exchange
         cdef int skipped = 0
         cdef int result
+        if self.service.detects and not self.served and self.bridged is None:
+            result = take_way(self, data, size)
+            if result != WAY_GO_ON:
+                return result
         # one empty line before a request is forgiven (RFC 9112, 2.2)
         if size >= 2 and data[0] == 13 and data[1] == 10:
             data += 2
@@ -646,6 +655,8 @@ cdef class Http1Client(Accepted):
         if self.tls is None:
             return -1
         self.bridged = bridged
+        # what comes inside is HTTP, and was looked at
+        self.way = None
         self.tls.early = self.ahead
         self.tls.early_start = self.ahead_start
         self.tls.early_end = self.ahead_end
@@ -699,6 +710,8 @@ cdef class Http1Client(Accepted):
         self.remaining = 1
         self.framing = FRAMING_LENGTH
         self.party = exchange
+        if self.way is not None:
+            exchange.way_in = self.way.kind
         exchange.begin_refused(self, self.service, &self.sender, fault)
 
     cdef void release(self) noexcept:
@@ -789,6 +802,9 @@ cdef class Http1Client(Accepted):
         if self.closed:
             return
         self.party = None
+        if self.way is not None:
+            # it holds us
+            self.way.client = None
         if self.pipe != NULL:
             self.worker.pipe_give(self.pipe)
             self.pipe = NULL

@@ -45,8 +45,11 @@ cdef class Http1Origin(Pooled):
     cdef uint32_t served      # exchanges so far
     cdef uint32_t serves_most # 0 = any number
     cdef HeadLimits limits
+    cdef Endpoint links       # where it is counted besides, until it ends
 
     cdef int start(self, int fd, Endpoint endpoint) noexcept
+    cdef void join(self, Endpoint endpoint) noexcept
+    cdef void part(self, Endpoint endpoint) noexcept
     # `name`: whom to ask for and to verify, instead of the endpoint's host; `opaque`: no protocol is
     # offered.
     cdef void begin_tls(

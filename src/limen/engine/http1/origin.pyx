@@ -99,9 +99,23 @@ cdef class Http1Origin(Pooled):
         if result < 0:
             self.worker.bury(self)
             return result
+        self.join(endpoint)
+        return 0
+
+    cdef void join(self, Endpoint endpoint) noexcept:
         endpoint.connections += 1
         self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, 1)
-        return 0
+        self.links = endpoint.links
+        if endpoint.links is not None:
+            endpoint.links.enter(0)
+
+    cdef void part(self, Endpoint endpoint) noexcept:
+        cdef Endpoint links = self.links
+        endpoint.connections -= 1
+        self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, -1)
+        self.links = None
+        if links is not None:
+            links.leave()
 
     cdef bint is_stale(self) noexcept:
         """Ask the kernel whether the origin has closed or spoken out of turn; for requests that
@@ -109,9 +123,10 @@ cdef class Http1Origin(Pooled):
         cdef char byte
         cdef ssize_t done
         if self.tls is not None:
-            # what is no record of content (a new ticket) is no speech
+            # what is no record of content (a new ticket) is no speech. Never into the worker's input: content that
+            # came with the client's head, or an answer that was gathered, may still lie there
             self.readable = True
-            return self.receive(self.worker.input, INPUT_SIZE) != -1
+            return self.receive(&byte, 1) != -1
         done = recv(self.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT)
         return done >= 0
 
@@ -598,11 +613,9 @@ cdef class Http1Origin(Pooled):
 
     cdef void move_to(self, Endpoint endpoint) noexcept:
         cdef Endpoint before = self.endpoint
-        before.connections -= 1
-        self.worker.board.endpoint_add(before.slot, ENDPOINT_CONNECTIONS, -1)
+        self.part(before)
         self.endpoint = endpoint
-        endpoint.connections += 1
-        self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, 1)
+        self.join(endpoint)
 
     cdef void abort(self) noexcept:
         cdef Endpoint endpoint = self.endpoint
@@ -616,8 +629,7 @@ cdef class Http1Origin(Pooled):
             self.pipe = NULL
         self.worker.bury(self)
         if endpoint is not None:
-            endpoint.connections -= 1
-            self.worker.board.endpoint_add(endpoint.slot, ENDPOINT_CONNECTIONS, -1)
+            self.part(endpoint)
             if endpoint.is_target and endpoint.connections == 0 and endpoint.active == 0:
                 endpoint.forget()
 

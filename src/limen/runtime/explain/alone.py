@@ -70,7 +70,17 @@ def revision_of(loaded: Loaded, base: str) -> Revision:
         ListenerPlace(key, index, str(config.listeners[index].bind)) for index, key in enumerate(listener_keys(config))
     )
     own = [place.address for place in places] + ([str(config.admin.bind)] if config.admin else [])
-    return Revision(1, config, places, {}, tuple(own), base, loaded.material, digest_of(config)[:12])
+    return Revision(
+        1,
+        config,
+        places,
+        {},
+        tuple(own),
+        base,
+        loaded.material,
+        digest_of(config)[:12],
+        identity_files=loaded.identity_files.contents,
+    )
 
 
 def resolver_of(config: Config) -> Resolver:

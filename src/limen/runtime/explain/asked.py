@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
 from limen.errors import LimenError
@@ -13,6 +13,7 @@ from limen.errors import LimenError
 URL_LIMIT = 8192
 FIELDS_LIMIT = 100
 FIELD_LIMIT = 8192
+NAME_LIMIT = 256
 SCHEMES = ("http", "https", "tcp")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
@@ -37,6 +38,10 @@ class Asked:
     fields: tuple[tuple[str, str], ...] = ()
     listener: str = ""
     """Name or address of the listener; empty: found by the URL."""
+    identity: str = ""
+    """Who it is for, as if they had shown so; empty: nobody."""
+    groups: tuple[str, ...] = ()
+    """Theirs."""
 
     @property
     def parts(self) -> SplitResult:
@@ -90,21 +95,25 @@ class Asked:
             pairs.append(("method", self.method))
         if self.listener:
             pairs.append(("listener", self.listener))
+        if self.identity:
+            pairs.append(("as", self.identity))
+        pairs += [("group", group) for group in self.groups]
         return pairs + [("field", f"{name}: {value}") for name, value in self.fields]
 
 
-PARAMETERS = ("url", "from", "method", "field", "listener")
+PARAMETERS = ("url", "from", "method", "field", "listener", "as", "group")
+_SEVERAL = ("field", "group")
 
 
 def asked_of(parameters: Iterable[tuple[str, str]]) -> Asked:
     """The question that the parameters of `GET /explain` ask. Raises AskedWrongly."""
     single: dict[str, str] = {}
-    fields: list[str] = []
+    several: dict[str, list[str]] = {name: [] for name in _SEVERAL}
     for name, value in parameters:
         if name not in PARAMETERS:
             raise AskedWrongly(f"unknown parameter {name!r}; there are {', '.join(PARAMETERS)}")
-        if name == "field":
-            fields.append(value)
+        if name in several:
+            several[name].append(value)
         elif name in single:
             raise AskedWrongly(f"the parameter {name!r} stands twice")
         else:
@@ -113,14 +122,30 @@ def asked_of(parameters: Iterable[tuple[str, str]]) -> Asked:
         single.get("url", ""),
         client=single.get("from", ""),
         method=single.get("method", ""),
-        fields=fields,
+        fields=several["field"],
         listener=single.get("listener", ""),
+        identity=single.get("as", ""),
+        groups=several["group"],
     )
 
 
-def ask(url: str, *, client: str = "", method: str = "", fields: Sequence[str] = (), listener: str = "") -> Asked:
+def ask(
+    url: str,
+    *,
+    client: str = "",
+    method: str = "",
+    fields: Sequence[str] = (),
+    listener: str = "",
+    identity: str = "",
+    groups: Sequence[str] = (),
+) -> Asked:
     """A question from texts as people write them; `fields` as `Name: value`. Raises AskedWrongly."""
-    return Asked(_url(url), _client(client), _method(method), tuple(map(_field, _few(fields))), listener.strip())
+    if groups and not identity:
+        raise AskedWrongly("groups without a name: say as whom")
+    if any(len(text) > NAME_LIMIT or not text for text in (identity or "-", *groups)):
+        raise AskedWrongly(f"a name or a group has 1 to {NAME_LIMIT} characters")
+    asked = Asked(_url(url), _client(client), _method(method), tuple(map(_field, _few(fields))), listener.strip())
+    return replace(asked, identity=identity, groups=tuple(_few(groups)))
 
 
 def encoded(asked: Asked) -> Mapping[str, object]:
@@ -177,7 +202,7 @@ def _method(text: str) -> str:
 
 def _few(fields: Sequence[str]) -> Sequence[str]:
     if len(fields) > FIELDS_LIMIT:
-        raise AskedWrongly(f"at most {FIELDS_LIMIT} fields")
+        raise AskedWrongly(f"at most {FIELDS_LIMIT} fields, and as many groups")
     return fields
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from limen.engine.explain import Question, opaque_action
+from limen.engine.identity import identity_of
 from limen.faults import FAULTS, FaultNumber
 from limen.policy.access import compile_access
 from limen.runtime.explain.asked import Asked, AskedWrongly
@@ -19,11 +20,13 @@ from limen.runtime.explain.listener import Arrival, arrival, kind_of
 from limen.runtime.pacing import paced
 
 if TYPE_CHECKING:
+    from limen.config import Config
     from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
     from limen.egress.resolver import Resolution
     from limen.engine.engine import Engine
+    from limen.engine.identity import Identity
     from limen.engine.service import Service
     from limen.policy.specs import AccessSpec
     from limen.runtime.assembly import Assembly
@@ -67,7 +70,10 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
     opaque = _opaque(asked, arrived, service)
     if opaque is not None:
         return {**answer, **_explain_opaque(opaque, arrived, ground)}
-    question = Question(ground.engine, service, asked.head(proxied=proxied), asked.client)
+    identity = _identity(asked, arrived.listener, ground.assembly.revision.config)
+    question = Question(ground.engine, service, asked.head(proxied=proxied), asked.client, identity)
+    if identity is not None:
+        answer["as"] = {"name": identity.name, "groups": list(identity.groups)}
     answer["client"] = question.client_address
     answer["target"] = {
         "host": question.target_name,
@@ -77,6 +83,16 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
     }
     answer.update(await _explain_request(question, arrived, ground))
     return answer
+
+
+def _identity(asked: Asked, listener: Listener, config: Config) -> Identity | None:
+    """Who asks, in the groups that are asked for and those that the configuration has them in."""
+    if not asked.identity:
+        return None
+    groups = set(asked.groups)
+    for name in {name for demand in listener.demands for name in demand.by}:
+        groups.update(group for group, names in config.identities[name].groups.items() if asked.identity in names)
+    return identity_of(asked.identity, groups)
 
 
 # requests
@@ -180,7 +196,10 @@ def _rule_name(specs: list[AccessSpec], rule: int) -> str | None:
 
 def _verdict(refusal: int, listener: Listener, route: Route | None, question: Question, parts: Parts) -> Parts:
     if refusal != FaultNumber.NONE:
-        return _refused(refusal)
+        refused = _refused(refusal)
+        if refusal == FaultNumber.IDENTITY and listener.forward is None:
+            refused["status"] = 401
+        return refused
     if listener.https is not None:
         return {"outcome": "redirect", "status": 308, "to": "https", "reason": "this listener sends all to HTTPS"}
     if route is not None and route.respond is not None:

@@ -1,0 +1,7 @@
+"""What a client speaks before its first exchange: SOCKS, or what a transparent listener gets."""
+
+class Way:
+    """How a client came in that did not begin with HTTP."""
+
+    def conclude(self, good: bool) -> None:
+        """The answer to `pairs` of its service: whether user name and password are good."""

@@ -1,0 +1,52 @@
+"""The certificate that a client has shown, which its listener's authorities have signed."""
+
+from __future__ import annotations
+
+import re
+
+from limen.exchange.identity import Credentials, ShownCertificate
+from limen.runtime.identity.provider import Found
+
+# One attribute of a name as RFC 4514 writes it, escapes included.
+_COMMON_NAME = re.compile(r"(?:^|[,+])CN=((?:\\.|[^\\,+])*)", re.IGNORECASE)
+_ESCAPE = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)")
+
+
+class CertificateProvider:
+    """Who a certificate names."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: common_name, subject, san or fingerprint."""
+        self._name = name
+
+    def takes(self, credentials: Credentials) -> bool:
+        """See Provider."""
+        return credentials.certificate is not None
+
+    async def identify(self, credentials: Credentials) -> Found | None:
+        """See Provider."""
+        assert credentials.certificate is not None  # noqa: S101 it takes no other
+        name = certificate_name(credentials.certificate, self._name)
+        return Found(name) if name else None
+
+
+def certificate_name(certificate: ShownCertificate, kind: str) -> str:
+    """What the certificate is called; empty if it is not."""
+    if kind == "subject":
+        return certificate.subject
+    if kind == "fingerprint":
+        return certificate.fingerprint
+    if kind == "san":
+        return certificate.names[0] if certificate.names else ""
+    # the most specific one comes first
+    found = _COMMON_NAME.search(certificate.subject)
+    return _unescaped(found[1]) if found is not None else ""
+
+
+def _unescaped(text: str) -> str:
+    def plain(found: re.Match[str]) -> str:
+        if found[1]:
+            return bytes.fromhex(found[1].replace("\\", "")).decode("utf-8", "replace")
+        return found[2]
+
+    return _ESCAPE.sub(plain, text)

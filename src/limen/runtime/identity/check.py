@@ -1,0 +1,91 @@
+"""A service that is asked by HTTP: credentials in `Authorization`, the answer in its status and fields.
+
+The only file here that knows the HTTP client.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+
+import aiohttp
+
+from limen.exchange.identity import Credentials
+from limen.runtime.identity.provider import Found, ProviderFailed
+
+_LARGEST = 1 << 20
+_REFUSING = (401, 403)
+_LONGEST_NAME = 256
+
+
+class CheckProvider:
+    """Asks the service for each credentials that are not known."""
+
+    def __init__(self, url: str, *, timeout: float, ca: str | None, name: str, groups: str) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._ca = ca
+        self._name = name
+        self._groups = groups
+
+    def takes(self, credentials: Credentials) -> bool:
+        """See Provider."""
+        return bool(credentials.scheme)
+
+    async def identify(self, credentials: Credentials) -> Found | None:
+        """See Provider."""
+        try:
+            async with (
+                _session(self._timeout, self._ca) as session,
+                session.get(
+                    self._url, headers={"Authorization": _field(credentials)}, allow_redirects=False
+                ) as response,
+            ):
+                status, fields = response.status, response.headers
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise ProviderFailed(f"{self._url}: {str(error) or type(error).__name__}") from None
+        if status in _REFUSING:
+            return None
+        if not 200 <= status < 300:
+            raise ProviderFailed(f"{self._url}: status {status}")
+        name = fields.get(self._name, "").strip() or credentials.name
+        if not name or len(name) > _LONGEST_NAME:
+            raise ProviderFailed(f"{self._url}: the answer has no {self._name}")
+        groups = (group.strip() for group in fields.get(self._groups, "").split(","))
+        return Found(name, tuple(group for group in groups if group))
+
+
+async def fetched(url: str, *, timeout: float, ca: str | None) -> bytes:
+    """The content behind a URL, 1 MiB at most. Raises ProviderFailed."""
+    try:
+        async with _session(timeout, ca) as session, session.get(url, allow_redirects=False) as response:
+            if response.status != 200:
+                raise ProviderFailed(f"{url}: status {response.status}")
+            content = b""
+            async for piece in response.content.iter_chunked(65536):
+                content += piece
+                if len(content) > _LARGEST:
+                    raise ProviderFailed(f"{url}: over 1 MiB")
+            return content
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise ProviderFailed(f"{url}: {str(error) or type(error).__name__}") from None
+
+
+def _session(timeout: float, ca: str | None) -> aiohttp.ClientSession:
+    """A connection of its own for each question: answers are known for minutes, and nothing has to be kept open."""
+    encryption: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca) if ca is not None else True
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=encryption, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=timeout),
+        # no proxy of the environment: it could be this one
+        trust_env=False,
+        headers={"User-Agent": "limen"},
+    )
+
+
+def _field(credentials: Credentials) -> str:
+    if credentials.scheme == "basic":
+        pair = f"{credentials.name}:{credentials.password}".encode()
+        return "Basic " + base64.b64encode(pair).decode("ascii")
+    scheme = "Bearer" if credentials.scheme == "bearer" else credentials.scheme
+    return f"{scheme} {credentials.token}"

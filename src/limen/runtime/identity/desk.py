@@ -1,0 +1,225 @@
+r"""The desk of a worker, where the claims of clients are verified that the engine does not know.
+
+    claim --(the same is asked already)--> waits with that question
+      \--> question: malformed? penalty? then each provider in order --> settled for all that wait
+
+A question whose claims have all gone is cancelled. At most QUESTIONS are open, and CLIENT of one address; further ones
+are shed. Nothing here is ever asked for credentials that are known: see limen.engine.identifying.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from limen.engine.identity import Identity, identity_of
+from limen.exchange.identity import Credentials, ShownCertificate
+from limen.faults import FaultNumber
+from limen.observe.board import WorkerCell
+from limen.policy.identity.credentials import parse_field, parse_pair
+from limen.policy.identity.penalties import Penalties
+from limen.runtime.identity.provider import Chain, Found, Member, Overloaded, ProviderFailed
+
+if TYPE_CHECKING:
+    from limen.engine.identifying import Claim
+
+_log = logging.getLogger("limen.identity")
+
+QUESTIONS = 1000
+"""Questions that may be open at a time."""
+CLIENT = 32
+"""Of these, how many of one client."""
+CLAIMS = 1000
+"""Claims that may wait for one question."""
+_QUIET = 10.0
+"""Seconds between two messages that a provider fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a question came to."""
+
+    identity: Identity | None = None
+    fault: int = FaultNumber.IDENTITY
+    lifetime: float = 0.0
+    token_refused: bool = False
+
+
+@dataclass(slots=True)
+class _Question:
+    client: str
+    claims: list[Claim] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class _Waiting:
+    """What a claim keeps: hears when nobody waits for it any more."""
+
+    def __init__(self, question: _Question, claim: Claim) -> None:
+        self._question = question
+        self._claim = claim
+
+    def ended(self) -> None:
+        question = self._question
+        if self._claim in question.claims:
+            question.claims.remove(self._claim)
+        if not question.claims and question.task is not None:
+            question.task.cancel()
+
+
+class Desk:
+    """The engine's `identify`."""
+
+    def __init__(
+        self,
+        start: Callable[[Coroutine[object, object, None]], asyncio.Task[None]],
+        count: Callable[[WorkerCell, int], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._start = start
+        self._count = count
+        self._clock = clock
+        self._questions: dict[bytes, _Question] = {}
+        self._clients: dict[str, int] = {}
+        self._told: dict[str, float] = {}
+        self.penalties = Penalties()
+
+    def verify(self, claim: Claim) -> None:
+        """Settles the claim later, never before this returns."""
+        question = self._questions.get(claim.key)
+        if question is None:
+            question = self._begin(claim)
+        elif len(question.claims) >= CLAIMS:
+            question = None
+        if question is None:
+            self._count(WorkerCell.IDENTITY_SHED, 1)
+            asyncio.get_running_loop().call_soon(partial(claim.settle, fault=FaultNumber.IDENTITY_SHED))
+            return
+        question.claims.append(claim)
+        claim.state = _Waiting(question, claim)
+
+    def _begin(self, claim: Claim) -> _Question | None:
+        client = claim.client()
+        open_already = self._clients.get(client, 0)
+        if len(self._questions) >= QUESTIONS or open_already >= CLIENT:
+            return None
+        question = self._questions[claim.key] = _Question(client)
+        self._clients[client] = open_already + 1
+        question.task = self._start(self._settle(claim.key, question, claim))
+        return question
+
+    async def _settle(self, key: bytes, question: _Question, claim: Claim) -> None:
+        outcome = Outcome(fault=FaultNumber.INTERNAL)
+        try:
+            outcome = await self._ask(claim, question.client)
+        except Exception:  # noqa: BLE001 a defect here answers with 500, as everywhere
+            _log.exception("credentials could not be verified")
+        finally:
+            self._leave(key, question.client)
+            claims, question.claims = question.claims, []
+            question.task = None
+            for one in claims:
+                one.settle(
+                    outcome.identity,
+                    fault=outcome.fault if outcome.identity is None else FaultNumber.NONE,
+                    lifetime=outcome.lifetime,
+                    token_refused=outcome.token_refused,
+                )
+
+    def _leave(self, key: bytes, client: str) -> None:
+        del self._questions[key]
+        left = self._clients[client] - 1
+        if left:
+            self._clients[client] = left
+        else:
+            del self._clients[client]
+
+    async def _ask(self, claim: Claim, client: str) -> Outcome:
+        chain = cast("Chain", claim.demand.chain)
+        credentials = shown(claim)
+        name = credentials.name if credentials is not None else ""
+        penalty = self.penalties.before(client, name, self._clock())
+        if penalty:
+            if not self.penalties.enter(client):
+                self._count(WorkerCell.IDENTITY_SHED, 1)
+                return Outcome(fault=FaultNumber.IDENTITY_SLOWED)
+            try:
+                await asyncio.sleep(penalty)
+            finally:
+                self.penalties.leave(client)
+        self._count(WorkerCell.IDENTITY_CHECKS, 1)
+        outcome = Outcome() if credentials is None else await self._ask_in_time(chain, credentials)
+        if outcome.identity is not None:
+            self.penalties.succeeded(client, name)
+        elif outcome.fault == FaultNumber.IDENTITY:
+            self._count(WorkerCell.IDENTITY_FAILURES, 1)
+            self._tell_failure(chain, credentials, client, self.penalties.failed(client, name, self._clock()))
+        return outcome
+
+    async def _ask_in_time(self, chain: Chain, credentials: Credentials) -> Outcome:
+        try:
+            async with asyncio.timeout(chain.timeout):
+                return await self._ask_members(chain, credentials)
+        except TimeoutError:
+            self._tell(
+                chain.place, f"{chain.place}: nobody said within {chain.timeout:g} s whose credentials these are"
+            )
+            return Outcome(fault=FaultNumber.IDENTITY_PROVIDER)
+        except Overloaded:
+            self._count(WorkerCell.IDENTITY_SHED, 1)
+            return Outcome(fault=FaultNumber.IDENTITY_SHED)
+
+    async def _ask_members(self, chain: Chain, credentials: Credentials) -> Outcome:
+        """The first that knows them decides. Who cannot say keeps nobody out that another one knows."""
+        silent = False
+        for member in chain.members:
+            if not member.provider.takes(credentials):
+                continue
+            try:
+                found = await member.provider.identify(credentials)
+            except ProviderFailed as error:
+                self._tell(member.name, f"identity {member.name}: {error}")
+                silent = True
+                continue
+            if found is not None:
+                return _taken(member, found)
+        if silent:
+            return Outcome(fault=FaultNumber.IDENTITY_PROVIDER)
+        return Outcome(token_refused=credentials.scheme == "bearer")
+
+    def _tell(self, what: str, text: str) -> None:
+        """Not more often than it helps."""
+        now = self._clock()
+        if now - self._told.get(what, -_QUIET) >= _QUIET:
+            self._told[what] = now
+            _log.error("%s", text)
+
+    def _tell_failure(self, chain: Chain, credentials: Credentials | None, client: str, count: int) -> None:
+        # the 1st, 2nd, 4th, 8th … of a client: a guesser does not fill the log
+        if count & (count - 1) == 0:
+            whose = "malformed credentials" if credentials is None else f"wrong credentials of {credentials.name!r}"
+            if credentials is not None and not credentials.name:
+                whose = f"wrong credentials ({credentials.scheme or 'certificate'})"
+            _log.warning("%s: %s from %s, %d in a row", chain.place, whose, client, count)
+
+
+def shown(claim: Claim) -> Credentials | None:
+    """What a claim holds; None if it is malformed."""
+    facts = claim.certificate()
+    certificate = ShownCertificate(facts[0], facts[1], tuple(facts[2]), facts[3]) if facts is not None else None
+    if claim.name is not None:
+        return parse_pair(claim.name, claim.password or b"", certificate)
+    if claim.field is not None:
+        return parse_field(claim.field, certificate)
+    return Credentials("", certificate=certificate)
+
+
+def _taken(member: Member, found: Found) -> Outcome:
+    groups = (*found.groups, *member.groups.get(found.name, ()))
+    lifetime = member.cache if found.lifetime is None else min(member.cache, found.lifetime)
+    return Outcome(identity_of(found.name, groups, member.name), FaultNumber.NONE, lifetime)

@@ -1,0 +1,60 @@
+"""What every provider of identities is, and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from limen.errors import LimenError
+from limen.exchange.identity import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whose the credentials are."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    lifetime: float | None = None
+    """Seconds for which that holds at most; None: as long as the configuration says."""
+
+
+class ProviderFailed(LimenError):
+    """It cannot say: it is not there, or answers nonsense. Never a reason to take credentials, nor to refuse them."""
+
+
+class Overloaded(LimenError):
+    """There is too much to verify already."""
+
+
+class Provider(Protocol):
+    """Somebody who says who a client is. Made for one revision; kept for the next if nothing of it has changed."""
+
+    def takes(self, credentials: Credentials) -> bool:
+        """Whether these are of the kind that it knows."""
+
+    async def identify(self, credentials: Credentials) -> Found | None:
+        """Whose they are; None for nobody's. Raises ProviderFailed and Overloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A provider in a chain."""
+
+    name: str
+    provider: Provider
+    cache: float
+    """Seconds for which its answers are known."""
+    groups: Mapping[str, tuple[str, ...]]
+    """Further groups by name of somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Whom a demand asks, in order."""
+
+    members: tuple[Member, ...]
+    timeout: float
+    place: str
+    """Label of the listener or route, for the log."""
