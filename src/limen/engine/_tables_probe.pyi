@@ -24,7 +24,10 @@ def match(table: RouteTable, **request: object) -> int:
     """
 
 def bench_match(table: RouteTable, requests: list[dict[str, object]], loops: int, rounds: int = 7) -> float: ...
-def decide(
+def decide(table: AccessTable, **request: object) -> tuple[int, int]:
+    """The first two of `decide_dry`."""
+
+def decide_dry(
     table: AccessTable,
     *,
     host: bytes = b"",
@@ -34,5 +37,10 @@ def decide(
     target: str | None = None,
     places: Places | None = None,
     identity: Identity | None = None,
-) -> tuple[int, int]: ...
+    scheme: str = "tunnel",
+    path: bytes | None = None,
+    content_type: bytes | None = None,
+    size: int = 0,
+    by_name: bool = False,
+) -> tuple[int, int, int]: ...
 def bench_decide(table: AccessTable, hosts: list[bytes], loops: int) -> float: ...

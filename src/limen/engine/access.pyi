@@ -41,6 +41,7 @@ class Rule(Protocol):
     def users(self) -> tuple[str, ...]: ...
     @property
     def groups(self) -> tuple[str, ...]: ...
+    @property
     def host_lists(self) -> tuple[str, ...]: ...
     @property
     def schemes(self) -> tuple[str, ...]: ...
@@ -88,6 +89,8 @@ class AccessTable:
     @property
     def asks_identity(self) -> bool:
         """Whether a rule has a condition on who the client is."""
+
+    @property
     def asks_path(self) -> bool:
         """Whether a rule has one on the path."""
 

@@ -170,7 +170,6 @@ cdef class Builder:
 
     cdef int add(self, const char* name, size_t size, int flags, bint spares) except -1:
         """One name in any spelling; a Reason."""
-        cdef TargetHost host
         cdef bytes text
         cdef size_t i
         for i in range(size):

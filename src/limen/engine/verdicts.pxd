@@ -9,6 +9,6 @@ cdef void lay_request_view(ExchangeState exchange, AccessView* view) noexcept
 # A fault, or FAULT_NONE: with the limits of the rule taken, and `redirect` set. `dialled`: the view's target is what is
 # about to be dialled, so that it is too late for another.
 cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dialled) noexcept
-# The host that is dialled, or asked of a parent: the target, or what a rule says instead. Borrowed for the next statement:
-# the rule's is shared by all that it redirects, and gets the port of this one.
+# The host that is dialled, or asked of a parent: the target, or what a rule says instead. Borrowed for as long as nothing
+# else runs: the rule's is shared by all that it redirects, and gets the port of this one.
 cdef const TargetHost* goal_of(ExchangeState exchange) noexcept

@@ -104,7 +104,7 @@ class ListFetcher:
             with os.fdopen(descriptor, "wb") as file:
                 try:
                     async with asyncio.timeout(model.timeout):
-                        known = state.etag if os.path.exists(path) else ""
+                        known = state.etag if await asyncio.to_thread(path.exists) else ""
                         etag = await _get(model.url or "", known, proxy, file, model.max_size)
                 except TimeoutError:
                     raise FetchFailed(f"not whole within {model.timeout:g} s") from None

@@ -11,7 +11,7 @@ from limen.observe.board import ENDPOINTS, LISTENERS, ROUTES
 from limen.observe.limits import SLOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from limen.config import Config
     from limen.config.models.limit import Limit
@@ -22,6 +22,7 @@ ENDPOINT = "endpoint"
 LIMIT = "limit"
 # Of a listener without rules of its own; limen.policy.access has them, which the supervisor does not load.
 DEFAULT_RULES = ("default-tunnel", "default-tunnel-ports", "default-plain")
+DEFAULT_SOCKS_RULES = ("default-datagrams", "default-datagram-ports", "default-bind", *DEFAULT_RULES)
 CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS, LIMIT: SLOTS}
 
 
@@ -79,7 +80,10 @@ def _rule_slots(config: Config) -> Iterator[str]:
         if listener.forward is None:
             continue
         rules = listener.forward.access
-        names = DEFAULT_RULES if rules is None else [rule.name or "" for rule in rules]
+        if rules is not None:
+            names: Iterable[str] = [rule.name or "" for rule in rules]
+        else:
+            names = DEFAULT_RULES if listener.forward.socks is None else DEFAULT_SOCKS_RULES
         yield from (rule_slot(listener.label, rule_label(name, number)) for number, name in enumerate(names))
 
 

@@ -157,7 +157,7 @@ listeners:
 def test_a_list_is_fetched_through_the_proxy_and_only_a_good_one_taken(tmp_path, monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     answers = {"now": Reply(content=b"0.0.0.0 a.test b.test c.test d.test\n", fields=[("ETag", '"1"')])}
-    with ScriptedOrigin(lambda request, connection: answers["now"]) as lists:
+    with ScriptedOrigin(lambda *_: answers["now"]) as lists:
         values = {"LISTS": str(lists.port)}
         with LimenProcess(FETCHED, values=values, directory=tmp_path) as proxy:
             entries = 'limen_host_list_entries{list="far"}'

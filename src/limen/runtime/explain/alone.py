@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 def explain_alone(
     asked: Asked, loaded: Loaded, base: str, tables: Mapping[str, Table] | None = None
 ) -> Mapping[str, object]:
-    """What `loaded` would do, its lists in `tables`. Raises AskedWrongly, and ConfigError for what only a worker finds."""
+    """What `loaded` would do, its lists in `tables`.
+
+    Raises AskedWrongly, and ConfigError for what only a worker finds.
+    """
     engine = Engine()
     try:
         revision = revision_of(loaded, base)
