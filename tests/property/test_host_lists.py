@@ -89,7 +89,7 @@ def test_rpz_the_closest_name_decides(records):
         assert made.holds(host.encode()) == expected, host
 
 
-@given(st.binary(max_size=400), st.sampled_from(["hosts", "domains", "adblock", "rpz"]))
+@given(st.binary(max_size=400), st.sampled_from(["hosts", "domains", "adblock", "rpz", "suffixes"]))
 def test_any_bytes_are_read(text, kind):
     built, ignored = build(text, kind, KEY, to_ascii)
     assert len(built) % 8 == 0
@@ -151,6 +151,49 @@ def test_what_is_taken_and_what_is_counted(kind, text, held, not_held, ignored):
     assert found == ignored
     assert [name for name in held if not made.holds(name.encode())] == []
     assert [name for name in not_held if made.holds(name.encode())] == []
+
+
+SUFFIX_LIST = """
+// ===BEGIN ICANN DOMAINS===
+com
+uk  what follows a blank is not read
+co.uk
+*.ck
+!www.ck
+公司.cn
+cn
+// ===END ICANN DOMAINS===
+// ===BEGIN PRIVATE DOMAINS===
+blogspot.com
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "suffix"),
+    [
+        ("www.example.com", "com"),
+        ("example.com", "com"),
+        ("com", ""),
+        ("a.b.co.uk", "co.uk"),
+        ("co.uk", ""),
+        ("b.uk", "uk"),
+        ("a.b.c.ck", "c.ck"),
+        ("b.ck", ""),
+        ("a.www.ck", "ck"),
+        ("www.ck", "ck"),
+        ("a.xn--55qx5d.cn", "xn--55qx5d.cn"),
+        ("google.blogspot.com", "com"),
+        ("a.unknown", "unknown"),
+        ("localhost", ""),
+        ("10.0.0.1", ""),
+        ("2001:db8::1", ""),
+    ],
+)
+def test_public_suffixes(host, suffix):
+    made, ignored = table(SUFFIX_LIST, "suffixes")
+    assert not ignored
+    assert len(made) == 7
+    assert made.suffix_of(host.encode()).decode() == suffix
 
 
 def test_a_table_of_many_names_is_whole_and_bounded():

@@ -10,25 +10,28 @@ from hypothesis import strategies as st
 
 from limen.config.names import to_ascii
 from limen.engine._tables_probe import decide_dry
-from limen.engine.access import AccessTable
+from limen.engine.access import SUFFIXES, AccessTable
 from limen.engine.host_listing import build
 from limen.engine.host_lists import HostList
 from limen.engine.identity import identity_of
 from limen.policy.reach import find_covered, why_never
 from limen.policy.specs import AccessSpec
 
+SUFFIX_RULES = ["com", "co.uk", "*.ck", "!www.ck"]
 LISTED = {"ads": ["ads.com", "x.b.com"], "games": ["b.com", "a.com"], "none": []}
 HOSTS = ["com", "a.com", ".a.com", "*.a.com", "b.com", ".com", "*.com", "a*.com", "**.com", "*"]
+HOSTS += ["a.<suffix>", ".a.<suffix>", "*.a.<suffix>", "x.b.<suffix>"]
 NAMES = ["com", "a.com", "x.a.com", "ads.com", "y.ads.com", "b.com", "x.b.com", "aa.com"]
+NAMES += ["a.co.uk", "x.a.co.uk", "a.uk", "a.b.ck", "x.b.ck", "a.www.ck", "www.ck", "a", "10.0.0.1"]
 NETWORKS = ["10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "11.0.0.1/32"]
 PATHS = ["/", "/a", "/a/", "/a/b", "/a*", "/a/**", "/*/b", "**"]
 TYPES = ["image/*", "image/png", "text/html", "Text/HTML"]
 PEOPLE = {"ann": ["staff"], "bob": ["staff", "admins"], "eve": []}
 
 
-def listed(names: list[str]) -> HostList:
-    """As `domains` has them: the name and all below."""
-    table, _ = build("\n".join(names).encode(), "domains", bytes(16), to_ascii)
+def listed(names: list[str], kind: str = "domains") -> HostList:
+    """`domains`: the name and all below."""
+    table, _ = build("\n".join(names).encode(), kind, bytes(16), to_ascii)
     memory = os.memfd_create("list")
     os.write(memory, table)
     made = HostList()
@@ -38,6 +41,7 @@ def listed(names: list[str]) -> HostList:
 
 
 LISTS = {name: listed(names) for name, names in LISTED.items()}
+LISTS[SUFFIXES] = listed(SUFFIX_RULES, "suffixes")
 
 
 def few(values: list, most: int = 2) -> st.SearchStrategy[tuple]:
@@ -99,7 +103,23 @@ def glob(pattern: str, text: str, border: str) -> bool:
     return bool(text) and pattern[0] == text[0] and glob(pattern[1:], text[1:], border)
 
 
+def before_suffix(host: str) -> str:
+    """By the algorithm of publicsuffix.org/list, word for word."""
+    labels = host.split(".")
+    found: list[tuple[bool, int]] = [(False, 1)]
+    for rule in SUFFIX_RULES:
+        parts = rule.lstrip("!").split(".")
+        tail = labels[-len(parts) :]
+        if len(tail) == len(parts) and all(part in ("*", label) for part, label in zip(parts, tail, strict=True)):
+            found.append((rule.startswith("!"), len(parts) - rule.startswith("!")))
+    size = next((size for spared, size in found if spared), max(size for _, size in found))
+    return ".".join(labels[:-size]) if not labels[-1].isdigit() else ""
+
+
 def takes_host(pattern: str, host: str) -> bool:
+    if pattern.endswith(".<suffix>"):
+        own = before_suffix(host)
+        return own != "" and takes_host(pattern.removesuffix(".<suffix>"), own)
     if pattern == "*":
         return True
     if pattern.startswith("."):

@@ -44,6 +44,7 @@ CHECKS: tuple[Check, ...] = (
     shielding.limits,
     shielding.address_lists,
     shielding.list_fetching,
+    shielding.suffixes,
     identities.named,
     identities.conditions,
     loops.own_listeners,

@@ -113,6 +113,23 @@ def parse_target_host(text: str) -> str:
     return parse_host(text)
 
 
+ANY_SUFFIX = ".<suffix>"
+"""The end of a host that stands for any public suffix."""
+
+
+def parse_ruled_host(text: str) -> str:
+    """The same, or one that ends with ANY_SUFFIX: `www.example.<suffix>`, `.example.<suffix>`, `*.example.<suffix>`."""
+    if not text.endswith(ANY_SUFFIX):
+        return parse_target_host(text)
+    rest = text.removesuffix(ANY_SUFFIX)
+    mark = next((mark for mark in ("*.", ".") if rest.startswith(mark)), "")
+    name = rest[len(mark) :]
+    if not name or any(c in name for c in "*?:[/"):
+        raise Refused(f"{shown(text)} is not a host pattern", "a name stands before `.<suffix>`, without wildcards")
+    # what is a name is so whatever follows it
+    return mark + parse_host(f"{name}.example", text).removesuffix(".example") + ANY_SUFFIX
+
+
 def _parent(name: str, whole: str) -> str:
     host = parse_host(name, whole)
     if Address(host).ip is not None:

@@ -474,6 +474,7 @@ Hook = Annotated[
 ]
 MatchHost = Annotated[str, Scalar(_strings(fields.parse_match_host, "a host"), _TEXT, "host")]
 TargetHost = Annotated[str, Scalar(_strings(fields.parse_target_host, "a host"), _TEXT, "host")]
+RuledHost = Annotated[str, Scalar(_strings(fields.parse_ruled_host, "a host"), _TEXT, "host")]
 OriginHost = Annotated[str, Scalar(_strings(fields.parse_origin_host, "a host"), _TEXT, "`pass`, `endpoint` or a host")]
 UrlPath = Annotated[str, Scalar(_strings(fields.parse_path, "a path"), {"type": "string", "pattern": "^/"}, "URL path")]
 PathPattern = Annotated[str, Scalar(_strings(fields.parse_path_pattern, "a path pattern"), _TEXT, "glob")]

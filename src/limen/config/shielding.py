@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from limen.config.fields import ANY_SUFFIX
 from limen.config.findings import Finding
 from limen.config.models.limit import Limit
+from limen.config.models.lists import SUFFIXES
 from limen.config.models.root import Config
 from limen.config.models.section import Section
 from limen.config.models.shield import Addresses
@@ -49,7 +51,7 @@ def limits(config: Config) -> Iterator[Finding]:
 def address_lists(config: Config) -> Iterator[Finding]:
     """Names that no list has, and lists that nothing names."""
     known = tuple(config.lists)
-    used: set[str] = set()
+    used = set(suffix_lists(config)) if any(True for _ in _suffixed(config)) else set[str]()
     for path, names in _uses(config):
         wants_names = path[-1] == "host_lists"
         for name in names:
@@ -64,6 +66,34 @@ def address_lists(config: Config) -> Iterator[Finding]:
         if name not in used:
             message = f"the list {shown(name)} is not used"
             yield Finding(("lists", name), message, warning=True, key=True)
+
+
+def suffix_lists(config: Config) -> list[str]:
+    """The names of lists of public suffixes."""
+    return [name for name, model in config.lists.items() if model.format == SUFFIXES]
+
+
+def suffixes(config: Config) -> Iterator[Finding]:
+    """Hosts that end with any public suffix, without the list that says what one is."""
+    found = suffix_lists(config)
+    for path, host in _suffixed(config):
+        if not found:
+            hint = (
+                "add to `lists`: `suffixes: {file: /usr/share/publicsuffix/public_suffix_list.dat, format: suffixes}`"
+            )
+            yield Finding(path, f"{shown(host)} asks for public suffixes, and there is no list of them", hint)
+    for name in found[1:]:
+        message = f"there is another list of public suffixes, {shown(found[0])}"
+        yield Finding(("lists", name, "format"), message, "have one of them")
+
+
+def _suffixed(config: Config) -> Iterator[tuple[Path, str]]:
+    for number, listener in enumerate(config.listeners):
+        for index, rule in enumerate((listener.forward.access or ()) if listener.forward is not None else ()):
+            host = next((host for host in rule.condition.hosts or () if host.endswith(ANY_SUFFIX)), None)
+            if host is not None:
+                verdict = "allow" if rule.allow is not None else "deny"
+                yield ("listeners", number, "forward", "access", index, verdict, "hosts"), host
 
 
 def list_fetching(config: Config) -> Iterator[Finding]:

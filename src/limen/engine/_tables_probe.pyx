@@ -19,7 +19,7 @@ from limen.engine.places cimport Places
 from limen.engine.tables cimport RequestView, RouteTable, glob_match, host_glob_match, normalize_path
 from limen.engine.types cimport FAULT_TARGET, MAX_FIELDS, METHOD_OTHER, Address, Field
 
-from limen.engine.access import SCHEMES
+from limen.engine.access import SCHEMES as _SCHEMES
 from limen.engine.tables import METHODS as _METHODS
 
 
@@ -284,7 +284,7 @@ def decide_dry(
     if target is not None:
         read_address(target, &destination)
         view.target = &destination
-    view.scheme = <uint8_t><int>SCHEMES[scheme]
+    view.scheme = <uint8_t><int>_SCHEMES[scheme]
     view.by_name = by_name
     view.path = NULL
     view.content_type = NULL

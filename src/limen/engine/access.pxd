@@ -124,6 +124,8 @@ cdef class AccessTable:
     cdef uint64_t host_lengths          # sets of length_bit(), by kind of host key
     cdef uint64_t suffix_lengths
     cdef uint64_t domain_lengths
+    cdef uint64_t own_lengths           # of those before a public suffix
+    cdef const HostListView* suffixes   # borrowed from `kept`; NULL: no rule asks
     cdef uint64_t seed
 
     # A Decision. The first rule that matches decides; *rule gets its number, -1 if none did (DENY),
@@ -134,6 +136,8 @@ cdef class AccessTable:
     cdef int fill_hosts(self, dict keys) except -1
     cdef int fill_lists(self, dict listed, object lists) except -1
     cdef int add_list(self, uint32_t kind, uint64_t h, const char* host, size_t n, HeadList* lists, int count) noexcept
+    cdef const HostListView* keep_list(self, object lists, str name) except NULL
+    cdef int add_own(self, size_t n, const char* host, HeadList* lists, int count) noexcept
     cdef bint is_open(self, const AccessRow* row) noexcept
     cdef bint holds_host(self, const AccessRow* row, const AccessView* view) noexcept
     cdef bint holds_method(self, const AccessRow* row, const AccessView* view) noexcept

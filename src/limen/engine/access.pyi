@@ -10,6 +10,7 @@ from limen.engine.tables import METHODS as METHODS
 from limen.engine.tables import Place
 
 SCHEMES: dict[str, int]
+SUFFIXES: str
 
 @type_check_only
 class Rule(Protocol):
@@ -62,7 +63,8 @@ class AccessTable:
     that specs name; `effects`: what follows from the verdict of each, a RuleEffect per rule.
 
     Host conditions: an exact name or address; `.suffix` (the name and all below); `*.suffix` (all below); any other
-    text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host.
+    text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host. The first three may end
+    with `.<suffix>`, any public suffix by the list SUFFIXES among `lists`.
     """
 
     def __new__(

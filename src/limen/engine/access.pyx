@@ -14,7 +14,7 @@ from libc.string cimport memchr, memcmp, memset
 
 from limen.engine.addresses cimport AddressSet
 from limen.engine.effects cimport RuleEffect
-from limen.engine.host_lists cimport HostHashes, HostList, holds_name
+from limen.engine.host_lists cimport HostHashes, HostList, HostListView, holds_name, suffix_start
 from limen.engine.identity cimport IdentityMatch
 from limen.engine.keys cimport (
     ENTRY_CONDITIONS, KeyIndex, KeyRecord, entries_of, find_key, hash_bytes, in_bucket, length_bit,
@@ -34,11 +34,15 @@ cdef enum:
     EXACT_HOST = 0
     SUFFIX_HOST = 1           # "*.example.com": names below
     DOMAIN_HOST = 2           # ".example.com": the name and names below
+    # Likewise of what stands before the public suffix: "www.example.<suffix>".
+    EXACT_OWN = 3
+    SUFFIX_OWN = 4
+    DOMAIN_OWN = 5
     # In `scan` and in lists: the entry was reached through a matching host key.
     HOST_SETTLED = ENTRY_CONDITIONS
     LONGEST_HOST = 255
-    # One exact list, two for each of at most 128 suffixes, one to scan.
-    MOST_LISTS = 260
+    # One exact list, two for each of at most 128 names above; the same before a public suffix; one to scan.
+    MOST_LISTS = 520
     # Lists of names in one table: all are asked for each request.
     MOST_HOST_LISTS = 64
     # What judge() says beside a Decision.
@@ -48,6 +52,12 @@ cdef enum:
 cdef uint64_t NO_SIZE = 0xFFFFFFFFFFFFFFFFULL
 
 SCHEMES = {"http": ACCESS_HTTP, "https": ACCESS_HTTPS, "tunnel": ACCESS_TUNNEL}
+
+
+# The end of a host condition that stands for any public suffix.
+cdef str ANY_SUFFIX = ".<suffix>"
+# Among the lists that rules name, that of public suffixes; nobody can call a list so.
+SUFFIXES = "<suffix>"
 
 
 cdef inline char lower(char c) noexcept nogil:
@@ -64,6 +74,10 @@ cdef tuple host_key(str host):
         kind, name = DOMAIN_HOST, host[1:]
     if "*" in name or "?" in name:
         return None
+    if name.endswith(ANY_SUFFIX):
+        # canonical as part of a whole name; what is behind it does not matter
+        canonical, literal = canonical_host(name.removesuffix(ANY_SUFFIX) + ".example")
+        return (kind + EXACT_OWN, (<str>canonical).removesuffix(".example").encode())
     canonical, literal = canonical_host(name)
     if kind != EXACT_HOST and literal:
         raise ValueError(f"no names lie below an address: {host!r}")
@@ -95,7 +109,8 @@ cdef class AccessTable:
     that specs name; `effects`: what follows from the verdict of each, a RuleEffect per rule.
 
     Host conditions: an exact name or address; `.suffix` (the name and all below); `*.suffix` (all below);
-    any other text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host.
+    any other text with `*`, `**` or `?` is a glob whose `*` stays within a label. A bare `*` is any host. The first
+    three may end with `.<suffix>`, any public suffix by the list SUFFIXES among `lists`.
     """
 
     def __cinit__(self, rules=(), lists=None, effects=None):
@@ -211,6 +226,8 @@ cdef class AccessTable:
                         pieces.append(put(text, host.lower().encode()))
                     else:
                         file_key(keys, key, number << 1 | HOST_SETTLED)
+                        if key[0] >= EXACT_OWN and self.suffixes == NULL:
+                            self.suffixes = self.keep_list(lists, SUFFIXES)
             row.pattern_count = <uint32_t>len(pieces) - row.patterns
             if row.any_host or row.pattern_count:
                 scan.append(number << 1)
@@ -238,7 +255,6 @@ cdef class AccessTable:
 
     cdef int fill_lists(self, dict listed, object lists) except -1:
         cdef list entries = []
-        cdef HostList one
         cdef ListRules* rules
         cdef size_t i
         if len(listed) > MOST_HOST_LISTS:
@@ -247,10 +263,8 @@ cdef class AccessTable:
         if self.lists == NULL:
             raise MemoryError
         for name, numbers in listed.items():
-            one = lists[name]
-            self.kept.append(one)
             rules = &self.lists[self.list_count]
-            rules.view = &one.view
+            rules.view = self.keep_list(lists, name)
             rules.first = <uint32_t>len(entries)
             rules.count = <uint32_t>len(numbers)
             self.list_count += 1
@@ -261,6 +275,11 @@ cdef class AccessTable:
         for i, entry in enumerate(entries):
             self.list_entries[i] = entry
         return 0
+
+    cdef const HostListView* keep_list(self, object lists, str name) except NULL:
+        cdef HostList one = lists[name]
+        self.kept.append(one)
+        return &one.view
 
     cdef int fill_hosts(self, dict keys) except -1:
         cdef bytes name
@@ -275,8 +294,10 @@ cdef class AccessTable:
                 self.host_lengths |= length_bit(<size_t>len(name))
             elif kind == SUFFIX_HOST:
                 self.suffix_lengths |= length_bit(<size_t>len(name))
-            else:
+            elif kind == DOMAIN_HOST:
                 self.domain_lengths |= length_bit(<size_t>len(name))
+            else:
+                self.own_lengths |= length_bit(<size_t>len(name))
         return 0
 
     cdef int add_list(self, uint32_t kind, uint64_t h, const char* host, size_t n, HeadList* lists, int count) noexcept:
@@ -287,6 +308,18 @@ cdef class AccessTable:
         lists[count].next = entries_of(&self.hosts.table, record)
         lists[count].end = lists[count].next + record.count
         return count + 1
+
+    cdef int add_own(self, size_t n, const char* host, HeadList* lists, int count) noexcept:
+        """The same for the names at the end of `host`, which is what stands before a public suffix."""
+        cdef size_t i
+        cdef uint64_t h
+        for i in range(n):
+            if (i and host[i - 1] != 46) or not self.own_lengths & length_bit(n - i):
+                continue
+            h = hash_bytes(self.seed, host + i, n - i)
+            count = self.add_list(SUFFIX_OWN if i else EXACT_OWN, h, host + i, n - i, lists, count)
+            count = self.add_list(DOMAIN_OWN, h, host + i, n - i, lists, count)
+        return count
 
     cdef int decide(self, const AccessView* view, int* rule, int* dry) noexcept:
         cdef HeadList lists[MOST_LISTS + MOST_HOST_LISTS]
@@ -318,6 +351,10 @@ cdef class AccessTable:
                 if self.domain_lengths & bit:
                     count = self.add_list(DOMAIN_HOST, h, host + i, n - i, lists, count)
         hashes.count = 0
+        if self.own_lengths:
+            i = suffix_start(self.suffixes, &hashes, host, n)
+            if i > 1:
+                count = self.add_own(i - 1, host, lists, count)
         for i in range(self.list_count):
             listed = &self.lists[i]
             if holds_name(listed.view, &hashes, host, n):

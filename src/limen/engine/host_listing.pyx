@@ -1,7 +1,7 @@
 """From the text of a list of names to its table (host_lists.pxd says how it is laid out).
 
 Formats: `hosts` (an address, then names), `domains` (a name per line), `adblock` (`||name^`, and `@@` before it for
-names that are spared), `rpz` (a zone file of response policy). A line that is not understood whole is not taken at all:
+names that are spared), `rpz` (a zone file of response policy), `suffixes` (the Public Suffix List). A line that is not understood whole is not taken at all:
 it is counted by its reason, with the number of the first.
 Run as a process of its own by limen.runtime.lists: whatever a file holds, it ends there.
 """
@@ -46,6 +46,7 @@ cdef enum Format:
     FORMAT_DOMAINS = 1
     FORMAT_ADBLOCK = 2
     FORMAT_RPZ = 3
+    FORMAT_SUFFIXES = 4
 
 
 cdef enum Reason:
@@ -61,7 +62,8 @@ cdef enum Reason:
     REASONS = 9
 
 
-FORMATS = {"hosts": FORMAT_HOSTS, "domains": FORMAT_DOMAINS, "adblock": FORMAT_ADBLOCK, "rpz": FORMAT_RPZ}
+FORMATS = {"hosts": FORMAT_HOSTS, "domains": FORMAT_DOMAINS, "adblock": FORMAT_ADBLOCK, "rpz": FORMAT_RPZ,
+           "suffixes": FORMAT_SUFFIXES}
 
 WORDS = {
     NO_NAME: "no host name",
@@ -132,7 +134,7 @@ cdef inline bint is_digits(const Token* token) noexcept nogil:
     return token.size > 0
 
 
-cdef class Builder:
+cdef class _Builder:
     """Of one table."""
 
     cdef Cells listed
@@ -147,6 +149,7 @@ cdef class Builder:
     cdef bytes origin             # of an RPZ zone, without its last dot; empty: not known
     cdef bytes owner              # of the last record
     cdef bint in_parentheses
+    cdef bint in_private          # section of a list of suffixes
 
     def __cinit__(self, bytes key not None, int format, bint below, size_t most, object to_ascii):
         cdef int i
@@ -217,6 +220,8 @@ cdef class Builder:
                 p += 1
                 n -= 1
             reason = self.adblock(p, n)
+        elif self.format == FORMAT_SUFFIXES:
+            reason = self.suffix(p, n)
         else:
             reason = self.words(p, n, tokens)
         if reason != UNDERSTOOD:
@@ -296,6 +301,23 @@ cdef class Builder:
             if p[i] == 47 or p[i] == 94 or p[i] == 124 or p[i] == 58 or (p[i] == 42 and (i or n < 3 or p[1] != 46)):
                 return PATTERN
         return self.dotted(p, n, HOST_SELF | HOST_BELOW, spares)
+
+    cdef int suffix(self, const char* p, size_t n) except -1:
+        """A rule of the Public Suffix List, up to the first blank: a name, `*.name`, or `!name` for an exception.
+
+        What stands under PRIVATE DOMAINS belongs to companies, not to registries: there anybody has the name he likes.
+        """
+        cdef size_t at = 0
+        if n >= 2 and p[0] == 47 and p[1] == 47:
+            self.in_private = self.in_private or b"===BEGIN PRIVATE DOMAINS===" in p[:n]
+            return UNDERSTOOD
+        while at < n and not is_blank(p[at]):
+            at += 1
+        if at == 0 or self.in_private:
+            return UNDERSTOOD
+        if p[0] == 33:
+            return self.add(p + 1, at - 1, HOST_SELF, True)
+        return self.dotted(p, at, HOST_SELF, False) if p[0] != 46 else NO_NAME
 
     cdef int record(self, Token* tokens, int count, bint indented) except -1:
         """A record of a zone file: [owner] [ttl] [IN] type data."""
@@ -454,7 +476,7 @@ def build(
     """
     cdef const char* p = text
     cdef size_t size = <size_t>len(text), at = 0, end, number = 0
-    cdef Builder builder = Builder(key, FORMATS[kind], below, most, to_ascii)
+    cdef _Builder builder = _Builder(key, FORMATS[kind], below, most, to_ascii)
     if text.startswith(b"\xef\xbb\xbf"):
         at = 3
     while at < size:

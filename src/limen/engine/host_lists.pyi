@@ -7,6 +7,9 @@ class HostList:
     """A list in force. It holds no name before the first replace()."""
 
     def __new__(cls) -> Self: ...
+    def suffix_of(self, host: bytes) -> bytes:
+        """The public suffix of a canonical name, by a table of the format `suffixes`: for tests. Empty: it has none."""
+
     def __len__(self) -> int:
         """How many distinct names it holds."""
 

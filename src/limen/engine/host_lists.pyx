@@ -110,6 +110,36 @@ cdef bint holds_name(const HostListView* view, HostHashes* hashes, const char* h
     return spared < 0 or (view.closest != 0 and found < spared)
 
 
+cdef inline size_t label_length(const char* host) noexcept nogil:
+    """Of one that is not the last."""
+    cdef size_t i = 0
+    while host[i] != 46:
+        i += 1
+    return i
+
+
+cdef size_t suffix_start(const HostListView* view, HostHashes* hashes, const char* host, size_t n) noexcept nogil:
+    cdef size_t at = 0
+    cdef int i, own, above
+    if view.buckets == 0 or n == 0 or n > 255 or 48 <= host[n - 1] <= 57:
+        # no list, or an address
+        return 0
+    if hashes.count == 0 or hashes.key[0] != view.key[0] or hashes.key[1] != view.key[1]:
+        lay_hashes(view, hashes, host, n)
+    own = flags_of(view.listed, view.buckets, hashes.hashes[0])
+    for i in range(hashes.count - 1):
+        # of several rules the longest counts; the suffix of an exception is what stands behind its first label
+        above = flags_of(view.listed, view.buckets, hashes.hashes[i + 1])
+        if view.spared_buckets and flags_of(view.spared, view.spared_buckets, hashes.hashes[i]):
+            return at + label_length(host + at) + 1
+        if own & HOST_SELF or above & HOST_BELOW:
+            return at
+        at += label_length(host + at) + 1
+        own = above
+    # where no rule fits it is the last label
+    return at
+
+
 @cython.final
 cdef class HostList:
     """A list in force. It holds no name before the first replace()."""
@@ -159,6 +189,13 @@ cdef class HostList:
         cdef HostHashes hashes
         hashes.count = 0
         return holds_name(&self.view, &hashes, host, <size_t>len(host))
+
+    def suffix_of(self, bytes host not None) -> bytes:
+        """The public suffix of a canonical name, by a table of the format `suffixes`: for tests. Empty: it has none."""
+        cdef HostHashes hashes
+        hashes.count = 0
+        at = suffix_start(&self.view, &hashes, host, <size_t>len(host))
+        return host[at:] if at else b""
 
     def __len__(self):
         """How many distinct names it holds."""

@@ -1,12 +1,13 @@
 """Which access rules can never decide anything: because an earlier one takes all of it, or because no request fits.
 
-Sound and incomplete, like limen.policy.matchers: what is found is certain, what several rules cover together is not found.
+Sound and incomplete, like limen.policy.matchers: what is found is certain, what several rules cover together is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from limen.config.fields import ANY_SUFFIX
 from limen.engine.addresses import canonical_host
 from limen.policy.matchers import covers_clients, covers_names, covers_texts
 from limen.policy.places import covers_place
@@ -23,6 +24,8 @@ def host_key(host: str) -> str:
         return host
     mark = next((mark for mark in ("*.", ".") if host.startswith(mark)), "")
     rest = host[len(mark) :]
+    if rest.endswith(ANY_SUFFIX):
+        return host
     return host.lower() if "*" in rest or "?" in rest else mark + canonical_host(rest)[0]
 
 

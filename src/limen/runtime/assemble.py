@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from limen.config.addresses import parse_address
-from limen.engine.access import AccessTable
+from limen.config.shielding import suffix_lists
+from limen.engine.access import SUFFIXES, AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
 from limen.engine.split import Split
@@ -157,6 +158,7 @@ class _Builder:
         self._adapters = surroundings.adapters
         held = surroundings.lists
         self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
+        self._lists.update({SUFFIXES: self._lists[name] for name in suffix_lists(self._config)})
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
         self.demands = Demands(
             revision.config, revision.identity_files, previous.demands if previous is not None else None

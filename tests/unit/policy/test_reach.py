@@ -2,10 +2,10 @@
 
 import pytest
 
+from limen.config import reads
 from limen.control.unreachable import unreachable_rules
 from limen.policy.reach import MOST_CANDIDATES, covers, find_covered, why_never
 from limen.policy.specs import AccessSpec, PlaceSpec, Window
-from limen.config import reads
 
 DAY, NIGHT = Window(frozenset([0]), 8 * 60, 18 * 60, "UTC"), Window(frozenset([0]), 18 * 60, 23 * 60, "UTC")
 
@@ -98,10 +98,16 @@ listeners:
 """
     found = reads(text, "f.yaml", tmp_path).check([unreachable_rules]).warnings
     assert [str(one).partition(": ")[2].partition("\n")[0] for one in found] == [
-        "listeners[0].forward.access[1]: the rule 'one' can never match: the rule 'web' before it takes all; put the "
-        "narrower rule first",
-        "listeners[0].forward.access[2]: the rule number 3 can never match: nobody looks into a tunnel: it has no "
-        "`path` that could be seen; remove it, or change its conditions",
-        "listeners[0].forward.access[3]: the rule number 4 can never match: the scheme `https` is that of requests "
-        "inside bridged TLS, and nothing is bridged here; remove it, or change its conditions",
+        (
+            "listeners[0].forward.access[1]: the rule 'one' can never match: the rule 'web' before it takes all; put the "
+            "narrower rule first"
+        ),
+        (
+            "listeners[0].forward.access[2]: the rule number 3 can never match: nobody looks into a tunnel: it has no "
+            "`path` that could be seen; remove it, or change its conditions"
+        ),
+        (
+            "listeners[0].forward.access[3]: the rule number 4 can never match: the scheme `https` is that of requests "
+            "inside bridged TLS, and nothing is bridged here; remove it, or change its conditions"
+        ),
     ]

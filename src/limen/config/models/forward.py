@@ -31,7 +31,7 @@ from limen.config.scalars import (
     Network,
     PathPattern,
     PortRange,
-    TargetHost,
+    RuledHost,
     Text,
     Zone,
     choice,
@@ -99,11 +99,13 @@ class Condition(Section):
     groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
         default=None, description="Groups of clients, as `identity` found them."
     )
-    hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
+    hosts: Annotated[tuple[RuledHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
-        "below, or a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots). A client can name "
-        "an address instead of a host: to keep it from something, use `addresses`.",
+        "below, or a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots). The end `.<suffix>`, "
+        "as in `.google.<suffix>`, stands for any public suffix (`com`, `co.uk`) and needs a list of the format "
+        "`suffixes`; who owns a name under one suffix need not own it under another. A client can "
+        "name an address instead of a host: to keep it from something, use `addresses`.",
     )
     addresses: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None,

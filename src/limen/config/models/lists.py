@@ -12,7 +12,8 @@ from limen.config.scalars import FilePath, Flag, HttpUrl, Name, Sha256, Text, ch
 from limen.config.units import parse_duration, parse_size
 
 ADDRESSES = "addresses"
-FORMATS = (ADDRESSES, "hosts", "domains", "adblock", "rpz", "json", "csv")
+SUFFIXES = "suffixes"
+FORMATS = (ADDRESSES, "hosts", "domains", "adblock", "rpz", "json", "csv", SUFFIXES)
 _MOST_ADDRESSES = 2_000_000
 _MOST_NAMES = 10_000_000
 _OF_URL = ("refresh", "through", "least", "shrink", "timeout")
@@ -36,8 +37,9 @@ class SharedList(Section):
         default=ADDRESSES,
         description="`addresses`: one address, prefix or range `first-last` per line. Names: `hosts` (an address, then "
         "names), `domains` (one per line, also `.name` or `*.name`), `adblock` (`||name^`, and `@@||name^` for "
-        "exceptions), `rpz` (a zone of response policy), `json` and `csv` (names with categories). Lines of names that "
-        "are not understood are counted and reported, never taken in part; a wrong line of addresses refuses the file.",
+        "exceptions), `rpz` (a zone of response policy), `json` and `csv` (names with categories), `suffixes` (the "
+        "Public Suffix List, of which the part of registries is taken). Lines of names that are not understood are "
+        "counted and reported, never taken in part; a wrong line of addresses refuses the file.",
     )
     below: Flag | None = Field(
         default=None,
@@ -87,7 +89,7 @@ class SharedList(Section):
             raise Refused("is of lists that are fetched, and this one is a file", "leave it out", at=found[0])
         if self.categories is not None and self.format not in ("json", "csv"):
             raise Refused(f"lists of the format {self.format} have no categories", "leave it out", at="categories")
-        if self.below is not None and self.format in (ADDRESSES, "adblock", "rpz"):
+        if self.below is not None and self.format in (ADDRESSES, "adblock", "rpz", SUFFIXES):
             raise Refused(f"has no meaning in the format {self.format}", "leave it out", at="below")
         return self
 
