@@ -66,6 +66,19 @@ rules = st.builds(
     groups=few(["staff", "admins"]),
     dry_run=st.sampled_from([False, False, True]),
 )
+on_response = st.builds(
+    AccessSpec,
+    st.just(False),
+    hosts=few(HOSTS),
+    methods=few(["GET", "PURGE"]),
+    paths=few(PATHS),
+    users=few(["ann", "*"]),
+    response_types=few(TYPES),
+    response_over=st.sampled_from([None, 10]),
+    response_upto=st.sampled_from([None, 20]),
+    dry_run=st.sampled_from([False, False, True]),
+)
+both = st.one_of(rules, on_response)
 
 
 @st.composite
@@ -85,6 +98,8 @@ def requests(draw) -> dict:
         asked["path"] = draw(st.sampled_from(["/", "/a", "/a/", "/a/b", "/ab", "/x/b", "/a/b/c"])).encode()
         asked["content_type"] = draw(st.sampled_from([None, b"image/png", b"IMAGE/gif; x", b"text/html;charset=x"]))
         asked["size"] = draw(st.sampled_from([0, 5, 10, 11, 20, 25, 31, 2**64 - 1]))
+        asked["answer_type"] = draw(st.sampled_from([None, b"image/png", b"text/html"]))
+        asked["answer_size"] = draw(st.sampled_from([0, 10, 11, 21]))
     return asked
 
 
@@ -163,10 +178,34 @@ def holds(rule: AccessSpec, asked: dict) -> bool:
     )
 
 
+def on_answer(rule: AccessSpec) -> bool:
+    return bool(rule.response_types) or rule.response_over is not None or rule.response_upto is not None
+
+
+def holds_answer(rule: AccessSpec, asked: dict) -> bool:
+    kind, size = (asked["answer_type"] or b"").decode(), asked["answer_size"]
+    return (
+        (not rule.response_types or any(takes_type(one, kind) for one in rule.response_types))
+        and (rule.response_over is None or size > rule.response_over)
+        and (rule.response_upto is None or size <= rule.response_upto)
+    )
+
+
+def expected_of_answer(given_rules: list[AccessSpec], asked: dict) -> tuple[int, int]:
+    hits = [
+        number
+        for number, rule in enumerate(given_rules)
+        if on_answer(rule) and holds(rule, asked) and holds_answer(rule, asked)
+    ]
+    last = next((number for number in hits if not given_rules[number].dry_run), -1)
+    dry = next((number for number in hits if given_rules[number].dry_run and (last < 0 or number < last)), -1)
+    return last, dry
+
+
 def expected(given_rules: list[AccessSpec], asked: dict) -> tuple[int, int, int]:
     dry = -1
     for number, rule in enumerate(given_rules):
-        if not holds(rule, asked):
+        if on_answer(rule) or not holds(rule, asked):
             continue
         if rule.addresses:
             if asked["by_name"]:
@@ -188,15 +227,18 @@ def decided(table: AccessTable, asked: dict) -> tuple[int, int, int]:
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(rules, max_size=8), st.lists(requests(), min_size=1, max_size=8))
+@given(st.lists(both, max_size=8), st.lists(requests(), min_size=1, max_size=8))
 def test_decisions_are_those_of_a_naive_evaluator(given_rules: list[AccessSpec], asked: list[dict]) -> None:
     table = AccessTable(given_rules, LISTS)
     for request in asked:
         assert decided(table, request) == expected(given_rules, request)
+        if request["scheme"] != "tunnel":
+            said = decided(table, {**request, "answered": True})
+            assert said == (0, *expected_of_answer(given_rules, request))
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.lists(rules, min_size=2, max_size=10), st.lists(requests(), min_size=1, max_size=12))
+@given(st.lists(both, min_size=2, max_size=10), st.lists(requests(), min_size=1, max_size=12))
 def test_rules_said_never_to_match_never_do(given_rules: list[AccessSpec], asked: list[dict]) -> None:
     covered = dict(find_covered(given_rules))
     never = {number for number, rule in enumerate(given_rules) if why_never(rule, bridged=True) is not None}
@@ -205,12 +247,13 @@ def test_rules_said_never_to_match_never_do(given_rules: list[AccessSpec], asked
             rule, wide = given_rules[number], given_rules[by]
             assert by < number
             assert not wide.dry_run
+            assert on_answer(wide) <= (rule == wide)
             assert not holds(rule, request) or holds(wide, request)
         assert not any(holds(given_rules[number], request) for number in never)
 
 
 @settings(max_examples=300, deadline=None)
-@given(rules, st.lists(rules, max_size=3))
+@given(both, st.lists(both, max_size=3))
 def test_a_rule_again_is_found(rule: AccessSpec, others: list[AccessSpec]) -> None:
     """Not only sound: the same rule later, whatever stands between, is said never to match unless the first is dry."""
     found = dict(find_covered([rule, *others, rule]))

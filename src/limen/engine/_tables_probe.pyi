@@ -2,6 +2,7 @@
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
+from limen.engine.host_lists import HostList
 from limen.engine.identity import Identity
 from limen.engine.places import Places
 from limen.engine.tables import RouteTable
@@ -42,6 +43,9 @@ def decide_dry(
     content_type: bytes | None = None,
     size: int = 0,
     by_name: bool = False,
+    answered: bool = False,
+    answer_type: bytes | None = None,
+    answer_size: int = 0,
 ) -> tuple[int, int, int]: ...
 def bench_held(listed: HostList, hosts: list[bytes], loops: int) -> tuple[float, int]: ...
 def bench_decide(table: AccessTable, hosts: list[bytes], loops: int) -> float: ...

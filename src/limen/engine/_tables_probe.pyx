@@ -265,7 +265,7 @@ def decide(AccessTable table not None, **request):
 def decide_dry(
     AccessTable table not None, *, host=b"", port=443, method=b"CONNECT", client="127.0.0.1", target=None,
     Places places=None, Identity identity=None, scheme="tunnel", bytes path=None, bytes content_type=None,
-    uint64_t size=0, bint by_name=False,
+    uint64_t size=0, bint by_name=False, bint answered=False, bytes answer_type=None, uint64_t answer_size=0,
 ):
     """(Decision, rule, dry rule)."""
     cdef AccessView view
@@ -286,6 +286,11 @@ def decide_dry(
         view.target = &destination
     view.scheme = <uint8_t><int>_SCHEMES[scheme]
     view.by_name = by_name
+    view.answered = answered
+    view.answer_type = NULL
+    view.answer_size = answer_size
+    if answer_type is not None:
+        view.answer_type, view.answer_type_length = answer_type, <size_t>len(answer_type)
     view.path = NULL
     view.content_type = NULL
     view.content_size = size
@@ -303,7 +308,7 @@ def bench_decide(AccessTable table not None, list hosts not None, int loops):
     cdef int _i, rule = -1, dry = -1, total = 0
     cdef bytes host
     view.scheme = ACCESS_TUNNEL
-    view.by_name = False
+    view.by_name = view.answered = False
     view.path = view.content_type = NULL
     view.path_length = view.content_type_length = 0
     view.content_size = 0

@@ -40,6 +40,10 @@ cdef struct AccessView:
     const char* content_type  # as sent, if the table asks_content; NULL: none
     size_t content_type_length
     uint64_t content_size     # likewise; all ones: not told (chunked)
+    uint8_t answered          # only rules on the response are asked, which has the next ones
+    const char* answer_type   # as content_type
+    size_t answer_type_length
+    uint64_t answer_size
 
 
 cdef enum WindowState:
@@ -79,10 +83,15 @@ cdef struct AccessRow:
     uint32_t type_count
     uint64_t size_over        # bytes; NO_SIZE: no condition
     uint64_t size_upto        # likewise
+    uint32_t answer_types     # first TextPiece of the response's content type
+    uint32_t answer_type_count
+    uint64_t answer_over
+    uint64_t answer_upto
     uint8_t schemes           # set of AccessScheme; 0: any
     uint8_t allow
     uint8_t any_host
     uint8_t dry               # does not decide: is only told of
+    uint8_t answers           # has a condition on the response, so that it is asked when that is there
 
 
 cdef struct ListRules:
@@ -105,6 +114,7 @@ cdef class AccessTable:
     cdef readonly bint asks_identity    # on who the client is
     cdef readonly bint asks_path        # on the path
     cdef readonly bint asks_content     # on content type or size
+    cdef readonly bint asks_answer      # on the response
     cdef readonly list effects          # a RuleEffect for each rule, or None: verdicts have none
     cdef readonly bint redirects        # some effect names a host to dial instead
     cdef KeyIndex hosts
@@ -143,5 +153,6 @@ cdef class AccessTable:
     cdef bint holds_method(self, const AccessRow* row, const AccessView* view) noexcept
     cdef bint holds_request(self, const AccessRow* row, const AccessView* view) noexcept
     cdef bint holds_path(self, const AccessRow* row, const AccessView* view) noexcept
-    cdef bint holds_type(self, const AccessRow* row, const AccessView* view) noexcept
+    cdef bint holds_answer(self, const AccessRow* row, const AccessView* view) noexcept
+    cdef bint holds_type(self, uint32_t first, uint32_t count, const char* given, size_t size) noexcept
     cdef int judge(self, uint32_t number, bint host_settled, const AccessView* view) noexcept

@@ -55,6 +55,12 @@ class Rule(Protocol):
     @property
     def size_upto(self) -> int | None: ...
     @property
+    def response_types(self) -> tuple[str, ...]: ...
+    @property
+    def response_over(self) -> int | None: ...
+    @property
+    def response_upto(self) -> int | None: ...
+    @property
     def dry_run(self) -> bool: ...
 
 @final
@@ -99,6 +105,10 @@ class AccessTable:
     @property
     def asks_content(self) -> bool:
         """Whether a rule has one on the request's content."""
+
+    @property
+    def asks_answer(self) -> bool:
+        """Whether a rule has one on the response."""
 
     @property
     def effects(self) -> list[RuleEffect] | None:

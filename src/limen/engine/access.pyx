@@ -209,6 +209,15 @@ cdef class AccessTable:
             row.type_count = <uint32_t>len(pieces) - row.types
             row.size_over = NO_SIZE if spec.size_over is None else <uint64_t>spec.size_over
             row.size_upto = NO_SIZE if spec.size_upto is None else <uint64_t>spec.size_upto
+            row.answer_types = <uint32_t>len(pieces)
+            pieces += [put(text, one.lower().encode()) for one in spec.response_types]
+            row.answer_type_count = <uint32_t>len(pieces) - row.answer_types
+            row.answer_over = NO_SIZE if spec.response_over is None else <uint64_t>spec.response_over
+            row.answer_upto = NO_SIZE if spec.response_upto is None else <uint64_t>spec.response_upto
+            row.answers = row.answer_type_count != 0 or row.answer_over != NO_SIZE or row.answer_upto != NO_SIZE
+            if row.answers and row.addresses != NULL:
+                raise ValueError("a rule on the response has no condition on addresses")
+            self.asks_answer = self.asks_answer or row.answers
             row.dry = bool(spec.dry_run)
             self.asks_path = self.asks_path or row.path_count
             self.asks_content = self.asks_content or row.type_count or (
@@ -389,6 +398,8 @@ cdef class AccessTable:
         cdef const AccessRow* row = &self.rows[number]
         cdef uint32_t i
         cdef bint listed = False
+        if row.answers != view.answered:
+            return NO_MATCH
         if row.methods and not self.holds_method(row, view):
             return NO_MATCH
         if row.port_count:
@@ -398,7 +409,7 @@ cdef class AccessTable:
                     break
             if not listed:
                 return NO_MATCH
-        if not self.holds_request(row, view):
+        if not self.holds_request(row, view) or (row.answers and not self.holds_answer(row, view)):
             return NO_MATCH
         if row.window_count and not self.is_open(row):
             return NO_MATCH
@@ -428,7 +439,9 @@ cdef class AccessTable:
             return False
         if row.path_count and (view.path == NULL or not self.holds_path(row, view)):
             return False
-        if row.type_count and (view.content_type == NULL or not self.holds_type(row, view)):
+        if row.type_count and not self.holds_type(
+            row.types, row.type_count, view.content_type, view.content_type_length
+        ):
             return False
         if row.size_over != NO_SIZE and (view.scheme == ACCESS_TUNNEL or view.content_size <= row.size_over):
             return False
@@ -451,19 +464,30 @@ cdef class AccessTable:
                 return True
         return False
 
-    cdef bint holds_type(self, const AccessRow* row, const AccessView* view) noexcept:
-        """`type/subtype` or `type/*`, whatever its case and parameters."""
+    cdef bint holds_answer(self, const AccessRow* row, const AccessView* view) noexcept:
+        if row.answer_type_count and not self.holds_type(
+            row.answer_types, row.answer_type_count, view.answer_type, view.answer_type_length
+        ):
+            return False
+        if row.answer_over != NO_SIZE and view.answer_size <= row.answer_over:
+            return False
+        return row.answer_upto == NO_SIZE or view.answer_size <= row.answer_upto
+
+    cdef bint holds_type(self, uint32_t first, uint32_t count, const char* given, size_t size) noexcept:
+        """`type/subtype` or `type/*`, whatever the case and parameters of what is given; NULL is of no type."""
         cdef uint32_t i
         cdef size_t n = 0, k
         cdef const TextPiece* piece
         cdef const char* text
-        while n < view.content_type_length and view.content_type[n] not in b"; \t":
+        if given == NULL:
+            return False
+        while n < size and given[n] not in b"; \t":
             n += 1
-        for i in range(row.types, row.types + row.type_count):
+        for i in range(first, first + count):
             piece = &self.pieces[i]
             text = self.texts + piece.at
             k = 0
-            while k < n and k < piece.length and text[k] == lower(view.content_type[k]):
+            while k < n and k < piece.length and text[k] == lower(given[k]):
                 k += 1
             if k == piece.length and k == n:
                 return True

@@ -50,7 +50,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
-from limen.engine.verdicts cimport follow, lay_request_view
+from limen.engine.verdicts cimport follow, lay_request
 
 
 cdef void lay_id(ExchangeState exchange) noexcept:
@@ -313,20 +313,11 @@ cdef bint upgrade_allowed(ExchangeState exchange) noexcept:
 cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
     cdef AccessView view
     cdef int decision
-    view.client = &exchange.peer
-    view.host = exchange.host.name
-    view.host_length = exchange.host.name_length
-    view.port = exchange.host.port
-    view.method_id = exchange.head.method
-    view.method = exchange.base
-    view.method_length = exchange.head.method_length
+    lay_request(exchange, &view)
     view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
     if exchange.service.transparent and (target == NULL or exchange.redirect is None):
         # known from the beginning, whatever name came with it
         view.target = &(<Accepted>exchange.client).original
-    view.place = place_of(exchange) if exchange.service.access.asks_place else NULL
-    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
-    lay_request_view(exchange, &view)
     decision = exchange.service.access.decide(&view, &exchange.rule, &exchange.dry_rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True

@@ -22,24 +22,35 @@ from limen.engine.addresses cimport TargetHost
 from limen.engine.admission cimport admit_rule
 from limen.engine.effects cimport RuleEffect
 from limen.engine.state cimport ExchangeState
+from limen.engine.steering cimport place_of
 from limen.engine.types cimport (
     FAULT_DENIED,
     FAULT_NONE,
     FIELD_CONTENT_TYPE,
     FRAMING_CHUNKED,
     FRAMING_LENGTH,
+    FRAMING_NONE,
     Field,
+    Head,
 )
 
 
 cdef uint64_t NOT_TOLD = 0xFFFFFFFFFFFFFFFFULL
 
 
-cdef void lay_request_view(ExchangeState exchange, AccessView* view) noexcept:
+cdef void lay_request(ExchangeState exchange, AccessView* view) noexcept:
     cdef AccessTable access = exchange.service.access
-    cdef const Field* field
-    cdef int i
-    view.by_name = False
+    view.client = &exchange.peer
+    view.host = exchange.host.name
+    view.host_length = exchange.host.name_length
+    view.port = exchange.host.port
+    view.method_id = exchange.head.method
+    view.method = exchange.base
+    view.method_length = exchange.head.method_length
+    view.target = NULL
+    view.place = place_of(exchange) if access.asks_place else NULL
+    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
+    view.by_name = view.answered = False
     view.path = NULL
     view.path_length = 0
     view.content_type = NULL
@@ -58,12 +69,40 @@ cdef void lay_request_view(ExchangeState exchange, AccessView* view) noexcept:
         view.content_size = exchange.head.length
     elif exchange.head.framing == FRAMING_CHUNKED:
         view.content_size = NOT_TOLD
-    for i in range(exchange.head.count):
-        field = &exchange.fields[i]
-        if field.id == FIELD_CONTENT_TYPE:
-            view.content_type = exchange.base + field.value
-            view.content_type_length = field.value_length
-            return
+    view.content_type = find_type(&exchange.head, exchange.fields, exchange.base, &view.content_type_length)
+
+
+cdef const char* find_type(const Head* head, const Field* fields, const char* base, size_t* size) noexcept:
+    """The content type as it was sent; NULL: none."""
+    cdef int i
+    for i in range(head.count):
+        if fields[i].id == FIELD_CONTENT_TYPE:
+            size[0] = fields[i].value_length
+            return base + fields[i].value
+    return NULL
+
+
+cdef int check_answer(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept:
+    cdef AccessTable access = exchange.service.access
+    cdef AccessView view
+    cdef int rule = -1, dry = -1
+    lay_request(exchange, &view)
+    view.answered = True
+    view.answer_type_length = 0
+    view.answer_type = find_type(head, fields, base, &view.answer_type_length)
+    view.answer_size = 0
+    if head.framing == FRAMING_LENGTH:
+        view.answer_size = head.length
+    elif head.framing != FRAMING_NONE:
+        view.answer_size = NOT_TOLD
+    if access.decide(&view, &rule, &dry) != DENY:
+        return FAULT_NONE
+    if 0 <= dry and (exchange.rule < 0 or dry < exchange.rule) and (exchange.dry_rule < 0 or dry < exchange.dry_rule):
+        exchange.dry_rule = dry
+    if rule < 0 or 0 <= exchange.rule < rule:
+        return FAULT_NONE
+    exchange.rule = rule
+    return FAULT_DENIED
 
 
 cdef inline bint is_datagram(const AccessView* view) noexcept:

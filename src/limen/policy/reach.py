@@ -101,6 +101,9 @@ def _covers_request(wide: AccessSpec, narrow: AccessSpec) -> bool:
         )
     ):
         return False
+    if wide.response_types or wide.response_over is not None or wide.response_upto is not None:
+        # asked later than the other: no proof
+        return wide == narrow
     if wide.size_over is not None and (narrow.size_over is None or narrow.size_over < wide.size_over):
         return False
     return wide.size_upto is None or (narrow.size_upto is not None and narrow.size_upto <= wide.size_upto)
@@ -160,6 +163,8 @@ def why_never(rule: AccessSpec, *, bridged: bool) -> str | None:
     asked = "`path`" if rule.paths else "`content_types`" if rule.content_types else ""
     if rule.size_over is not None or rule.size_upto is not None:
         asked = asked or "`size`"
+    if rule.response_types or rule.response_over is not None or rule.response_upto is not None:
+        asked = asked or "`response`"
     if asked and schemes == {"tunnel"}:
         return f"nobody looks into a tunnel: it has no {asked} that could be seen"
     return None

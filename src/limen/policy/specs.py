@@ -105,7 +105,9 @@ class AccessSpec:
     `address_lists` are one condition with `clients` and `addresses`, `ports` are ranges with both ends included;
     `users` and `groups` judge the client's identity as in a RouteSpec.
     `host_lists` are one condition with `hosts`; `schemes` are `http`, `https` and `tunnel`, `paths` beginnings
-    or globs; sizes are of the request's content in bytes. A rule with `dry_run` decides nothing.
+    or globs; sizes are of the request's content in bytes. A rule with conditions on the response denies, and is asked
+    when that is there: it counts if it stands before the rule that let the request pass. A rule with `dry_run`
+    decides nothing.
     """
 
     allow: bool
@@ -129,4 +131,7 @@ class AccessSpec:
     content_types: tuple[str, ...] = ()
     size_over: int | None = None
     size_upto: int | None = None
+    response_types: tuple[str, ...] = ()
+    response_over: int | None = None
+    response_upto: int | None = None
     dry_run: bool = False

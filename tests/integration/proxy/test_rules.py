@@ -17,6 +17,7 @@ resolver: {servers: ["@DNS@"], hosts: false}
 lists:
   ads: {file: ads.txt, format: adblock}
   mine: {file: mine.txt, format: domains}
+  registries: {file: suffixes.txt, format: suffixes}
 listeners:
   - bind: 127.0.0.1:@PORT@
     name: proxy
@@ -29,6 +30,10 @@ listeners:
         - {name: both, deny: {host_lists: mine, hosts: written.test}}
         - {name: safe, allow: {hosts: search.test}, redirect: safe.test}
         - {name: unsafe, allow: {hosts: bad.search.test}, redirect: worst.test}
+        - {name: shops, deny: {hosts: .shop.<suffix>}}
+        - {name: archives, deny: {hosts: far.test, response: {content_types: application/zip}}}
+        - {name: heavy, deny: {hosts: far.test, response: {size: {over: 1KiB}}}, redirect: "https://why.test/heavy"}
+        - {name: late, deny: {response: {content_types: "text/*"}}, dry_run: true}
         - {name: secret, deny: {path: [/secret, "/**.bak"]}}
         - {name: images, deny: {content_types: "image/*"}}
         - {name: large, deny: {size: {over: 10B}, methods: POST}}
@@ -36,7 +41,20 @@ listeners:
         - {name: one-by-one, allow: {hosts: slow.test}, limit: {concurrent: 1, by: route}}
         - {name: plain, allow: {schemes: http}}
         - {name: tunnels, allow: {schemes: tunnel, hosts: tunnel.test}}
+        - {name: after, deny: {response: {size: {upto: 1GiB}}}}
 """
+
+
+ANSWERS = {
+    "/zip": Reply(content=b"PK", fields=[("Content-Type", "Application/zip; x=y")]),
+    "/large": Reply(content=b"x" * 1025),
+    "/chunked": Reply(content=b"x", chunked=True),
+    "/text": Reply(content=b"x", fields=[("Content-Type", "text/plain")]),
+}
+
+
+def by_path(request, _):
+    return ANSWERS.get(request.target, Reply(content=b"far"))
 
 
 def ask(client: RawClient, target: str, method: str = "GET", fields: str = "", content: str = "") -> WireResponse:
@@ -48,16 +66,17 @@ def ask(client: RawClient, target: str, method: str = "GET", fields: str = "", c
 def test_rules_of_every_kind(tmp_path):
     (tmp_path / "ads.txt").write_text("||ads.test^\n@@||ok.ads.test^\n", encoding="utf-8")
     (tmp_path / "mine.txt").write_text("listed.test\n", encoding="utf-8")
+    (tmp_path / "suffixes.txt").write_text("test\nco.test\n", encoding="utf-8")
     with (
         NameServerThread() as dns,
-        ScriptedOrigin(Reply(content=b"far")) as far,
+        ScriptedOrigin(by_path) as far,
         ScriptedOrigin(Reply(content=b"safe"), host="127.0.0.2") as safe,
         LimenProcess(RULES, values={"DNS": dns}, directory=tmp_path) as proxy,
         proxy.connect() as client,
     ):
         safe_port, port = safe.port, far.port
         # a rule on addresses comes first: whatever is judged by its name has to have one
-        names = "watched www.ads ads ok.ads listed x.listed written x few slow tunnel search bad.search"
+        names = "watched www.ads ads ok.ads listed x.listed written x few slow tunnel search bad.search far shop.co www.shop shop.x"
         for name in names.split():
             dns.server.add(f"{name}.test", "60 A 127.0.0.1")
         dns.server.add("safe.test", "60 A 127.0.0.2")
@@ -104,6 +123,22 @@ def test_rules_of_every_kind(tmp_path):
         for host in ("worst.test", "bad.search.test"):
             assert "rule: never" in ask(client, f"http://{host}:{port}/").text
 
+        # under any public suffix, and no other
+        for host in ("shop.co.test", "www.shop.test"):
+            assert "rule: shops" in ask(client, f"http://{host}:{port}/").text, host
+        assert ask(client, f"http://shop.x.test:{port}/").status == 200
+
+        # what comes back: by what its head says, and only by rules before the one that let the request pass
+        for path, rule in (("/zip", "archives"), ("/chunked", "heavy"), ("/large", "heavy")):
+            with proxy.connect() as other:
+                said = ask(other, f"http://far.test:{port}{path}")
+                assert (said.status, f"rule: {rule}" in said.text) == (403 if rule == "archives" else 302, True), path
+        assert ask(client, f"http://far.test:{port}/").content == b"far"
+        assert ask(client, f"http://far.test:{port}/zip", "HEAD").status == 403
+        assert ask(client, f"http://x.test:{port}/zip").status == 200
+        assert ask(client, f"http://x.test:{port}/text").status == 200
+        wait_until(lambda: counted(proxy, "late") == 1, what="the count of a dry rule on a response")
+
         # limits of a rule
         assert [ask(client, f"http://few.test:{port}/").status for _ in range(3)] == [200, 200, 429]
         for _ in range(4):
@@ -126,9 +161,9 @@ def test_rules_of_every_kind(tmp_path):
         assert told["verdict"]["to"] == f"safe.test:{safe_port}"
         told = json.loads(proxy.command("explain", f"http://www.ads.test:{port}/", "--json").stdout)
         assert (told["access"]["rule"], told["access"]["redirect"]) == ("ads", "https://why.test/?{hostname}{path}")
-        told = json.loads(
-            proxy.command("explain", f"http://few.test:{port}/", str(proxy.path), "--offline", "--json").stdout
-        )
+        done = proxy.command("explain", f"http://few.test:{port}/", str(proxy.path), "--offline", "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
         assert (told["access"]["rule"], told["access"]["limits"]) == ("few", ["2/h"])
         by_rule = {one["name"]: one["failed"] for one in told["access"]["passed_over"]}
         assert by_rule["ads"] == "host" and by_rule["secret"] == "path" and by_rule["images"] == "content_types"

@@ -64,7 +64,7 @@ class Times(Section):
 
 
 class ContentSize(Section):
-    """How large the content of a request is, as its head says; one that does not tell (chunked) counts as endless.
+    """How large the content of a message is, as its head says; one that does not tell (chunked) counts as endless.
 
     Tunnels never match.
     """
@@ -78,6 +78,21 @@ class ContentSize(Section):
             raise Refused("no size is given", "write `over` or `upto`")
         if self.over is not None and self.upto is not None and self.over >= self.upto:
             raise Refused("no size is over the one and up to the other", "write the smaller one at `over`", at="upto")
+        return self
+
+
+class ResponseCondition(Section):
+    """What a rule asks of the response, before anything of it reaches the client. Tunnels never match."""
+
+    content_types: Annotated[tuple[ContentType, ...], Several(single=True)] | None = Field(
+        default=None, description="Content type, without parameters: `application/zip`, `video/*`."
+    )
+    size: ContentSize | None = Field(default=None, description="Size of its content, as its head says.")
+
+    @model_validator(mode="after")
+    def _some(self) -> ResponseCondition:
+        if self.content_types is None and self.size is None:
+            raise Refused("nothing is asked of the response", "write `content_types` or `size`")
         return self
 
 
@@ -147,6 +162,11 @@ class Condition(Section):
         "requests that name none, never match.",
     )
     size: ContentSize | None = Field(default=None, description="Size of the request's content.")
+    response: ResponseCondition | None = Field(
+        default=None,
+        description="With `deny`: what the response is. The rule is asked when the response is there, and counts if it "
+        "stands before the rule that let the request pass.",
+    )
     country: Countries = Field(default=None, description=places.COUNTRY)
     continent: Continents = Field(default=None, description=places.CONTINENT)
     asn: Asns = Field(default=None, description=places.ASN)
@@ -202,6 +222,12 @@ class Rule(Section):
             raise Refused("another host is dialled, so the target has no address", hint, at="redirect")
         if self.limit and self.allow is None:
             raise Refused("a rule that denies has nothing to limit", "use it with `allow`", at="limit")
+        if condition.response is not None:
+            if self.allow is not None:
+                raise Refused("the request has passed when the response is there", "use it with `deny`", at="allow")
+            if condition.addresses is not None or condition.address_lists is not None:
+                hint = "put the condition on the address into a rule before"
+                raise Refused("a rule on the response has no condition on addresses", hint, at="deny")
         if self.dry_run and (self.redirect is not None or self.limit):
             what = "redirect" if self.redirect is not None else "limit"
             raise Refused("a rule with `dry_run` does nothing", f"leave out `{what}` until it is in force", at=what)

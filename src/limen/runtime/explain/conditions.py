@@ -37,9 +37,14 @@ _WORDS = {
     "certificate": "client_certificate",
     "windows": "times",
     "paths": "path",
+    "size_over": "size",
+    "size_upto": "size",
+    "response_types": "response",
+    "response_over": "response",
+    "response_upto": "response",
 }
 # In a spec, but no condition of its own.
-_NONE = {"action", "allow", "name", "path_kind", "dry_run"}
+_NONE = {"action", "allow", "name", "path_kind", "dry_run", "egress"}
 # One condition with the lists that are named beside it.
 _LISTS = {"clients": "client_lists", "addresses": "address_lists", "hosts": "host_lists"}
 
