@@ -12,8 +12,8 @@ from limen.config.findings import Finding
 from limen.config.models.listeners import Listener
 from limen.config.positions import Path
 from limen.config.refusal import shown
-from limen.policy.hellos import compile_hello_match, find_unreachable_hellos
 from limen.policy.access import compile_access
+from limen.policy.hellos import compile_hello_match, find_unreachable_hellos
 from limen.policy.reach import find_covered, why_never
 from limen.policy.routes import compile_route_match, find_unreachable
 

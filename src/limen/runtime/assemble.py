@@ -158,7 +158,8 @@ class _Builder:
         self._adapters = surroundings.adapters
         held = surroundings.lists
         self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
-        self._lists.update({SUFFIXES: self._lists[name] for name in suffix_lists(self._config)})
+        for name in suffix_lists(self._config):
+            self._lists[SUFFIXES] = self._lists[name]
         self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
         self.demands = Demands(
             revision.config, revision.identity_files, previous.demands if previous is not None else None
