@@ -14,6 +14,7 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport HOST_NAME, TargetHost
 from limen.engine.balance cimport POLICY_HASH
 from limen.engine.http1.origin cimport Http1Origin
+from limen.engine.identity cimport Identity
 from limen.engine.maglev cimport mixed
 from limen.engine.passage cimport begin_passage
 from limen.engine.repeat cimport return_budget
@@ -25,6 +26,7 @@ from limen.engine.types cimport (
     FAULT_DIAL_UNREACHABLE,
     FAULT_DNS,
     FAULT_EGRESS,
+    FAULT_INTERNAL,
     FAULT_NONE,
     FAULT_ORIGIN_CLOSED,
     FAULT_PARENT,
@@ -51,10 +53,17 @@ cdef int settle_egress(ExchangeState exchange) noexcept:
     exchange.settled = True
     if exchange.service.exits is not None and exchange.rule >= 0:
         own = exchange.service.exits[exchange.rule]
-        if own is False:
-            return FAULT_NONE
         if own is not None:
-            egress = <Egress>own
+            # (False: directly)
+            egress = None if own is False else <Egress>own
+    if exchange.identity is not None and exchange.identity.choice is not None:
+        try:
+            egress = narrowed_for(egress, exchange.identity)
+        except Exception as error:
+            exchange.worker.tell(40, f"egress {egress.name!r}: {error!r}")
+            return FAULT_INTERNAL
+        if egress is None and len(exchange.identity.wishes):
+            return FAULT_EGRESS
     if egress is None:
         return FAULT_NONE
     if goal.kind != HOST_NAME:
@@ -71,6 +80,11 @@ cdef int settle_egress(ExchangeState exchange) noexcept:
     return FAULT_NONE
 
 
+cdef Egress narrowed_for(Egress egress, Identity identity):
+    """What an identity's own wishes leave; None: nothing, or directly, where a session alone has no meaning."""
+    return egress.narrowed(identity.choice) if egress is not None else None
+
+
 cdef bint is_localhost(const TargetHost* host) noexcept:
     cdef size_t size = host.name_length
     if size < 9 or memcmp(host.name + size - 9, b"localhost", 9) != 0:
@@ -79,8 +93,13 @@ cdef bint is_localhost(const TargetHost* host) noexcept:
 
 
 cdef uint64_t way_key(ExchangeState exchange) noexcept:
-    """By client; anew with each span of time, whose beginning differs from client to client."""
-    cdef uint64_t key = mixed(<const char*>exchange.peer.ip, 16, WAY_SEED)
+    """By client or session; anew with each span of time, whose beginning differs from one to the other."""
+    cdef uint64_t key
+    cdef Identity identity = exchange.identity
+    if identity is not None and len(identity.session):
+        key = mixed(<const char*>identity.owner, <size_t>len(identity.owner), WAY_SEED)
+    else:
+        key = mixed(<const char*>exchange.peer.ip, 16, WAY_SEED)
     cdef uint64_t span = exchange.egress.sticky_for
     cdef uint64_t number
     if span:
@@ -140,7 +159,7 @@ cdef inline bint resolves_here(ExchangeState exchange) noexcept:
 
 cdef bytes identity_of(ExchangeState exchange):
     """Whom connections belong to, beside egress, way and target: nobody else may use them."""
-    return b""
+    return exchange.identity.owner if exchange.identity is not None else b""
 
 
 cdef bytes pool_prefix(ExchangeState exchange):

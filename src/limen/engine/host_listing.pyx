@@ -1,8 +1,8 @@
 """From the text of a list of names to its table (host_lists.pxd says how it is laid out).
 
 Formats: `hosts` (an address, then names), `domains` (a name per line), `adblock` (`||name^`, and `@@` before it for
-names that are spared), `rpz` (a zone file of response policy), `suffixes` (the Public Suffix List). A line that is not understood whole is not taken at all:
-it is counted by its reason, with the number of the first.
+names that are spared), `rpz` (a zone file of response policy), `suffixes` (the Public Suffix List). A line that is not
+understood whole is not taken at all: it is counted by its reason, with the number of the first.
 Run as a process of its own by limen.runtime.lists: whatever a file holds, it ends there.
 """
 

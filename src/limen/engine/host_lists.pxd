@@ -53,8 +53,8 @@ cdef inline uint64_t first_bucket(uint64_t h, uint64_t buckets) noexcept nogil:
 # Whether the list holds a canonical host (at most 255 bytes). `hashes.count` is 0 at the first list that is asked.
 cdef bint holds_name(const HostListView* view, HostHashes* hashes, const char* host, size_t n) noexcept nogil
 
-# With a table of the format `suffixes`: where the public suffix of a canonical name begins (publicsuffix.org/list); 0 if
-# the whole is one, or no name. `hashes` as above.
+# With a table of the format `suffixes`: where the public suffix of a canonical name begins (publicsuffix.org/list);
+# 0 if the whole is one, or no name. `hashes` as above.
 cdef size_t suffix_start(const HostListView* view, HostHashes* hashes, const char* host, size_t n) noexcept nogil
 
 

@@ -107,8 +107,8 @@ cdef class Journal:
 
     `path` is a file (made with mode 0640, appended to) or "-" for standard output; `format` is json,
     combined or common; `query` writes query strings, which are cut otherwise. `tls`, `ja4` and `place` ask for
-    what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are the
-    labels written for fault and RetryBlocked numbers, by index (empty: none).
+    what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are
+    the labels written for fault and RetryBlocked numbers, by index (empty: none).
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 

@@ -119,7 +119,6 @@ cdef class Service:
     cdef int ways             # set of ways.Way: what the first bytes of a connection may be
     cdef bint detects         # `ways` is more than HTTP, or `transparent`: the first bytes are looked at
     cdef int transparent      # ways.Transparent
-    cdef object pairs         # asks who a SOCKS client is (ways.pyx); None: nobody is asked
     cdef uint64_t bind_timeout        # ns that a BIND waits for its peer; 0: refused
     cdef int relay_targets    # of one UDP association; 0: refused
     cdef size_t relay_size    # bytes of a datagram's content

@@ -18,7 +18,6 @@ from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
-from limen.engine.ways import Way
 from limen.engine.ways_out import Egress
 
 class Edits:
@@ -153,7 +152,6 @@ class Service:
         pages: Pages | None = None,
         ways: int = 1,
         transparent: int = 0,
-        pairs: Callable[[Way, bytes, bytes], object] | None = None,
         bind_timeout: float = 0.0,
         relay_targets: int = 0,
         relay_size: int = 65507,

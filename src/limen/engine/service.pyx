@@ -151,7 +151,7 @@ cdef class Service:
         str scheme="http", int port=80,
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
-        int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, object pairs=None,
+        int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0,
         double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None,
         Demand demand=None, Egress egress=None, list exits=None,
     ):
@@ -201,7 +201,6 @@ cdef class Service:
         self.ways = ways
         self.transparent = transparent
         self.detects = ways != 1 or transparent != 0
-        self.pairs = pairs
         self.bind_timeout = ns(bind_timeout)
         self.relay_targets = relay_targets
         self.relay_size = relay_size

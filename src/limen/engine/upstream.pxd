@@ -103,7 +103,8 @@ cdef class Upstream:
     cdef uint32_t requests_most       # exchanges on one connection; 0 = no bound
     cdef uint64_t random              # state of draw_next()
 
-    # What its endpoints may be called in URLs and cookies, in lower case: with and without a port. Made when first asked for.
+    # What its endpoints may be called in URLs and cookies, in lower case: with and without a port. Made when first
+    # asked for.
     cdef bint is_called(self, const char* text, size_t size) noexcept
     # Exchanges at its endpoints, all workers together.
     cdef int64_t live(self) noexcept

@@ -38,7 +38,7 @@ cdef enum:
     RESTING_MOST = 1024           # idle connections to targets of requests, per worker
     CLAIMS = 16                   # tries to take a place that other workers are taking, too
     NUMBERS = 1023                # bits that tell workers apart (observe/board.py: MAX_WORKERS)
-    WANTED = 100                  # ms that a worker's word for a connection counts; it is said anew as long as one waits
+    WANTED = 100                  # ms that a worker's word for a connection counts; it is said anew while one waits
 
 
 # What is said of endpoints without a place on the board: nothing.

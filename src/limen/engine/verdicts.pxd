@@ -13,6 +13,6 @@ cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dia
 # The rules on the response, where it is a reply to a request that they let pass: FAULT_DENIED, with `rule` set, or
 # FAULT_NONE. Only those count that stand before the rule that let it pass.
 cdef int check_answer(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept
-# The host that is dialled, or asked of a parent: the target, or what a rule says instead. Borrowed for as long as nothing
+# The host that is dialled, or asked of a parent: the target, or what a rule says instead. Borrowed as long as nothing
 # else runs: the rule's is shared by all that it redirects, and gets the port of this one.
 cdef const TargetHost* goal_of(ExchangeState exchange) noexcept

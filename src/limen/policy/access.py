@@ -9,7 +9,8 @@ from limen.policy.schedule import window_of
 from limen.policy.specs import AccessSpec
 
 if TYPE_CHECKING:
-    from limen.config.models.forward import Condition, ContentSize, Forward, Rule
+    from limen.config.models.access import Condition, ContentSize, Rule
+    from limen.config.models.forward import Forward
 
 PRIVATE_CLIENTS = (
     "127.0.0.0/8",

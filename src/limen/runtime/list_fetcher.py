@@ -86,6 +86,7 @@ class ListFetcher:
             try:
                 if await self._fetch(model, state, _proxy(config, model), change):
                     changed.append(name)
+                    _log.info("the list %s was fetched", name)
                 state.failures = 0
                 state.due = time.monotonic() + model.refresh * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 no secret
             except (FetchFailed, ListRefused, OSError) as error:

@@ -5,8 +5,10 @@ Neither exists before a configuration asks for it.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.observe import limits
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from limen.config import Config
     from limen.runtime.lists import Lists
     from limen.runtime.process import WorkerProcess
+
+_log = logging.getLogger("limen.supervisor")
 
 _TIMEOUT = 10.0
 # A message carries a bounded number of descriptors.
@@ -45,6 +49,15 @@ class Shared:
             part = sources[start : start + _AT_ONCE]
             descriptors = [tables[source].descriptor for source in part]
             await process.call("lists", {"sources": part}, descriptors=descriptors, timeout=_TIMEOUT)
+
+    async def reread(self, paths: Sequence[str]) -> bool:
+        """Reads these lists again; whether one of them is new. A broken one stays as it was."""
+        wrong = await asyncio.to_thread(lambda: list(self._lists.reread(paths)))
+        for line in wrong:
+            _log.error("%s", line)
+        if len(wrong) < len(paths):
+            _log.info("lists were read again: %s", ", ".join(paths))
+        return len(wrong) < len(paths)
 
     def clear(self, slots: Iterable[int]) -> None:
         """Zeroes the counts of limits that change their name."""

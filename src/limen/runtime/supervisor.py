@@ -386,13 +386,8 @@ class Supervisor(Reporting):
         async with self._change:
             if self._phase is not Phase.RUNNING or self._crew is None:
                 return
-            lists = self._provision.lists
-            wrong = await asyncio.to_thread(lambda: list(lists.reread(paths)))
-            for line in wrong:
-                _log.error("%s", line)
-            if len(wrong) < len(paths):
+            if await self._shared.reread(paths):
                 await share(self._crew, self._shared)
-                _log.info("lists were read again: %s", ", ".join(paths))
 
     async def fetch_lists(self) -> None:
         """Fetches the lists that are due, and puts those in force on all workers that have new content."""
@@ -400,7 +395,6 @@ class Supervisor(Reporting):
         async with self._change:
             if changed and self._phase is Phase.RUNNING and self._crew is not None:
                 await share(self._crew, self._shared)
-                _log.info("lists were fetched: %s", ", ".join(changed))
 
     def _note_rejected(self, fields: Mapping[str, object]) -> None:
         if self._pins.note(fields):
