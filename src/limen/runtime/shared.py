@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.observe import limits
@@ -50,14 +50,14 @@ class Shared:
             descriptors = [tables[source].descriptor for source in part]
             await process.call("lists", {"sources": part}, descriptors=descriptors, timeout=_TIMEOUT)
 
-    async def reread(self, paths: Sequence[str]) -> bool:
-        """Reads these lists again; whether one of them is new. A broken one stays as it was."""
+    async def reread(self, paths: Sequence[str], share: Callable[[], Awaitable[object]]) -> None:
+        """Reads these lists again, and shares them if one of them is new. A broken one stays as it was."""
         wrong = await asyncio.to_thread(lambda: list(self._lists.reread(paths)))
         for line in wrong:
             _log.error("%s", line)
         if len(wrong) < len(paths):
+            await share()
             _log.info("lists were read again: %s", ", ".join(paths))
-        return len(wrong) < len(paths)
 
     def clear(self, slots: Iterable[int]) -> None:
         """Zeroes the counts of limits that change their name."""

@@ -384,13 +384,11 @@ class Supervisor(Reporting):
     async def renew_lists(self, paths: Sequence[str]) -> None:
         """Reads lists again and puts them in force on all workers; a broken one stays as it was."""
         async with self._change:
-            if self._phase is not Phase.RUNNING or self._crew is None:
-                return
-            if await self._shared.reread(paths):
-                await share(self._crew, self._shared)
+            if self._phase is Phase.RUNNING and self._crew is not None:
+                await self._shared.reread(paths, partial(share, self._crew, self._shared))
 
     async def fetch_lists(self) -> None:
-        """Fetches the lists that are due, and puts those in force on all workers that have new content."""
+        """Fetches the lists that are due, and puts what is new in force on all workers."""
         changed = await self._provision.fetcher.refresh(self.loaded.config, self._change)
         async with self._change:
             if changed and self._phase is Phase.RUNNING and self._crew is not None:
