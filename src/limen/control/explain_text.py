@@ -76,6 +76,8 @@ def _access(answer: Mapping[str, object]) -> Iterator[str]:
             yield f"          rule {access['dry_rule']} would have decided, but is dry"
         if access.get("redirect") is not None:
             yield f"          redirected to {access['redirect']}"
+        if access.get("egress") is not None:
+            yield f"          goes out by {access['egress']}"
         for limit in _list(access.get("limits")):
             yield f"          limit of the rule: {limit}"
     for row in _list(answer.get("addresses")):

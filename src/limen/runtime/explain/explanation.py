@@ -178,10 +178,18 @@ async def _access(question: Question, arrived: Arrival, ground: Ground) -> tuple
 
 def _effect(question: Question, forward: Forward, specs: list[AccessSpec], rule: int, refusal: int) -> Parts:
     """What the deciding rule does beside allow and deny, and which dry one would have decided."""
-    found: Parts = {"dry_rule": _rule_name(specs, question.passing_rule), "redirect": None, "limits": []}
-    if rule < 0 or forward.access is None:
+    found: Parts = {
+        "dry_rule": _rule_name(specs, question.passing_rule),
+        "redirect": None,
+        "limits": [],
+        "egress": None,
+    }
+    written = forward.access[rule] if rule >= 0 and forward.access is not None else None
+    if refusal == FaultNumber.NONE:
+        way = (written.egress if written is not None else None) or forward.egress
+        found["egress"] = way.name if way is not None else None
+    if written is None:
         return found
-    written = forward.access[rule]
     if refusal == FaultNumber.DENIED:
         found["redirect"] = written.location
     else:
