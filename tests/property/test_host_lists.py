@@ -123,8 +123,8 @@ def test_any_bytes_are_read(text, kind):
         ("hosts", "bad.example\n0.0.0.0\n", [], ["bad.example"], {"no address before the names": (2, 1)}),
         (
             "adblock",
-            "[Adblock Plus 2.0]\n! c\n||ads.example^|\n||a.example^$third-party\n##.banner\nx.example#@#.ad\n/x/\n||p.example/path^\n||q.example\n|http://r.example\n||*.s.example^\n@@||t^$document\n",
-            ["ads.example", "x.ads.example", "y.s.example"],
+            "[Adblock Plus 2.0]\n! c\n||ads.example^|\n||a.example^$third-party\n##.banner\nx.example#@#.ad\n/x/\n||p.example/path^\n||q.example\n|http://r.example\n||*.s.example^\n@@||t^$document\n||u.example^$all\n",
+            ["ads.example", "x.ads.example", "y.s.example", "a.u.example"],
             ["a.example", "p.example", "q.example", "r.example", "s.example"],
             {
                 "a rule with options": (2, 4),

@@ -285,6 +285,8 @@ cdef class _Builder:
             spares = True
             p += 2
             n -= 2
+        if n > 4 and memcmp(p + n - 4, b"$all", 4) == 0:
+            n -= 4                        # an option that says what holds here anyway: for requests of all kinds
         for i in range(n):
             if p[i] == 36:
                 return OPTIONS
