@@ -199,21 +199,25 @@ class Rule(Section):
     @model_validator(mode="after")
     def _one_verdict(self) -> Rule:
         exactly_one(self, "allow", "deny")
+        if self.redirect is not None:
+            self._check_redirect(self.redirect)
         if self.allow is None:
-            if self.redirect is not None:
-                parse_redirect_target(self.redirect)
             if self.limit:
                 raise Refused("a rule that denies has nothing to limit", "use it with `allow`", at="limit")
             if self.egress is not None:
                 raise Refused("what is denied goes out by no way", "remove `egress`, or write `allow`", at="egress")
-        elif self.redirect is not None:
-            if "/" in self.redirect or ":" in self.redirect:
-                raise Refused("with `allow` it is a host", "write the name alone, or `deny` to answer", at="redirect")
-            parse_host(self.redirect)
         if self.dry_run and (self.redirect is not None or self.limit):
             what = "redirect" if self.redirect is not None else "limit"
             raise Refused("a rule with `dry_run` does nothing", f"leave out `{what}` until it is in force", at=what)
         return self
+
+    def _check_redirect(self, to: str) -> None:
+        if self.allow is not None and ("/" in to or ":" in to):
+            raise Refused("with `allow` it is a host", "write the name alone, or `deny` to answer", at="redirect")
+        try:
+            parse_redirect_target(to) if self.allow is None else parse_host(to)
+        except Refused as error:
+            raise Refused(error.message, error.hint, at="redirect") from None
 
     @model_validator(mode="after")
     def _knows_the_address(self) -> Rule:
