@@ -253,3 +253,52 @@ listeners:
     assert done.returncode == 2
     assert "its SHA-256 is another" in done.stderr
     assert os.fspath(tmp_path) in done.stderr
+
+
+PEOPLE = """
+identities:
+  staff: {basic: passwords, groups: {admins: [ann]}}
+listeners:
+  - bind: 127.0.0.1:3128
+    forward:
+      targets: {private: allow}
+      identity: {by: staff, required: false}
+      access:
+        - {name: closed, deny: {hosts: 203.0.113.9, methods: DELETE}}
+        - {name: admins, allow: {groups: admins}}
+        - {name: office, allow: {users: "*", clients: 10.0.0.0/8}}
+        - {name: public, allow: {hosts: 203.0.113.9, methods: GET}, egress: other}
+egress: {other: {sources: [127.0.0.1]}}
+"""
+
+
+def test_explain_says_for_whom_which_rule_decides_and_why(tmp_path):
+    (tmp_path / "passwords").write_text("ann:$2b$04$" + "." * 53 + "\n", encoding="utf-8")
+    path = tmp_path / "limen.yaml"
+    path.write_text(PEOPLE, encoding="utf-8")
+
+    def told(url: str, *options: str) -> dict:
+        done = run_limen("explain", url, str(path), *options, "--offline", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    ann = told("http://203.0.113.9/", "--as", "ann")
+    assert (ann["access"]["rule"], ann["as"]["groups"], ann["access"]["egress"]) == ("admins", ["admins"], None)
+    assert [(one["name"], one["failed"]) for one in ann["access"]["passed_over"]] == [("closed", "method")]
+    assert told("http://203.0.113.9/", "--as", "bob", "--group", "admins")["access"]["rule"] == "admins"
+    assert told("http://203.0.113.9/", "--as", "bob", "--from", "10.1.1.1")["access"]["rule"] == "office"
+    elsewhere = told("http://203.0.113.9/", "--as", "bob", "--from", "192.0.2.1")
+    assert (elsewhere["access"]["rule"], elsewhere["access"]["egress"]) == ("public", "other")
+    assert [(one["name"], one["failed"], one["wanted"]) for one in elsewhere["access"]["passed_over"]] == [
+        ("closed", "method", ["DELETE"]),
+        ("admins", "groups", ["admins"]),
+        ("office", "clients", ["10.0.0.0/8"]),
+    ]
+    denied = told("http://203.0.113.9/", "--as", "bob", "--method", "DELETE")
+    assert (denied["access"]["verdict"], denied["access"]["rule"], denied["verdict"]["status"]) == (
+        "deny",
+        "closed",
+        403,
+    )
+    # nobody might be somebody who may
+    assert told("http://203.0.113.9/x", "--method", "POST")["verdict"]["status"] == 407
