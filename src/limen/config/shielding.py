@@ -124,6 +124,9 @@ def _uses(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
             yield (*at, "client_lists"), rule.condition.client_lists or ()
             yield (*at, "address_lists"), rule.condition.address_lists or ()
             yield (*at, "host_lists"), rule.condition.host_lists or ()
+        if listener.forward is not None and listener.forward.bridge is not None:
+            for path, names in listener.forward.bridge.uses_of_lists():
+                yield (*place, "forward", "bridge", *path), names
 
 
 def _guarded(place: Path, section: Section) -> Iterator[tuple[Path, tuple[str, ...]]]:

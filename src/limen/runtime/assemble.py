@@ -121,7 +121,8 @@ class _Builder:
         self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
         for name in suffix_lists(self._config):
             self._lists[SUFFIXES] = self._lists[name]
-        self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        bridges = previous.bridges if previous is not None else None
+        self._bridges = Bridges(revision.material, bridges, surroundings, self._lists)
         self.demands = Demands(
             revision.config, revision.identity_files, previous.demands if previous is not None else None
         )
