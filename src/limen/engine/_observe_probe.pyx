@@ -103,6 +103,7 @@ cdef int fill(LogRecord* record, values) except -1:
     set_text(&record.dry_rule, values.get("dry_rule", b""))
     set_text(&record.upstream, values.get("upstream", b""))
     set_text(&record.endpoint, values.get("endpoint", b""))
+    set_text(&record.user, values.get("user", b""))
     set_text(&record.user_agent, values.get("user_agent", b""))
     set_text(&record.referer, values.get("referer", b""))
     set_text(&record.request_id, values.get("request_id", b""))

@@ -82,7 +82,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.service.access is not None and exchange.service.access.effects is not None:
         count_rule(exchange, exchange.rule)
         count_rule(exchange, exchange.dry_rule)
-    if exchange.worker.journal is None:
+    if exchange.worker.journal is None or not exchange.service.logged:
         return
     memset(&record, 0, sizeof(record))
     record.started = <int64_t>(realtime() - total)

@@ -36,7 +36,7 @@ from limen.runtime.frame import Frame, frame_of
 from limen.runtime.guards import address_lists, forward_guard, route_guard
 from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
-from limen.runtime.pages import compile_mask, compile_pages, layers_of
+from limen.runtime.pages import compile_mask, compile_pages, compile_scrub, layers_of
 from limen.runtime.ways import ways_in
 
 if TYPE_CHECKING:
@@ -344,6 +344,7 @@ class _Builder:
                 body_most=forward.body.max or 0,
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
+                scrub=compile_scrub(forward.scrub),
                 guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
                 demand=self.demands.build(forward.identity, listener.label, proxy=True),
                 pages=compile_pages(*layers_of(listener.maintenance), listener.errors),

@@ -25,6 +25,7 @@ from limen.engine.identity import IdentityCache
 from limen.engine.warm import Warmer
 from limen.observe.access_log import AccessLog
 from limen.observe.board import WorkerCell
+from limen.observe.discretion import Discretion
 from limen.policy import schedule
 from limen.runtime.assemble import adapt, assemble
 from limen.runtime.assembly import Adapted, Assembly
@@ -188,6 +189,7 @@ class Core:
             # tables that name it keep it as long as they live
             del self._lists[source]
         configure(config.log.level)
+        self._desk.discretion = discretion_of(revision)
         self._keep_warm(assembly)
         self._restart_housekeeping()
 
@@ -392,6 +394,18 @@ def _windows(table: AccessTable) -> list[Window]:
     return cast("list[Window]", table.windows)
 
 
+def discretion_of(revision: Revision) -> Discretion:
+    """What logs may tell of clients."""
+    told = revision.config.log.privacy
+    return Discretion(
+        told.clients,  # type: ignore[arg-type]
+        told.users,  # type: ignore[arg-type]
+        told.targets,  # type: ignore[arg-type]
+        told.rotate,
+        revision.secret,
+    )
+
+
 def access_log_of(revision: Revision) -> AccessLog | None:
     """The access log's settings, its path made absolute."""
     settings = revision.config.log.access
@@ -407,6 +421,7 @@ def access_log_of(revision: Revision) -> AccessLog | None:
         tls=settings.tls,
         ja4=settings.ja4,
         place=settings.place,
+        discretion=discretion_of(revision),
         flush=settings.flush,
     )
 

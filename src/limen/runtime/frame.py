@@ -48,6 +48,7 @@ class Frame(TypedDict):
     via: str
     id_field: str
     id_trust: bool
+    logged: bool
     scheme: NotRequired[str]
     tls: NotRequired[ServerContext]
     passes: NotRequired[PassTable]
@@ -89,5 +90,6 @@ def frame_of(listener: Listener, limits: Limits, lists: Lists, *, slots: tuple[i
         "per_client_loopback": own_cap or "per_client" in limits.model_fields_set,
         "via": listener.via or "",
         "id_field": listener.request_id.field if listener.request_id is not None else "",
+        "logged": listener.log,
         "id_trust": listener.request_id.trust if listener.request_id is not None else False,
     }

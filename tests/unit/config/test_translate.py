@@ -160,7 +160,7 @@ CASES = {
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
-        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, egress, anonymity, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, icap, body, timeouts, request, response",
+        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, egress, anonymity, scrub, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, icap, body, timeouts, request, response",
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",

@@ -15,6 +15,7 @@ from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
 from limen.config.models.pac import Pac
 from limen.config.models.routes import SIZE_CAP
+from limen.config.models.scrub import Scrub
 from limen.config.models.section import Listed, Section, Sections, Several, WrittenAs
 from limen.config.models.socks import SocksTerms, SocksWays
 from limen.config.refusal import Refused
@@ -80,6 +81,9 @@ class Forward(Section):
         description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
         "address, and the request id; `anonymous` only Via, `elite` nothing. The last two"
         " also drop such fields of the client.",
+    )
+    scrub: Scrub | None = Field(
+        default=None, description="Fields that tell one client from another: dropped, cut or replaced."
     )
     identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
         default=None,

@@ -23,6 +23,7 @@ from limen.engine.identity import Identity, identity_of
 from limen.exchange.identity import Credentials, ShownCertificate
 from limen.faults import FaultNumber
 from limen.observe.board import WorkerCell
+from limen.observe.discretion import Discretion
 from limen.policy.identity.credentials import parse_field, parse_pair
 from limen.policy.identity.parameters import Wishes, split_name
 from limen.policy.identity.penalties import Penalties
@@ -93,6 +94,7 @@ class Desk:
         self._clients: dict[str, int] = {}
         self._told: dict[str, float] = {}
         self.penalties = Penalties()
+        self.discretion = Discretion()
 
     def verify(self, claim: Claim) -> None:
         """Settles the claim later, never before this returns."""
@@ -227,10 +229,12 @@ class Desk:
     def _tell_failure(self, chain: Chain, credentials: Credentials | None, client: str, count: int) -> None:
         # the 1st, 2nd, 4th, 8th … of a client: a guesser does not fill the log
         if count & (count - 1) == 0:
-            whose = "malformed credentials" if credentials is None else f"wrong credentials of {credentials.name!r}"
+            whose = "malformed credentials"
+            if credentials is not None:
+                whose = f"wrong credentials of {self.discretion.user(credentials.name)!r}"
             if credentials is not None and not credentials.name:
                 whose = f"wrong credentials ({credentials.scheme or 'certificate'})"
-            _log.warning("%s: %s from %s, %d in a row", chain.place, whose, client, count)
+            _log.warning("%s: %s from %s, %d in a row", chain.place, whose, self.discretion.client(client), count)
 
 
 def shown(claim: Claim) -> Credentials | None:
