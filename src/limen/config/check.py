@@ -44,6 +44,8 @@ CHECKS: tuple[Check, ...] = (
     steering.nearness,
     shielding.limits,
     shielding.address_lists,
+    shielding.list_fetching,
+    shielding.suffixes,
     identities.named,
     identities.conditions,
     identities.parameters,

@@ -76,6 +76,14 @@ def _access(answer: Mapping[str, object]) -> Iterator[str]:
         rule = access.get("rule")
         said = f"rule {rule}" if rule is not None else "no rule allows it"
         yield f"access    {access.get('verdict')}: {said}"
+        if access.get("dry_rule") is not None:
+            yield f"          rule {access['dry_rule']} would have decided, but is dry"
+        if access.get("redirect") is not None:
+            yield f"          redirected to {access['redirect']}"
+        if access.get("egress") is not None:
+            yield f"          goes out by {access['egress']}"
+        for limit in _list(access.get("limits")):
+            yield f"          limit of the rule: {limit}"
     for row in _list(answer.get("addresses")):
         one = _mapping(row)
         yield f"address   {one.get('address')}: {'may be dialled' if one.get('usable') else one.get('reason')}"

@@ -88,7 +88,7 @@ cdef class Arrival(ExchangeState):
         self.sender = sender[0]
         self.peer = sender[0]
         self.minor = minor
-        self.rule = -1
+        self.rule = self.dry_rule = -1
         self.started = monotonic()
         self.worker.exchanges += 1
         self.worker.board.worker_add(WORKER_EXCHANGES, 1)

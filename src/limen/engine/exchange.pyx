@@ -49,6 +49,7 @@ from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
     FAULT_CLIENT_CLOSED,
+    FAULT_DENIED,
     FAULT_DEADLINE,
     FAULT_DIAL_TIMEOUT,
     FAULT_DNS_TIMEOUT,
@@ -73,6 +74,7 @@ from limen.engine.types cimport (
 )
 from limen.engine.upstream cimport Pooled
 from limen.engine.waiters cimport drop_hooks, hand_body, withhold_body
+from limen.engine.verdicts cimport check_answer
 from limen.engine.worker cimport Resolution, Worker
 
 
@@ -496,6 +498,10 @@ cdef class Exchange(Arrival):
                 take_report(self, head, fields, base)
         if self.action.guarded and self.is_unwanted(head, fields, base):
             return
+        if self.service.access is not None and self.service.access.asks_answer and not self.is_connect:
+            if check_answer(self, head, fields, base) != FAULT_NONE:
+                self.refuse(FAULT_DENIED)
+                return
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)

@@ -37,6 +37,7 @@ from limen.engine.types cimport (
     FAULT_TLS_ORIGIN_TIMEOUT,
 )
 from limen.engine.upstream cimport Endpoint, new_target
+from limen.engine.verdicts cimport goal_of
 from limen.engine.ways_out cimport STICKY_CONNECTION, Egress, Hop, Way
 
 
@@ -46,6 +47,7 @@ cdef uint64_t WAY_SEED = 0x657869747761797F
 
 cdef int settle_egress(ExchangeState exchange) noexcept:
     cdef Egress egress = exchange.service.egress
+    cdef const TargetHost* goal = goal_of(exchange)
     cdef object own
     cdef int fault
     exchange.settled = True
@@ -64,11 +66,11 @@ cdef int settle_egress(ExchangeState exchange) noexcept:
             return FAULT_EGRESS
     if egress is None:
         return FAULT_NONE
-    if exchange.host.kind != HOST_NAME:
-        fault = check_target_address(exchange, &exchange.host.address)
+    if goal.kind != HOST_NAME:
+        fault = check_target_address(exchange, &goal.address)
         if fault != FAULT_NONE:
             return fault
-    elif is_localhost(&exchange.host) and not exchange.service.private_allowed:
+    elif is_localhost(goal) and not exchange.service.private_allowed:
         # RFC 6761, 6.3: at the exit it would be the exit's own
         return FAULT_TARGET_ADDRESS
     if egress.fallback and egress.is_out(exchange.worker.now):
@@ -144,7 +146,7 @@ cdef void set_way(ExchangeState exchange, Endpoint endpoint) noexcept:
     exchange.passing = len(exchange.way_out.hops) != 0
     exchange.absolute = (
         exchange.way_out.takes_absolute and not exchange.is_connect and exchange.bridged is None
-        and not exchange.is_upgrade and not resolves_here(exchange)
+        and not exchange.is_upgrade and exchange.redirect is None and not resolves_here(exchange)
     )
     exchange.exit.family = 0
     exchange.pool = pool_of(exchange)
@@ -152,7 +154,7 @@ cdef void set_way(ExchangeState exchange, Endpoint endpoint) noexcept:
 
 cdef inline bint resolves_here(ExchangeState exchange) noexcept:
     # a rule on addresses has to see the one that is asked for
-    return exchange.host.kind == HOST_NAME and (exchange.egress.resolve_here or exchange.need_address)
+    return goal_of(exchange).kind == HOST_NAME and (exchange.egress.resolve_here or exchange.need_address)
 
 
 cdef bytes identity_of(ExchangeState exchange):
@@ -171,16 +173,17 @@ cdef bytes pool_prefix(ExchangeState exchange):
 
 
 cdef Endpoint pool_of(ExchangeState exchange):
+    cdef const TargetHost* goal = goal_of(exchange)
     cdef bytes place
     cdef Endpoint found
     try:
         place = pool_prefix(exchange)
         if exchange.bridged is not None:
             place += exchange.bridged.endpoint.place
-        else:
-            place += b"%b:%d" % (exchange.host.name[:exchange.host.name_length], exchange.host.port)
+        if exchange.bridged is None or exchange.redirect is not None:
+            place += b"%b:%d" % (goal.name[:goal.name_length], goal.port)
         found = exchange.worker.direct.get(place)
-        return found if found is not None else new_target(exchange.worker, &exchange.host, place)
+        return found if found is not None else new_target(exchange.worker, goal, place)
     except (MemoryError, ValueError) as error:
         exchange.worker.tell(40, f"egress {exchange.egress.name!r}: {error!r}")
         return None

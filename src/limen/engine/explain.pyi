@@ -85,6 +85,14 @@ class Question:
         """The access rule that decided, or that waits for the target's address; -1: none."""
 
     @property
+    def passing_rule(self) -> int:
+        """The first rule that would have decided but is dry; -1: none."""
+
+    @property
+    def dialled_name(self) -> str:
+        """Whose address is dialled: the target's name, or what a rule says instead."""
+
+    @property
     def waits_for_address(self) -> bool:
         """Whether a rule has to see the target's address first."""
 

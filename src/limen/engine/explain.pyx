@@ -25,6 +25,7 @@ from limen.engine.board cimport (
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head
 from limen.engine.demand cimport Demand
+from limen.engine.effects cimport RuleEffect
 from limen.engine.forwarding cimport find_client
 from limen.engine.http1.parse cimport parse_request
 from limen.engine.identity cimport Identity
@@ -86,7 +87,7 @@ cdef class Question(ExchangeState):
         self.service = service
         self.action = service.action
         self.identity = identity
-        self.rule = -1
+        self.rule = self.dry_rule = -1
         self.number = -1
         self.started = monotonic()
         # the conditions on TLS look at the connection: this one has none
@@ -180,6 +181,18 @@ cdef class Question(ExchangeState):
         return self.rule
 
     @property
+    def passing_rule(self) -> int:
+        """The first rule that would have decided but is dry; -1: none."""
+        return self.dry_rule
+
+    @property
+    def dialled_name(self) -> str:
+        """Whose address is dialled: the target's name, or what a rule says instead."""
+        if self.redirect is None:
+            return self.target_name
+        return self.redirect.host.name[:self.redirect.host.name_length].decode("ascii")
+
+    @property
     def waits_for_address(self) -> bool:
         """Whether a rule has to see the target's address first."""
         return self.need_address
@@ -260,6 +273,8 @@ cdef class Question(ExchangeState):
         """Whether rules of another table allow it, the target being at `address`."""
         cdef Service service = self.service
         cdef int rule = self.rule
+        cdef int dry = self.dry_rule
+        cdef RuleEffect redirect = self.redirect
         cdef bint needed = self.need_address
         cdef Address target
         cdef bytes text
@@ -276,6 +291,7 @@ cdef class Question(ExchangeState):
         fault = check_access(self, &target if address is not None else NULL)
         asked = self.need_address
         self.service, self.rule, self.need_address = service, rule, needed
+        self.dry_rule, self.redirect = dry, redirect
         return fault == FAULT_NONE and not asked
 
 

@@ -51,6 +51,8 @@ cdef struct LogRecord:
     LogText host
     LogText route
     LogText limit                 # that refused, or with dry_run would have
+    LogText rule                  # of access, that decided
+    LogText dry_rule              # that would have, but is dry
     LogText upstream
     LogText endpoint              # address used last
     LogText user                  # name of the identity

@@ -40,7 +40,7 @@ cdef extern from "poll.h" nogil:
 cdef enum:
     PIPE_LONGEST = 4096           # PIPE_BUF of Linux: what a pipe takes in one piece
     LABEL_LONGEST = 48
-    TEXTS = 19                    # of a record that may be cut
+    TEXTS = 21                    # of a record that may be cut
     CLIENT_CLOSED = 23            # FAULT_CLIENT_CLOSED
     CLIENT_CLOSED_STATUS = 499    # what it is logged as, by the custom of nginx
 
@@ -208,9 +208,9 @@ cdef class Journal:
             target_length = without_query(record.target.text, target_length)
         need = (
             record.direction.length + record.method.length + target_length + record.host.length
-            + record.route.length + record.limit.length + record.upstream.length + record.endpoint.length
-            + record.user.length + record.user_agent.length + record.referer.length + record.request_id.length
-            + record.tls_version.length
+            + record.route.length + record.limit.length + record.rule.length + record.dry_rule.length
+            + record.upstream.length + record.endpoint.length + record.user.length
+            + record.user_agent.length + record.referer.length + record.request_id.length + record.tls_version.length
             + record.tls_cipher.length + record.sni.length + record.ja4.length + record.certificate_subject.length
             + record.certificate_fingerprint.length + record.region.length
         ) * 6 + JOURNAL_RESERVE
@@ -288,6 +288,8 @@ cdef class Journal:
             out = put_seconds(out, record.response_head)
         out = put_member(out, b',"route":"', &record.route)
         out = put_member(out, b',"limit":"', &record.limit)
+        out = put_member(out, b',"rule":"', &record.rule)
+        out = put_member(out, b',"dry_rule":"', &record.dry_rule)
         out = put_member(out, b',"upstream":"', &record.upstream)
         out = put_member(out, b',"endpoint":"', &record.endpoint)
         if record.attempts:
@@ -528,20 +530,22 @@ cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     texts[2] = &record.request_id
     texts[3] = &record.route
     texts[4] = &record.limit
-    texts[5] = &record.upstream
-    texts[6] = &record.endpoint
-    texts[7] = &record.host
-    texts[8] = &record.tls_version
-    texts[9] = &record.tls_cipher
-    texts[10] = &record.ja4
-    texts[11] = &record.certificate_fingerprint
-    texts[12] = &record.sni
-    texts[13] = &record.target
-    texts[14] = &record.certificate_subject
-    texts[15] = &record.user
-    texts[16] = &record.user_agent
-    texts[17] = &record.referer
-    texts[18] = &record.region
+    texts[5] = &record.rule
+    texts[6] = &record.dry_rule
+    texts[7] = &record.upstream
+    texts[8] = &record.endpoint
+    texts[9] = &record.host
+    texts[10] = &record.tls_version
+    texts[11] = &record.tls_cipher
+    texts[12] = &record.ja4
+    texts[13] = &record.certificate_fingerprint
+    texts[14] = &record.sni
+    texts[15] = &record.target
+    texts[16] = &record.certificate_subject
+    texts[17] = &record.user
+    texts[18] = &record.user_agent
+    texts[19] = &record.referer
+    texts[20] = &record.region
     share = room
     for index in range(<uint32_t>TEXTS):        # it may fit as it is: the first estimate was the worst case
         cut = cut or fitting(texts[index][0], &share, json) < texts[index].length

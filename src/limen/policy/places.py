@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from limen.policy.specs import PlaceSpec
 
 if TYPE_CHECKING:
-    from limen.config.models.forward import Condition
+    from limen.config.models.access import Condition
     from limen.config.models.routes import Match
 
 _Value = TypeVar("_Value", str, int)

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypedDict
 
 from limen.config.addresses import parse_address
-from limen.engine.access import AccessTable
+from limen.config.shielding import suffix_lists
+from limen.engine.access import SUFFIXES, AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
 from limen.engine.split import Split
@@ -29,9 +30,10 @@ from limen.runtime.balancing import balancing, key_of, pooling
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
+from limen.runtime.effects import rule_effects
 from limen.runtime.exits import Exits, same_around
 from limen.runtime.frame import Frame, frame_of
-from limen.runtime.guards import forward_guard, route_guard
+from limen.runtime.guards import address_lists, forward_guard, route_guard
 from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
 from limen.runtime.pages import compile_mask, compile_pages, compile_scrub, layers_of
@@ -116,13 +118,18 @@ class _Builder:
         )
         self._adapters = surroundings.adapters
         held = surroundings.lists
-        self._lists = {name: held[model.file] for name, model in self._config.lists.items()}
-        self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
+        for name in suffix_lists(self._config):
+            self._lists[SUFFIXES] = self._lists[name]
+        bridges = previous.bridges if previous is not None else None
+        self._bridges = Bridges(revision.material, bridges, surroundings, self._lists)
         self.demands = Demands(
             revision.config, revision.identity_files, previous.demands if previous is not None else None
         )
         self._is_whole = True
-        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands)
+        self.assembly = Assembly(
+            revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands, lists=self._lists
+        )
         self._exits = Exits(engine, self.assembly, previous)
 
     def settled(self) -> None:
@@ -275,7 +282,7 @@ class _Builder:
         return Service(
             listener.label,
             target_source=_FROM_ROUTE,
-            routes=RouteTable(specs, self._lists),
+            routes=RouteTable(specs, address_lists(self._lists)),
             demand=self.demands.build(listener.identity, listener.label, proxy=False),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
@@ -313,7 +320,7 @@ class _Builder:
         self, listener: Listener, forward: Forward, frame: Frame, bridge: Bridge | None, address: str
     ) -> Service:
         rules = compile_access(forward)
-        access = AccessTable(rules, self._lists)
+        access = AccessTable(rules, self._lists, rule_effects(listener.label, forward, rules, self._slots))
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets

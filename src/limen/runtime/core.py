@@ -18,7 +18,6 @@ from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
 from limen.engine.identity import IdentityCache
-from limen.engine.lists import AddressList
 from limen.engine.quotas import QuotaCells
 from limen.engine.warm import Warmer
 from limen.observe.board import WorkerCell
@@ -30,6 +29,7 @@ from limen.runtime.bridges import Surroundings
 from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
+from limen.runtime.guards import empty_list
 from limen.runtime.hooking import HookRunner
 from limen.runtime.identity.desk import Desk
 from limen.runtime.locating import DatabaseHold, places_of
@@ -41,7 +41,9 @@ from limen.runtime.revision import Parts, Revision, unpack
 
 if TYPE_CHECKING:
     from limen.engine.access import AccessTable
+    from limen.engine.host_lists import HostList
     from limen.engine.journal import Journal
+    from limen.engine.lists import AddressList
     from limen.engine.places import Places
     from limen.engine.upstream import Upstream
     from limen.observe.access_log import AccessLog
@@ -93,7 +95,7 @@ class Core:
         self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
         self._databases = DatabaseHold()
-        self._lists: dict[str, AddressList] = {}
+        self._lists: dict[str, AddressList | HostList] = {}
         self._warmers: dict[Upstream, Warmer] = {}
         self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
@@ -195,10 +197,10 @@ class Core:
         self._databases.keep(revision.databases)
         if previous is not None:
             _retire(previous, assembly)
-        used = {model.file for model in config.lists.values()}
-        for path in self._lists.keys() - used:
+        used = {model.source for model in config.lists.values()}
+        for source in self._lists.keys() - used:
             # tables that name it keep it as long as they live
-            del self._lists[path]
+            del self._lists[source]
         configure(config.log.level)
         self._desk.discretion = discretion_of(revision)
         self._keep_warm(assembly)
@@ -289,8 +291,10 @@ class Core:
     def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
         """See WorkerCore."""
         try:
-            for path, fd in lists:
-                self._lists.setdefault(path, AddressList()).replace(fd)
+            for source, fd in lists:
+                if source not in self._lists:
+                    self._lists[source] = empty_list(fd)
+                self._lists[source].replace(fd)
         finally:
             for _, fd in lists:
                 os.close(fd)

@@ -9,14 +9,12 @@ from limen.runtime.guards import address_set
 from limen.runtime.pages import compile_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from limen.config.models.limits import Limits
     from limen.config.models.listeners import Listener
-    from limen.engine.lists import AddressList
     from limen.engine.pages import Pages
     from limen.engine.tls.contexts import ServerContext
     from limen.engine.tls.passes import PassTable
+    from limen.runtime.guards import Lists
 
 
 class Frame(TypedDict):
@@ -60,9 +58,7 @@ class Frame(TypedDict):
     handshake_timeout: NotRequired[float]
 
 
-def frame_of(
-    listener: Listener, limits: Limits, lists: Mapping[str, AddressList], *, slots: tuple[int, int], port: int
-) -> Frame:
+def frame_of(listener: Listener, limits: Limits, lists: Lists, *, slots: tuple[int, int], port: int) -> Frame:
     """Of a listener at `port`; `slots` on the board are its own and that of what no route takes."""
     own_cap = listener.per_client is not None
     per_client = listener.per_client if own_cap else limits.per_client

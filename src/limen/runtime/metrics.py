@@ -153,7 +153,12 @@ def slot_names(estate: Estate) -> Names:
     endpoints = slots.get(ENDPOINT, {})
     return Names(
         listeners={number: name for name, number in slots.get(LISTENER, {}).items()},
-        routes={number: name for name, number in slots.get(ROUTE, {}).items()},
+        routes={number: name for name, number in slots.get(ROUTE, {}).items() if "\n" not in name},
+        rules={
+            number: (name.partition("\n")[0], name.partition("\n")[2])
+            for name, number in slots.get(ROUTE, {}).items()
+            if "\n" in name
+        },
         endpoints={
             endpoints[endpoint_name(name, endpoint.address)]: (name, str(endpoint.address))
             for name, upstream in config.groups.items()

@@ -21,6 +21,7 @@ from limen.runtime.pacing import paced
 
 if TYPE_CHECKING:
     from limen.config import Config
+    from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
     from limen.egress.resolver import Resolution
@@ -155,7 +156,7 @@ async def _routes(question: Question, listener: Listener, assembly: Assembly) ->
     earlier = specs if found < 0 else specs[:found]
     parts: Parts = {
         "route": None,
-        "passed_over": await paced(routes_passed_over(question, earlier)),
+        "passed_over": await paced(routes_passed_over(question, earlier, assembly.lists)),
         "passed_over_untold": max(0, len(earlier) - MOST),
     }
     if found >= 0:
@@ -177,7 +178,7 @@ async def _access(question: Question, arrived: Arrival, ground: Ground) -> tuple
     refusal, rows, rule = question.refusal, list[Parts](), question.access_rule
     address: str | None = None
     if refusal == FaultNumber.NONE:
-        resolution = await ground.resolve(question.target_name)
+        resolution = await ground.resolve(question.dialled_name)
         for found in resolution.addresses:
             fault = question.judge(found)
             rule = question.access_rule if not rows else rule
@@ -191,10 +192,33 @@ async def _access(question: Question, arrived: Arrival, ground: Ground) -> tuple
         "rule": _rule_name(specs, rule),
         "number": rule if rule >= 0 else None,
         "by_default": forward.access is None,
-        "passed_over": await paced(rules_passed_over(question, earlier, address)),
+        "passed_over": await paced(rules_passed_over(question, earlier, address, ground.assembly.lists)),
         "passed_over_untold": max(0, len(earlier) - MOST),
+        **_effect(question, forward, specs, rule, refusal),
     }
     return access, rows, refusal
+
+
+def _effect(question: Question, forward: Forward, specs: list[AccessSpec], rule: int, refusal: int) -> Parts:
+    """What the deciding rule does beside allow and deny, and which dry one would have decided."""
+    found: Parts = {
+        "dry_rule": _rule_name(specs, question.passing_rule),
+        "redirect": None,
+        "limits": [],
+        "egress": None,
+    }
+    written = forward.access[rule] if rule >= 0 and forward.access is not None else None
+    if refusal == FaultNumber.NONE:
+        way = (written.egress if written is not None else None) or forward.egress
+        found["egress"] = way.name if way is not None else None
+    if written is None:
+        return found
+    if refusal == FaultNumber.DENIED:
+        found["redirect"] = written.location
+    else:
+        found["redirect"] = written.redirect_host or None
+        found["limits"] = [str(limit.rate or f"{limit.concurrent} at a time") for limit in written.limit]
+    return found
 
 
 def _rule_name(specs: list[AccessSpec], rule: int) -> str | None:
@@ -224,8 +248,10 @@ def _verdict(refusal: int, listener: Listener, route: Route | None, question: Qu
         return {"outcome": "forwarded", "reason": "see the settings of the route"}
     return {
         "outcome": "forwarded",
-        "to": f"{question.target_name}:{question.target_port}",
-        "reason": "where the request names",
+        "to": f"{question.dialled_name}:{question.target_port}",
+        "reason": "where the request names"
+        if question.dialled_name == question.target_name
+        else f"dialled instead of {question.target_name}, as the rule says",
     }
 
 
