@@ -14,6 +14,7 @@ workers: 2
 admin: {bind: 127.0.0.1:@ADMIN@}
 log: {access: {path: access.jsonl, flush: 50ms}}
 resolver: {servers: ["@DNS@"], hosts: false}
+places: {networks: [{clients: 127.0.0.77, country: KP, continent: AS}, {clients: 127.0.0.78, country: KR, continent: AS}]}
 lists:
   ads: {file: ads.txt, format: adblock}
   mine: {file: mine.txt, format: domains}
@@ -25,6 +26,7 @@ listeners:
       targets: {private: allow}
       access:
         - {name: never, deny: {addresses: 127.0.0.66}}
+        - {name: abroad, deny: {target: {country: KP, continent: AS}}}
         - {name: watched, deny: {hosts: .watched.test}, dry_run: true}
         - {name: ads, deny: {host_lists: ads}, redirect: "https://why.test/?{hostname}{path}"}
         - {name: both, deny: {host_lists: mine, hosts: written.test}}
@@ -122,6 +124,12 @@ def test_rules_of_every_kind(tmp_path):
         # and it is the address of that host that the rules on addresses judge
         for host in ("worst.test", "bad.search.test"):
             assert "rule: never" in ask(client, f"http://{host}:{port}/").text
+
+        # where it is
+        for address, status in (("127.0.0.77", 403), ("127.0.0.78", 502)):
+            dns.server.add(f"at-{address[-2:]}.test", f"60 A {address}")
+            said = ask(client, f"http://at-{address[-2:]}.test:{port}/")
+            assert (said.status, "rule: abroad" in said.text) == (status, status == 403)
 
         # under any public suffix, and no other
         for host in ("shop.co.test", "www.shop.test"):
