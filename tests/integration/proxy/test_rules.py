@@ -264,6 +264,7 @@ listeners:
 
 
 PEOPLE = """
+places: {networks: [{clients: 198.51.100.0/24, country: KP}]}
 identities:
   staff: {basic: passwords, groups: {admins: [ann]}}
 listeners:
@@ -273,9 +274,12 @@ listeners:
       identity: {by: staff, required: false}
       access:
         - {name: closed, deny: {hosts: 203.0.113.9, methods: DELETE}}
+        - {name: abroad, deny: {target: {country: KP}}}
+        - {name: visitors, deny: {country: KP}}
         - {name: admins, allow: {groups: admins}}
         - {name: office, allow: {users: "*", clients: 10.0.0.0/8}}
-        - {name: public, allow: {hosts: 203.0.113.9, methods: GET}, egress: other}
+        - {name: public, allow: {hosts: 203.0.113.9, methods: GET}}
+      egress: other
 egress: {other: {sources: [127.0.0.1]}}
 """
 
@@ -291,14 +295,20 @@ def test_explain_says_for_whom_which_rule_decides_and_why(tmp_path):
         return json.loads(done.stdout)
 
     ann = told("http://203.0.113.9/", "--as", "ann")
-    assert (ann["access"]["rule"], ann["as"]["groups"], ann["access"]["egress"]) == ("admins", ["admins"], None)
-    assert [(one["name"], one["failed"]) for one in ann["access"]["passed_over"]] == [("closed", "method")]
+    assert (ann["access"]["rule"], ann["as"]["groups"], ann["access"]["egress"]) == ("admins", ["admins"], "other")
+    assert [(one["name"], one["failed"]) for one in ann["access"]["passed_over"]] == [
+        ("closed", "method"),
+        ("abroad", "target"),
+        ("visitors", "place"),
+    ]
     assert told("http://203.0.113.9/", "--as", "bob", "--group", "admins")["access"]["rule"] == "admins"
     assert told("http://203.0.113.9/", "--as", "bob", "--from", "10.1.1.1")["access"]["rule"] == "office"
     elsewhere = told("http://203.0.113.9/", "--as", "bob", "--from", "192.0.2.1")
     assert (elsewhere["access"]["rule"], elsewhere["access"]["egress"]) == ("public", "other")
     assert [(one["name"], one["failed"], one["wanted"]) for one in elsewhere["access"]["passed_over"]] == [
         ("closed", "method", ["DELETE"]),
+        ("abroad", "target", {"countries": ["KP"]}),
+        ("visitors", "place", {"countries": ["KP"]}),
         ("admins", "groups", ["admins"]),
         ("office", "clients", ["10.0.0.0/8"]),
     ]
@@ -308,5 +318,7 @@ def test_explain_says_for_whom_which_rule_decides_and_why(tmp_path):
         "closed",
         403,
     )
+    assert told("http://198.51.100.7/")["access"]["rule"] == "abroad"
+    assert told("http://203.0.113.9/", "--from", "198.51.100.7")["access"]["rule"] == "visitors"
     # nobody might be somebody who may
     assert told("http://203.0.113.9/x", "--method", "POST")["verdict"]["status"] == 407
