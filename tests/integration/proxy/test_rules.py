@@ -318,7 +318,7 @@ def test_explain_says_for_whom_which_rule_decides_and_why(tmp_path):
         "closed",
         403,
     )
-    assert told("http://198.51.100.7/")["access"]["rule"] == "abroad"
-    assert told("http://203.0.113.9/", "--from", "198.51.100.7")["access"]["rule"] == "visitors"
+    assert told("http://198.51.100.7/", "--as", "bob")["access"]["rule"] == "abroad"
+    assert told("http://203.0.113.9/", "--as", "bob", "--from", "198.51.100.7")["access"]["rule"] == "visitors"
     # nobody might be somebody who may
     assert told("http://203.0.113.9/x", "--method", "POST")["verdict"]["status"] == 407
