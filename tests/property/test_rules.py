@@ -14,8 +14,9 @@ from limen.engine.access import SUFFIXES, AccessTable
 from limen.engine.host_listing import build
 from limen.engine.host_lists import HostList
 from limen.engine.identity import identity_of
+from limen.engine.places import Places
 from limen.policy.reach import find_covered, why_never
-from limen.policy.specs import AccessSpec
+from limen.policy.specs import AccessSpec, PlaceSpec
 
 SUFFIX_RULES = ["com", "co.uk", "*.ck", "!www.ck"]
 LISTED = {"ads": ["ads.com", "x.b.com"], "games": ["b.com", "a.com"], "none": []}
@@ -27,6 +28,11 @@ NETWORKS = ["10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "11.0.0.1/32"]
 PATHS = ["/", "/a", "/a/", "/a/b", "/a*", "/a/**", "/*/b", "**"]
 TYPES = ["image/*", "image/png", "text/html", "Text/HTML"]
 PEOPLE = {"ann": ["staff"], "bob": ["staff", "admins"], "eve": []}
+
+
+FRANCE, NUMBERED = PlaceSpec(countries=("FR",)), PlaceSpec(asns=(64500,))
+FACTS = {"10.0.0.1": ("FR", "EU", 0, ""), "10.1.2.3": ("DE", "EU", 64500, ""), "11.0.0.1": ("", "", 0, "")}
+PLACES = Places([], lambda address, _: FACTS[".".join(map(str, address[12:]))])
 
 
 def listed(names: list[str], kind: str = "domains") -> HostList:
@@ -62,6 +68,8 @@ rules = st.builds(
     content_types=few(TYPES),
     size_over=st.sampled_from([None, None, 0, 10]),
     size_upto=st.sampled_from([None, None, 20, 30]),
+    place=st.sampled_from([None, None, None, FRANCE]),
+    target_place=st.sampled_from([None, None, FRANCE, NUMBERED]),
     users=few(["ann", "bob", "*"]),
     groups=few(["staff", "admins"]),
     dry_run=st.sampled_from([False, False, True]),
@@ -155,8 +163,13 @@ def takes_type(pattern: str, kind: str) -> bool:
     return kind == pattern or (pattern.endswith("/*") and kind.startswith(pattern[:-1]))
 
 
+def is_at(place: PlaceSpec, address: str) -> bool:
+    country, _, asn, _ = FACTS[address]
+    return (not place.countries or country in place.countries) and (not place.asns or asn in place.asns)
+
+
 def holds(rule: AccessSpec, asked: dict) -> bool:
-    """All of a rule but its condition on the target's address."""
+    """All of a rule but its conditions on the target's address."""
     host, size, who = asked["host"].decode(), asked.get("size", 0), asked["who"]
     path, tunnel = asked.get("path"), asked["scheme"] == "tunnel"
     kind = asked.get("content_type") or b""
@@ -174,6 +187,7 @@ def holds(rule: AccessSpec, asked: dict) -> bool:
         and (rule.size_over is None or (not tunnel and size > rule.size_over))
         and (rule.size_upto is None or (not tunnel and size <= rule.size_upto))
         and (not rule.users or (who is not None and ("*" in rule.users or who in rule.users)))
+        and (rule.place is None or is_at(rule.place, asked["client"]))
         and (not rule.groups or (who is not None and bool(set(rule.groups) & set(PEOPLE[who]))))
     )
 
@@ -207,12 +221,14 @@ def expected(given_rules: list[AccessSpec], asked: dict) -> tuple[int, int, int]
     for number, rule in enumerate(given_rules):
         if on_answer(rule) or not holds(rule, asked):
             continue
-        if rule.addresses:
+        if rule.addresses or rule.target_place is not None:
             if asked["by_name"]:
                 continue
             if asked["target"] is None:
                 return 2, number, dry
-            if not within(rule.addresses, asked["target"]):
+            if rule.addresses and not within(rule.addresses, asked["target"]):
+                continue
+            if rule.target_place is not None and not is_at(rule.target_place, asked["target"]):
                 continue
         if not rule.dry_run:
             return int(rule.allow), number, dry
@@ -223,7 +239,7 @@ def expected(given_rules: list[AccessSpec], asked: dict) -> tuple[int, int, int]
 def decided(table: AccessTable, asked: dict) -> tuple[int, int, int]:
     who = asked["who"]
     rest = {key: value for key, value in asked.items() if key != "who"}
-    return decide_dry(table, identity=identity_of(who, PEOPLE[who]) if who is not None else None, **rest)
+    return decide_dry(table, places=PLACES, identity=identity_of(who, PEOPLE[who]) if who is not None else None, **rest)
 
 
 @settings(max_examples=500, deadline=None)

@@ -104,11 +104,7 @@ def blind_rules(config: Config) -> Iterator[Finding]:
             continue
         place: Path = ("listeners", number, "forward")
         first = next(
-            (
-                index
-                for index, rule in enumerate(forward.access or ())
-                if rule.condition.addresses is not None or rule.condition.address_lists is not None
-            ),
+            (index for index, rule in enumerate(forward.access or ()) if rule.condition.asks_address),
             None,
         )
         at_exit = sorted(

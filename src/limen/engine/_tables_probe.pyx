@@ -271,6 +271,7 @@ def decide_dry(
     cdef AccessView view
     cdef Address source, destination
     cdef int rule = -2, dry = -2
+    cdef uint32_t number
     cdef int verdict
     read_address(client, &source)
     view.client = &source
@@ -281,9 +282,14 @@ def decide_dry(
     view.target = NULL
     view.place = &places.rows[places.find(&source)] if places is not None else NULL
     view.identity = <void*>identity if identity is not None else NULL
+    view.target_place = NULL
     if target is not None:
         read_address(target, &destination)
         view.target = &destination
+        if places is not None:
+            number = places.find(&destination)
+            view.place = &places.rows[places.find(&source)]
+            view.target_place = &places.rows[number]
     view.scheme = <uint8_t><int>_SCHEMES[scheme]
     view.by_name = by_name
     view.answered = answered
@@ -317,7 +323,7 @@ def bench_decide(AccessTable table not None, list hosts not None, int loops):
     view.port = 443
     view.method, view.method_length, view.method_id = b"CONNECT", 7, <uint8_t><int>_METHODS["CONNECT"]
     view.target = NULL
-    view.place = NULL
+    view.place = view.target_place = NULL
     view.identity = NULL
     cdef double start = now()
     for _i in range(loops):

@@ -32,6 +32,7 @@ cdef struct AccessView:
     size_t method_length
     const Address* target     # NULL while unresolved
     const Place* place        # of the client, if the table asks_place; NULL: nothing is known of it
+    const Place* target_place # of `target`, if the table asks_target; likewise
     void* identity            # an Identity; NULL: nobody
     uint8_t scheme            # one AccessScheme
     uint8_t by_name           # rules with conditions on the target's address do not match
@@ -68,6 +69,7 @@ cdef struct AccessRow:
     void* addresses           # the same for the target's address
     void* place               # a PlaceMatch on the client's place, likewise
     void* identity            # an IdentityMatch, likewise
+    void* target_place        # a PlaceMatch on the place of the target's address, likewise
     uint32_t methods          # set of (1 << Method); 0: any method
     uint32_t names            # first TextPiece of a method's name (for METHOD_OTHER)
     uint32_t name_count
@@ -111,6 +113,7 @@ cdef class AccessTable:
     cdef readonly list names            # of the rules; "" where none was given
     cdef readonly list windows          # distinct windows by number, as the specs gave them
     cdef readonly bint asks_place       # some rule has a condition on the client's place
+    cdef readonly bint asks_target      # on the place of the target's address
     cdef readonly bint asks_identity    # on who the client is
     cdef readonly bint asks_path        # on the path
     cdef readonly bint asks_content     # on content type or size

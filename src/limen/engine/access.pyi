@@ -43,6 +43,8 @@ class Rule(Protocol):
     @property
     def groups(self) -> tuple[str, ...]: ...
     @property
+    def target_place(self) -> Place | None: ...
+    @property
     def host_lists(self) -> tuple[str, ...]: ...
     @property
     def schemes(self) -> tuple[str, ...]: ...
@@ -93,6 +95,10 @@ class AccessTable:
     @property
     def asks_place(self) -> bool:
         """Whether a rule has a condition on the client's place."""
+
+    @property
+    def asks_target(self) -> bool:
+        """Whether a rule has one on the place of the target's address."""
 
     @property
     def asks_identity(self) -> bool:

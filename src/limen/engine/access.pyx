@@ -181,6 +181,11 @@ cdef class AccessTable:
                 self.kept.append(place)
                 row.place = <void*>place
                 self.asks_place = True
+            if spec.target_place is not None:
+                place = place_match(spec.target_place)
+                self.kept.append(place)
+                row.target_place = <void*>place
+                self.asks_target = True
             if spec.users or spec.groups:
                 identity = IdentityMatch(spec.users, spec.groups)
                 self.kept.append(identity)
@@ -215,7 +220,7 @@ cdef class AccessTable:
             row.answer_over = NO_SIZE if spec.response_over is None else <uint64_t>spec.response_over
             row.answer_upto = NO_SIZE if spec.response_upto is None else <uint64_t>spec.response_upto
             row.answers = row.answer_type_count != 0 or row.answer_over != NO_SIZE or row.answer_upto != NO_SIZE
-            if row.answers and row.addresses != NULL:
+            if row.answers and (row.addresses != NULL or row.target_place != NULL):
                 raise ValueError("a rule on the response has no condition on addresses")
             self.asks_answer = self.asks_answer or row.answers
             row.dry = bool(spec.dry_run)
@@ -424,12 +429,14 @@ cdef class AccessTable:
             return NO_MATCH
         if not host_settled and not row.any_host and not self.holds_host(row, view):
             return NO_MATCH
-        if row.addresses != NULL:
+        if row.addresses != NULL or row.target_place != NULL:
             if view.by_name:
                 return NO_MATCH
             if view.target == NULL:
                 return NEED_ADDRESS
-            if not (<AddressSet>row.addresses).contains(view.target.ip):
+            if row.addresses != NULL and not (<AddressSet>row.addresses).contains(view.target.ip):
+                return NO_MATCH
+            if row.target_place != NULL and not (<PlaceMatch>row.target_place).holds(view.target_place):
                 return NO_MATCH
         return ALLOW if row.allow else DENY
 

@@ -50,7 +50,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
-from limen.engine.verdicts cimport follow, lay_request
+from limen.engine.verdicts cimport follow, lay_request, lay_target
 
 
 cdef void lay_id(ExchangeState exchange) noexcept:
@@ -318,11 +318,14 @@ cdef bint upgrade_allowed(ExchangeState exchange) noexcept:
 cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
     cdef AccessView view
     cdef int decision
-    lay_request(exchange, &view)
-    view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
+    cdef const Address* known = target
     if exchange.service.transparent and (target == NULL or exchange.redirect is None):
-        # known from the beginning, whatever name came with it
-        view.target = &(<Accepted>exchange.client).original
+        # from the beginning, whatever name came with it
+        known = &(<Accepted>exchange.client).original
+    elif target == NULL and exchange.host.kind != HOST_NAME:
+        known = &exchange.host.address
+    lay_request(exchange, &view)
+    lay_target(exchange, &view, known)
     decision = exchange.service.access.decide(&view, &exchange.rule, &exchange.dry_rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True

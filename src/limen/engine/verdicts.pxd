@@ -3,10 +3,12 @@
 from limen.engine.access cimport AccessView
 from limen.engine.addresses cimport TargetHost
 from limen.engine.state cimport ExchangeState
-from limen.engine.types cimport Field, Head
+from limen.engine.types cimport Address, Field, Head
 
 # Who asks for what, as far as the rules ask for it; `target` is NULL.
 cdef void lay_request(ExchangeState exchange, AccessView* view) noexcept
+# The address that is about to be dialled, and its place; NULL: it is not known yet.
+cdef void lay_target(ExchangeState exchange, AccessView* view, const Address* target) noexcept
 # A fault, or FAULT_NONE: with the limits of the rule taken, and `redirect` set. `dialled`: the view's target is what is
 # about to be dialled, so that it is too late for another.
 cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dialled) noexcept

@@ -5,7 +5,7 @@
 # is, whether it may be. The rule that redirects is the first that fits among those without addresses; so the second
 # answer is that rule, or one on addresses before it.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from limen.engine.access cimport (
@@ -21,6 +21,7 @@ from limen.engine.access cimport (
 from limen.engine.addresses cimport TargetHost
 from limen.engine.admission cimport admit_rule
 from limen.engine.effects cimport RuleEffect
+from limen.engine.places cimport Places
 from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport place_of
 from limen.engine.types cimport (
@@ -30,6 +31,7 @@ from limen.engine.types cimport (
     FRAMING_CHUNKED,
     FRAMING_LENGTH,
     FRAMING_NONE,
+    Address,
     Field,
     Head,
 )
@@ -49,6 +51,7 @@ cdef void lay_request(ExchangeState exchange, AccessView* view) noexcept:
     view.method_length = exchange.head.method_length
     view.target = NULL
     view.place = place_of(exchange) if access.asks_place else NULL
+    view.target_place = NULL
     view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
     view.by_name = view.answered = False
     view.path = NULL
@@ -70,6 +73,19 @@ cdef void lay_request(ExchangeState exchange, AccessView* view) noexcept:
     elif exchange.head.framing == FRAMING_CHUNKED:
         view.content_size = NOT_TOLD
     view.content_type = find_type(&exchange.head, exchange.fields, exchange.base, &view.content_type_length)
+
+
+cdef void lay_target(ExchangeState exchange, AccessView* view, const Address* target) noexcept:
+    cdef Places places = exchange.worker.places
+    cdef uint32_t number
+    view.target = target
+    if target == NULL or places is None or not exchange.service.access.asks_target:
+        return
+    # one that is new may move the rows, and begin their numbers anew: the client's is taken again
+    number = places.find(target)
+    if exchange.service.access.asks_place:
+        view.place = place_of(exchange)
+    view.target_place = &places.rows[number]
 
 
 cdef const char* find_type(const Head* head, const Field* fields, const char* base, size_t* size) noexcept:

@@ -78,6 +78,7 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         methods=condition.methods or (),
         windows=tuple(window_of(times) for times in condition.times or ()),
         place=compile_place(condition),
+        target_place=compile_place(condition.target) if condition.target is not None else None,
         host_lists=condition.host_lists or (),
         schemes=condition.schemes or (),
         paths=condition.path or (),

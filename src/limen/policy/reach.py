@@ -120,6 +120,7 @@ def covers(wide: AccessSpec, narrow: AccessSpec) -> bool:
         and covers_names(wide.users, narrow.users)
         and covers_texts(wide.groups, narrow.groups)
         and covers_place(wide.place, narrow.place)
+        and covers_place(wide.target_place, narrow.target_place)
         and (not wide.windows or (bool(narrow.windows) and set(narrow.windows) <= set(wide.windows)))
         and _covers_request(wide, narrow)
         and _covers_hosts(wide, narrow)

@@ -14,6 +14,7 @@ workers: 2
 admin: {bind: 127.0.0.1:@ADMIN@}
 log: {access: {path: access.jsonl, flush: 50ms}}
 resolver: {servers: ["@DNS@"], hosts: false}
+places: {networks: [{clients: 127.0.0.77, country: KP, continent: AS}, {clients: 127.0.0.78, country: KR, continent: AS}]}
 lists:
   ads: {file: ads.txt, format: adblock}
   mine: {file: mine.txt, format: domains}
@@ -25,6 +26,7 @@ listeners:
       targets: {private: allow}
       access:
         - {name: never, deny: {addresses: 127.0.0.66}}
+        - {name: abroad, deny: {target: {country: KP, continent: AS}}}
         - {name: watched, deny: {hosts: .watched.test}, dry_run: true}
         - {name: ads, deny: {host_lists: ads}, redirect: "https://why.test/?{hostname}{path}"}
         - {name: both, deny: {host_lists: mine, hosts: written.test}}
@@ -122,6 +124,12 @@ def test_rules_of_every_kind(tmp_path):
         # and it is the address of that host that the rules on addresses judge
         for host in ("worst.test", "bad.search.test"):
             assert "rule: never" in ask(client, f"http://{host}:{port}/").text
+
+        # where it is
+        for address, status in (("127.0.0.77", 403), ("127.0.0.78", 502)):
+            dns.server.add(f"at-{address[-2:]}.test", f"60 A {address}")
+            said = ask(client, f"http://at-{address[-2:]}.test:{port}/")
+            assert (said.status, "rule: abroad" in said.text) == (status, status == 403)
 
         # under any public suffix, and no other
         for host in ("shop.co.test", "www.shop.test"):
@@ -256,6 +264,7 @@ listeners:
 
 
 PEOPLE = """
+places: {networks: [{clients: 198.51.100.0/24, country: KP}]}
 identities:
   staff: {basic: passwords, groups: {admins: [ann]}}
 listeners:
@@ -265,9 +274,12 @@ listeners:
       identity: {by: staff, required: false}
       access:
         - {name: closed, deny: {hosts: 203.0.113.9, methods: DELETE}}
+        - {name: abroad, deny: {target: {country: KP}}}
+        - {name: visitors, deny: {country: KP}}
         - {name: admins, allow: {groups: admins}}
         - {name: office, allow: {users: "*", clients: 10.0.0.0/8}}
-        - {name: public, allow: {hosts: 203.0.113.9, methods: GET}, egress: other}
+        - {name: public, allow: {hosts: 203.0.113.9, methods: GET}}
+      egress: other
 egress: {other: {sources: [127.0.0.1]}}
 """
 
@@ -283,14 +295,20 @@ def test_explain_says_for_whom_which_rule_decides_and_why(tmp_path):
         return json.loads(done.stdout)
 
     ann = told("http://203.0.113.9/", "--as", "ann")
-    assert (ann["access"]["rule"], ann["as"]["groups"], ann["access"]["egress"]) == ("admins", ["admins"], None)
-    assert [(one["name"], one["failed"]) for one in ann["access"]["passed_over"]] == [("closed", "method")]
+    assert (ann["access"]["rule"], ann["as"]["groups"], ann["access"]["egress"]) == ("admins", ["admins"], "other")
+    assert [(one["name"], one["failed"]) for one in ann["access"]["passed_over"]] == [
+        ("closed", "method"),
+        ("abroad", "target"),
+        ("visitors", "place"),
+    ]
     assert told("http://203.0.113.9/", "--as", "bob", "--group", "admins")["access"]["rule"] == "admins"
     assert told("http://203.0.113.9/", "--as", "bob", "--from", "10.1.1.1")["access"]["rule"] == "office"
     elsewhere = told("http://203.0.113.9/", "--as", "bob", "--from", "192.0.2.1")
     assert (elsewhere["access"]["rule"], elsewhere["access"]["egress"]) == ("public", "other")
     assert [(one["name"], one["failed"], one["wanted"]) for one in elsewhere["access"]["passed_over"]] == [
         ("closed", "method", ["DELETE"]),
+        ("abroad", "target", {"countries": ["KP"]}),
+        ("visitors", "place", {"countries": ["KP"]}),
         ("admins", "groups", ["admins"]),
         ("office", "clients", ["10.0.0.0/8"]),
     ]
@@ -300,5 +318,7 @@ def test_explain_says_for_whom_which_rule_decides_and_why(tmp_path):
         "closed",
         403,
     )
+    assert told("http://198.51.100.7/", "--as", "bob")["access"]["rule"] == "abroad"
+    assert told("http://203.0.113.9/", "--as", "bob", "--from", "198.51.100.7")["access"]["rule"] == "visitors"
     # nobody might be somebody who may
     assert told("http://203.0.113.9/x", "--method", "POST")["verdict"]["status"] == 407

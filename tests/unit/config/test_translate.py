@@ -563,7 +563,7 @@ CASES = {
     ),
     "rule_word": (
         RULE % "allow: all",
-        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, client_lists, users, groups, hosts, addresses, address_lists, host_lists, ports, methods, schemes, path, content_types, size, response, country, continent, asn, region, times",
+        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, client_lists, users, groups, hosts, addresses, address_lists, target, host_lists, ports, methods, schemes, path, content_types, size, response, country, continent, asn, region, times",
     ),
     "target_host_port": (
         RULE % "allow: {hosts: ['a.example.com:443']}",

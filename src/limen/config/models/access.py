@@ -86,6 +86,23 @@ class ResponseCondition(Section):
         return self
 
 
+class TargetPlace(Section):
+    """Where the target's address is, by `places`. Decided when the name is resolved, as `addresses` is."""
+
+    country: Countries = Field(
+        default=None, description="Countries: codes of ISO 3166 such as `DE`; unknown fits none."
+    )
+    continent: Continents = Field(default=None, description="Continents.")
+    asn: Asns = Field(default=None, description="Numbers of autonomous systems.")
+    region: Regions = Field(default=None, description="Regions, by the names that `places` gives.")
+
+    @model_validator(mode="after")
+    def _some(self) -> TargetPlace:
+        if not given(self, "country", "continent", "asn", "region"):
+            raise Refused("no place is given", "write `country`, `continent`, `asn` or `region`")
+        return self
+
+
 class Condition(Section):
     """What a rule asks for; all keys given must hold, and one of the values of each list. `{}` matches everything."""
 
@@ -121,6 +138,10 @@ class Condition(Section):
         default=None,
         description="Address lists of the target's address, after resolving; together with `addresses`, one of both "
         "must hold.",
+    )
+    target: TargetPlace | None = Field(
+        default=None,
+        description="Where the target's address is, after resolving: country, autonomous system and so on.",
     )
     host_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
         default=None,
@@ -164,6 +185,11 @@ class Condition(Section):
     times: Annotated[tuple[Times, ...], Several(single=False)] | None = Field(
         default=None, description="Spans of the week; one of them must hold when the request arrives."
     )
+
+    @property
+    def asks_address(self) -> bool:
+        """Whether the target's address has to be known."""
+        return any(one is not None for one in (self.addresses, self.address_lists, self.target))
 
 
 class Rule(Section):
@@ -224,7 +250,7 @@ class Rule(Section):
         condition = self.condition
         if condition.response is not None and self.allow is not None:
             raise Refused("the request has passed when the response is there", "use it with `deny`", at="allow")
-        if condition.addresses is None and condition.address_lists is None:
+        if not condition.asks_address:
             return self
         if self.redirect_host:
             hint = "leave `redirect` out, or the condition on the address"

@@ -5,6 +5,7 @@ nobody: every endpoint is usable and idle.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
@@ -18,6 +19,7 @@ from limen.runtime.bridges import Surroundings
 from limen.runtime.estate import listener_keys
 from limen.runtime.explain.explanation import Ground, explain
 from limen.runtime.guards import Lists, empty_list
+from limen.runtime.locating import DatabaseHold, places_of
 from limen.runtime.own_addresses import own_addresses
 from limen.runtime.pacing import at_once
 from limen.runtime.revision import ListenerPlace, Revision
@@ -25,8 +27,10 @@ from limen.runtime.revision import ListenerPlace, Revision
 if TYPE_CHECKING:
     from limen.config import Config
     from limen.policy.specs import Window
+    from limen.runtime.databases import Databases
     from limen.runtime.explain.asked import Asked
     from limen.runtime.lists import Table
+    from limen.runtime.mmdb import Database
     from limen.runtime.provision import Loaded
 
 
@@ -42,6 +46,7 @@ def explain_alone(
         revision = revision_of(loaded, base)
         surroundings = Surroundings(lists=_lists_of(tables or {}))
         assembly = at_once(assemble(engine, revision, None, surroundings))
+        engine.places = places_of(loaded.config.places, _opened(loaded.databases))
         engine.set_own(own_addresses(revision.own_addresses))
         for table in assembly.tables:
             table.set_windows(schedule.flags(cast("list[Window]", table.windows), time.time()))
@@ -56,6 +61,13 @@ def explain_alone(
         return {**asyncio.run(run()), "source": "file"}
     finally:
         engine.stop()
+
+
+def _opened(databases: Databases) -> list[Database]:
+    held = DatabaseHold()
+    # it closes what it is given
+    held.take(databases.digests, [os.dup(descriptor) for descriptor in databases.descriptors])
+    return held.named(databases.digests)
 
 
 def _lists_of(tables: Mapping[str, Table]) -> Lists:

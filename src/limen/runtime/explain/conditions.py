@@ -37,6 +37,7 @@ _WORDS = {
     "certificate": "client_certificate",
     "windows": "times",
     "paths": "path",
+    "target_place": "target",
     "size_over": "size",
     "size_upto": "size",
     "response_types": "response",
