@@ -10,6 +10,14 @@ from limen.control.table import table
 _HEAD = ("", "ENDPOINT", "IN FLIGHT", "SHARE", "WHY")
 
 
+_KINDS = {
+    "concurrent": "in flight",
+    "bandwidth": "bytes per second",
+    "quota of bytes": "bytes in a period",
+    "quota of requests": "requests in a period",
+}
+
+
 def explained(answer: Mapping[str, object]) -> list[str]:
     """In the order in which it is decided; the outcome last."""
     return [
@@ -95,7 +103,7 @@ def _limits(answer: Mapping[str, object]) -> Iterator[str]:
         yield f"limit     {one.get('name')}: {one.get('value')} ({one.get('key')})"
     for row in _list(answer.get("rates")):
         one = _mapping(row)
-        kind = "in flight" if one.get("concurrent") else "at once"
+        kind = _KINDS.get(str(one.get("kind")), "at once")
         left = "" if one.get("left") is None else f", {one['left']} left for this client"
         would = "would refuse" if one.get("dry_run") else "refuses"
         yield f"limit     {one.get('name')}: {one.get('most')} {kind}{left}{f': {would}' if one.get('refuses') else ''}"

@@ -88,6 +88,14 @@ cdef bint would_refuse(ExchangeState exchange, Limit limit, LimitCells cells) no
     return cells.in_flight(tag) >= limit.most
 
 
+cdef str kind_of(Limit limit):
+    if limit.speed:
+        return "bandwidth"
+    if limit.quota:
+        return "quota of requests" if limit.of_requests else "quota of bytes"
+    return "rate" if limit.interval else "concurrent"
+
+
 cdef list limits_now(ExchangeState exchange):
     cdef Guard guard = exchange.action.guard if exchange.action is not None else None
     cdef LimitCells cells = exchange.worker.cells
@@ -99,7 +107,7 @@ cdef list limits_now(ExchangeState exchange):
         return found
     for limit in guard.limits:
         row = {
-            "name": limit.name, "concurrent": limit.most != 0, "dry_run": limit.dry_run,
+            "name": limit.name, "kind": kind_of(limit), "dry_run": limit.dry_run,
             "most": limit.speed or limit.quota or (limit.burst // limit.interval if limit.interval else limit.most),
             "left": None, "refuses": False,
         }

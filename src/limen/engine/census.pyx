@@ -98,7 +98,7 @@ cdef class Census:
                 names = exchange.service.access.names
                 rule = ""
                 if 0 <= exchange.rule < len(names):
-                    rule = names[exchange.rule] or f"#{exchange.rule + 1}"
+                    rule = names[exchange.rule] or f"#{exchange.rule}"
             endpoint = exchange.endpoint.label.decode("ascii", "replace") if exchange.endpoint is not None else ""
             address = ""
             if exchange.origin is not None:

@@ -36,10 +36,10 @@ class LimitNow(TypedDict):
     """A limit, as it stands for somebody."""
 
     name: str
-    concurrent: bool  # of exchanges in flight, else a rate
+    kind: str  # rate, concurrent, bandwidth, quota of bytes, quota of requests
     dry_run: bool
-    most: int  # the burst, or how many in flight
-    left: int | None  # of that; None: no instance counts
+    most: int  # the burst, how many in flight, bytes per second, or how much in a period
+    left: int | None  # of that; None: no instance counts, or it changes with every byte
     refuses: bool
 
 @final
