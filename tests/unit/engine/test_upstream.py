@@ -21,8 +21,9 @@ SECOND = 1_000_000_000
 TARGETS_RESTING = 1024
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def engine():
+    # one for each test: it has a list of what rests, and what rests here ends with its test
     return Engine()
 
 
