@@ -36,7 +36,7 @@ def drain(client, size):
     """Reads until there were `size` bytes; how many there were."""
     got = 0
     while got < size:
-        found = client.sock.recv(min(65536, size - got))
+        found = client.socket.recv(min(65536, size - got))
         assert found
         got += len(found)
     return got

@@ -19,7 +19,7 @@ def test_a_reload_closes_exactly_what_is_no_longer_allowed(start_proxy, origin):
     for client in (*clients, *ended):
         client.send(b"ping")
         assert client.read_exactly(4) == b"ping"
-    rules = [{"name": "not that", "deny": {"ports": [gone.port]}}, {"name": "all", "allow": {}}]
+    rules = [{"name": "not-that", "deny": {"ports": [gone.port]}}, {"name": "all", "allow": {}}]
     proxy.reload(written({"access": rules}))
     for client in ended:
         client.expect_end()

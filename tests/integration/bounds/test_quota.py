@@ -24,7 +24,7 @@ def config(tmp_path, quota="4MiB/month", **more):
 def read_to_end(client):
     got = 0
     try:
-        while found := client.sock.recv(65536):
+        while found := client.socket.recv(65536):
             got += len(found)
     except ConnectionResetError:
         pass
