@@ -45,13 +45,14 @@ TABLES = {
         "paths",
         "keys",
         "lists",
+        "host_lists",
         "places",
         "rules",
         "names",
     )
 }
 TABLES_MAY = re.compile(
-    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|identity|seal|paths|keys|lists|places|rules|names)$"
+    r"limen\.engine\.(?:types|bytes|text|fields|tables|access|addresses|certificates|identity|seal|paths|keys|lists|host_lists|effects|places|rules|names)$"
 )
 
 
@@ -110,10 +111,16 @@ DISTRIBUTIONS |= {"argon2": "argon2-cffi", "jwt": "pyjwt"}
 ROOMS = {
     "maxminddb": "limen.runtime",
     "pyyaml": "limen.config",
+    "idna": "limen.config",
     "dnspython": "limen.egress",
     "pydantic": "limen.config",
-    # the doors of an instance, the registries that discovery asks, and services that check credentials
-    "aiohttp": ("limen.control", "limen.egress.discovery", "limen.runtime.identity.check"),
+    # the doors of an instance, registries that discovery asks, services that check credentials, lists behind URLs
+    "aiohttp": (
+        "limen.control",
+        "limen.egress.discovery",
+        "limen.runtime.identity.check",
+        "limen.runtime.list_fetcher",
+    ),
     "bcrypt": "limen.runtime.identity.basic",
     "argon2-cffi": "limen.runtime.identity.basic",
     "pyjwt": ("limen.runtime.identity.bearer", "limen.runtime.identity.fetched_keys"),

@@ -31,7 +31,6 @@ SYNONYMS = {
     "dest": "target",
     "destination": "target",
     "throttle": "limit",
-    "quota": "limit",
     "snapshot": "revision",
     "quiesce": "drain",
     "master": "supervisor",

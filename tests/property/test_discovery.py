@@ -77,7 +77,8 @@ def test_changes_lead_to_what_the_whole_revision_says(rounds):
             assert worker.config == successor.revision.config
             assert worker.slots == successor.revision.slots
             assert worker.number == successor.revision.number
-            slots = worker.slots["endpoint"]
+            # (what retries and hedges of an upstream are counted in stands among them)
+            slots = {name: slot for name, slot in worker.slots["endpoint"].items() if "/*" not in name}
             assert slots.keys() == {
                 endpoint_name(name, one.address) for name, model in config.upstreams.items() for one in model.endpoints
             }

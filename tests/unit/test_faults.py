@@ -20,7 +20,7 @@ TOKENS = {
     "connection_read_timeout", "connection_limit_reached", "http_request_error", "http_request_denied",
     "http_response_incomplete", "http_response_header_section_size", "http_response_body_size",
     "http_response_transfer_coding", "http_response_timeout", "http_upgrade_failed", "http_protocol_error",
-    "proxy_internal_error", "proxy_loop_detected", "tls_protocol_error", "tls_certificate_error", "tls_alert_received",
+    "proxy_configuration_error", "proxy_internal_error", "proxy_loop_detected", "tls_protocol_error", "tls_certificate_error", "tls_alert_received",
 }  # fmt: skip
 
 

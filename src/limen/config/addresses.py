@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from limen.config.names import to_ascii
 from limen.config.refusal import Refused, shown
 
 ADDRESS_PATTERN = r"^(unix:.+|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[^:\s/]+:\d{1,5})$"
@@ -156,8 +157,8 @@ def parse_host(name: str, whole: str = "") -> str:
     whole = whole or name
     if not name.isascii():
         try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError:
+            name = to_ascii(name)
+        except ValueError:
             raise Refused(f"{shown(whole)} is not a host name") from None
     if len(name) > 254 or not _HOST_NAME.fullmatch(name):
         raise Refused(f"{shown(whole)} is not a host name", "write a name such as www.example.com, or an IP address")

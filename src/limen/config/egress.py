@@ -104,11 +104,7 @@ def blind_rules(config: Config) -> Iterator[Finding]:
             continue
         place: Path = ("listeners", number, "forward")
         first = next(
-            (
-                index
-                for index, rule in enumerate(forward.access or ())
-                if rule.condition.addresses is not None or rule.condition.address_lists is not None
-            ),
+            (index for index, rule in enumerate(forward.access or ()) if rule.condition.asks_address),
             None,
         )
         at_exit = sorted(
@@ -126,7 +122,7 @@ def blind_rules(config: Config) -> Iterator[Finding]:
             elif at_exit:
                 message = f"names that this rule sees are resolved here, although {at_exit[0]} resolves at the exit"
                 yield Finding((*place, "access", first), message, "use `hosts`, or say `resolve: here`", True)
-        elif at_exit and forward.targets.private == "deny":
+        elif at_exit and "private" in forward.targets.model_fields_set and forward.targets.private == "deny":
             message = (
                 f"{at_exit[0]} resolves names at the exit: private addresses are refused only where they are literal"
             )
@@ -144,3 +140,15 @@ def bridged(config: Config) -> Iterator[Finding]:
                 yield Finding(
                     ("listeners", number, "forward", "bridge"), message, "take parents by http:// or socks5://"
                 )
+
+
+def relays(config: Config) -> Iterator[Finding]:
+    """UDP and BIND of SOCKS, which go out directly, where something else is asked for."""
+    for number, listener in enumerate(config.listeners):
+        forward = listener.forward
+        if forward is None or forward.socks is None or not any(name != DIRECT for name in _named(forward)):
+            continue
+        for key in ("udp", "bind"):
+            if getattr(forward.socks, key) is not None:
+                message = f"SOCKS's `{key}` would go out directly, whatever `egress` says"
+                yield Finding(("listeners", number, "forward", "socks", key), message, "give it a listener of its own")

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from limen.config.addresses import Address
 from limen.config.findings import Finding
-from limen.config.models.forward import Forward, Rule
+from limen.config.models.access import Rule
+from limen.config.models.forward import Forward
 from limen.config.models.root import Config
 from limen.config.positions import Path
 

@@ -113,6 +113,23 @@ def parse_target_host(text: str) -> str:
     return parse_host(text)
 
 
+ANY_SUFFIX = ".<suffix>"
+"""The end of a host that stands for any public suffix."""
+
+
+def parse_ruled_host(text: str) -> str:
+    """The same, or one that ends with ANY_SUFFIX: `www.example.<suffix>`, `.example.<suffix>`, `*.example.<suffix>`."""
+    if not text.endswith(ANY_SUFFIX):
+        return parse_target_host(text)
+    rest = text.removesuffix(ANY_SUFFIX)
+    mark = next((mark for mark in ("*.", ".") if rest.startswith(mark)), "")
+    name = rest[len(mark) :]
+    if not name or any(c in name for c in "*?:[/"):
+        raise Refused(f"{shown(text)} is not a host pattern", "a name stands before `.<suffix>`, without wildcards")
+    # what is a name is so whatever follows it
+    return mark + parse_host(f"{name}.example", text).removesuffix(".example") + ANY_SUFFIX
+
+
 def _parent(name: str, whole: str) -> str:
     host = parse_host(name, whole)
     if Address(host).ip is not None:
@@ -152,6 +169,20 @@ def parse_path_pattern(text: str) -> str:
     if re.search(r"[\x00-\x20\x7f#]", text):
         raise Refused(f"the pattern {shown(text)} holds a space, # or a control character", "write it percent-encoded")
     return text
+
+
+def parse_sha256(text: str) -> str:
+    """A SHA-256 digest in hexadecimal, in lower case."""
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text, re.ASCII):
+        raise Refused(f"{shown(text)} is not a SHA-256 digest", "write its 64 hexadecimal digits")
+    return text.lower()
+
+
+def parse_content_type(text: str) -> str:
+    """A content type without parameters: `application/json`, or `image/*` for all of a kind."""
+    if not re.fullmatch(r"[A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)", text, re.ASCII):
+        raise Refused(f"{shown(text)} is not a content type", "write it like application/json, or image/*")
+    return text.lower()
 
 
 def parse_regex(text: str) -> str:

@@ -65,6 +65,20 @@ def conditions(config: Config) -> Iterator[Finding]:
                 yield from _unasked_route((*place, "routes", index), route)
 
 
+def parameters(config: Config) -> Iterator[Finding]:
+    """Parameters of user names where nobody goes out by a way that they could choose."""
+    asking = {id(listener.forward.identity): listener.forward for listener in config.listeners if listener.forward}
+    for path, demand, _ in demands(config):
+        forward = asking.get(id(demand))
+        if not demand.parameters:
+            continue
+        if forward is None:
+            yield Finding((*path, "parameters"), "they choose ways out, which a gateway has none of", "remove them")
+        elif forward.egress is None and all(rule.egress is None for rule in forward.access or ()):
+            hint = "add `egress`, or remove them"
+            yield Finding((*path, "parameters"), "there is no `egress` here that they could choose of", hint, True)
+
+
 def _unasked_proxy(place: Path, forward: Forward) -> Iterator[Finding]:
     for index, rule in enumerate(forward.access or ()):
         verdict = "allow" if rule.allow is not None else "deny"

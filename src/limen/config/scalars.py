@@ -413,6 +413,11 @@ Bind = Annotated[Address, Scalar(_address(any_port=True), _ADDRESS, "address", s
 OriginAddress = Annotated[Address, Scalar(_origin_address, _ORIGIN, "address, or `https://host[:port]`", str)]
 NamedAddress = Annotated[Address, Scalar(_named_address, _ADDRESS, "`name:port`", str)]
 HostName = Annotated[str, Scalar(_strings(addresses.parse_host, "a name"), _TEXT, "host name")]
+Sha256 = Annotated[
+    str,
+    Scalar(_strings(fields.parse_sha256, "a digest"), {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"}, "SHA-256"),
+]
+ContentType = Annotated[str, Scalar(_strings(fields.parse_content_type, "a content type"), _TEXT, "content type")]
 HttpUrl = Annotated[
     str, Scalar(_strings(fields.parse_http_url, "a URL"), {"type": "string", "pattern": r"^https?://[^/?#@]+"}, "URL")
 ]
@@ -483,6 +488,7 @@ Hook = Annotated[
 ]
 MatchHost = Annotated[str, Scalar(_strings(fields.parse_match_host, "a host"), _TEXT, "host")]
 TargetHost = Annotated[str, Scalar(_strings(fields.parse_target_host, "a host"), _TEXT, "host")]
+RuledHost = Annotated[str, Scalar(_strings(fields.parse_ruled_host, "a host"), _TEXT, "host")]
 OriginHost = Annotated[str, Scalar(_strings(fields.parse_origin_host, "a host"), _TEXT, "`pass`, `endpoint` or a host")]
 UrlPath = Annotated[str, Scalar(_strings(fields.parse_path, "a path"), {"type": "string", "pattern": "^/"}, "URL path")]
 PathPattern = Annotated[str, Scalar(_strings(fields.parse_path_pattern, "a path pattern"), _TEXT, "glob")]

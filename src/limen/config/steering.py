@@ -90,6 +90,11 @@ def _conditions(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
                 if getattr(rule.condition, key) is not None:
                     regions = rule.condition.region or () if key == "region" else ()
                     yield ("listeners", number, "forward", "access", index, verdict, key), regions
+            if rule.condition.target is not None:
+                yield (
+                    ("listeners", number, "forward", "access", index, verdict, "target"),
+                    rule.condition.target.region or (),
+                )
 
 
 def nearness(config: Config) -> Iterator[Finding]:

@@ -6,18 +6,18 @@ Only for messages: an unknown key is refused in any case.
 from __future__ import annotations
 
 LATER: dict[str, frozenset[str]] = {
-    "Config": frozenset({"egress", "plugins", "cluster", "tracing", "memory", "tls", "acme", "cache"}),
+    "Config": frozenset({"plugins", "cluster", "tracing", "memory", "tls", "acme", "cache"}),
     "Listener": frozenset({"http2", "http3", "quic", "limit", "protocols"}),
-    "Route": frozenset({"cache", "compress", "mirror", "egress", "trace", "hedge", "split"}),
-    "Forward": frozenset({"egress", "cache", "compress", "retry"}),
+    "Route": frozenset({"cache", "compress", "egress", "trace"}),
+    "Forward": frozenset({"cache", "compress", "retry"}),
     "Match": frozenset({"cookies", "time"}),
     "Condition": frozenset({"sni", "schemes"}),
     "Stream": frozenset({"egress", "limit"}),
     "Upstream": frozenset({"protocol", "budget", "resolver", "backup"}),
-    "Endpoint": frozenset({"tls", "backup", "url"}),
+    "Endpoint": frozenset({"tls", "url"}),
     "Resolver": frozenset({"tls", "https", "dnssec"}),
     "AccessLog": frozenset({"sample", "fields", "rotate"}),
-    "Admin": frozenset({"tls", "identity", "token"}),
+    "Admin": frozenset({"tls", "identity"}),
 }
 """Keys that the design names and this version does not have, by section."""
 

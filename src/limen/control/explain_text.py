@@ -10,6 +10,14 @@ from limen.control.table import table
 _HEAD = ("", "ENDPOINT", "IN FLIGHT", "SHARE", "WHY")
 
 
+_KINDS = {
+    "concurrent": "in flight",
+    "bandwidth": "bytes per second",
+    "quota of bytes": "bytes in a period",
+    "quota of requests": "requests in a period",
+}
+
+
 def explained(answer: Mapping[str, object]) -> list[str]:
     """In the order in which it is decided; the outcome last."""
     return [
@@ -17,6 +25,7 @@ def explained(answer: Mapping[str, object]) -> list[str]:
         *_route(answer),
         *_access(answer),
         *_limits(answer),
+        *_share(answer),
         *_upstream(answer),
         *_verdict(answer),
     ]
@@ -32,6 +41,9 @@ def _arrival(answer: Mapping[str, object]) -> Iterator[str]:
         yield f"  for the client {answer['client']}, as a trusted proxy says"
     if answer.get("source") == "file":
         yield "  from the file alone: no instance was asked, so every endpoint counts as usable and idle"
+    place = _mapping(answer.get("place"))
+    if place:
+        yield f"  placed at {', '.join(f'{name} {value}' for name, value in place.items())}"
     listener = _mapping(answer.get("listener"))
     yield f"listener  {listener.get('name')} ({listener.get('address')}): {listener.get('reason')}"
     others = listener.get("others")
@@ -72,6 +84,14 @@ def _access(answer: Mapping[str, object]) -> Iterator[str]:
         rule = access.get("rule")
         said = f"rule {rule}" if rule is not None else "no rule allows it"
         yield f"access    {access.get('verdict')}: {said}"
+        if access.get("dry_rule") is not None:
+            yield f"          rule {access['dry_rule']} would have decided, but is dry"
+        if access.get("redirect") is not None:
+            yield f"          redirected to {access['redirect']}"
+        if access.get("egress") is not None:
+            yield f"          goes out by {access['egress']}"
+        for limit in _list(access.get("limits")):
+            yield f"          limit of the rule: {limit}"
     for row in _list(answer.get("addresses")):
         one = _mapping(row)
         yield f"address   {one.get('address')}: {'may be dialled' if one.get('usable') else one.get('reason')}"
@@ -81,6 +101,18 @@ def _limits(answer: Mapping[str, object]) -> Iterator[str]:
     for row in _list(answer.get("limits")):
         one = _mapping(row)
         yield f"limit     {one.get('name')}: {one.get('value')} ({one.get('key')})"
+    for row in _list(answer.get("rates")):
+        one = _mapping(row)
+        kind = _KINDS.get(str(one.get("kind")), "at once")
+        left = "" if one.get("left") is None else f", {one['left']} left for this client"
+        would = "would refuse" if one.get("dry_run") else "refuses"
+        yield f"limit     {one.get('name')}: {one.get('most')} {kind}{left}{f': {would}' if one.get('refuses') else ''}"
+
+
+def _share(answer: Mapping[str, object]) -> Iterator[str]:
+    share = _mapping(answer.get("share"))
+    if share:
+        yield f"share     {share.get('upstream')}, weight {share.get('weight')}: {share.get('reason')}"
 
 
 def _upstream(answer: Mapping[str, object]) -> Iterator[str]:
@@ -94,8 +126,14 @@ def _upstream(answer: Mapping[str, object]) -> Iterator[str]:
         f"upstream  {upstream.get('name')}: {upstream.get('policy')}{by}, {upstream.get('meaning')}; "
         f"{upstream.get('live')} of {upstream.get('count')} usable{exact}"
     )
+    for row in _list(upstream.get("bounds")):
+        one = _mapping(row)
+        yield f"          {one.get('name')}: {one.get('now')} of {one.get('most')}"
+    sticky = _mapping(upstream.get("sticky"))
+    if sticky:
+        yield f"sticky    {sticky.get('reason')}"
     rows = [
-        (one.get("place") or "-", one.get("address"), _load(one), f"{_number(one.get('share')):.0%}", one.get("reason"))
+        (one.get("place") or "-", one.get("address"), _load(one), f"{_number(one.get('share')):.0%}", _why(one))
         for one in map(_mapping, _list(upstream.get("endpoints")))
     ]
     for line in table(_HEAD, rows):
@@ -114,6 +152,12 @@ def _failed(row: Mapping[str, object]) -> str:
     if row.get("failed") is None:
         return "its conditions hold only one by one"
     return f"{row['failed']} {_value(row.get('wanted'))}"
+
+
+def _why(row: Mapping[str, object]) -> str:
+    """The worker's reason, and what the supervisor knows beside it."""
+    detail = row.get("state_reason") if row.get("state") in ("down", "ejected", "warming") else None
+    return f"{row.get('reason')} ({detail})" if detail else str(row.get("reason"))
 
 
 def _load(row: Mapping[str, object]) -> str:

@@ -47,5 +47,5 @@ def _findings(place: tuple[str, ...], path: Path, settings: Discover) -> Iterato
     except UnicodeDecodeError:
         yield Finding(place, f"{path}: not UTF-8 text", "mend the file")
     except ConfigErrors as errors:
-        for error in errors.errors:
-            yield Finding(place, str(error), "mend the file")
+        for one in errors.errors:
+            yield Finding(place, str(one), "mend the file")

@@ -18,14 +18,15 @@ def listed(found: Mapping[str, object]) -> list[str]:
     rows = list(map(mapping, items(found.get("exchanges"))))
     cells = [
         (
-            one.get("id"), one.get("client"), one.get("target") or "-", one.get("rule") or one.get("listener"),
-            one.get("upstream") or "-", one.get("address") or "-", one.get("protocol"), one.get("phase"),
+            one.get("id"), one.get("client"), one.get("user") or "-", one.get("target") or "-",
+            one.get("rule") or one.get("listener"), one.get("upstream") or "-", one.get("address") or "-",
+            one.get("protocol"), one.get("phase"),
             byte_count(one.get("received")), byte_count(one.get("sent")), duration(one.get("age")),
         )
         for one in rows
     ]  # fmt: skip
     head = (
-        "ID", "CLIENT", "TARGET", "RULE", "UPSTREAM", "ADDRESS", "PROTOCOL", "PHASE", "RECEIVED", "SENT", "AGE",
+        "ID", "CLIENT", "USER", "TARGET", "RULE", "UPSTREAM", "ADDRESS", "PROTOCOL", "PHASE", "RECEIVED", "SENT", "AGE",
     )  # fmt: skip
     lines = table(head, cells)
     rest = int(number(found.get("count"))) - len(rows)

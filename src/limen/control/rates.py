@@ -109,7 +109,11 @@ def _aligned(now: Sequence[object], then: Sequence[object]) -> list[tuple[object
 
 def _endpoint(before: Json, after: Json, seconds: float) -> dict[str, object]:
     state, reason = endpoint_state(after)
-    kept = ("address", "since", "weight", "priority", "backup", "region", "active", "connections", "idle")
+    kept = (
+        "address", "since", "weight", "priority", "backup", "region", "active", "connections", "idle", "ejections",
+        "load",
+    )  # fmt: skip
+    responses = _gained(before, after, "responses")
     return {
         **{name: after.get(name) for name in kept},
         "state": state,
@@ -117,6 +121,7 @@ def _endpoint(before: Json, after: Json, seconds: float) -> dict[str, object]:
         "requests": _rate(before, after, "requests", seconds),
         "failures": sum(_rate(before, after, name, seconds) for name in _FAILURES),
         "retries": _rate(before, after, "retries", seconds),
+        "mean": round(_gained(before, after, "response_seconds") / responses, 6) if responses else None,
     }
 
 
@@ -133,8 +138,12 @@ def _named(sample: Json, kind: str, row: Json) -> Json:
 
 
 def _rate(before: Json, after: Json, name: str, seconds: float) -> float:
+    return round(_gained(before, after, name) / seconds, 3)
+
+
+def _gained(before: Json, after: Json, name: str) -> float:
     now, then = number(after.get(name)), number(before.get(name))
-    return round((now - then if now >= then else now) / seconds, 3)
+    return now - then if now >= then else now
 
 
 def number(value: object) -> float:

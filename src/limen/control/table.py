@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-_ENDPOINT_KEYS = ("active", "connections", "idle", "requests", "failures", "ejections")
+_ENDPOINT_KEYS = ("active", "connections", "idle", "requests", "failures", "retries", "ejections")
 
 _SOURCE_KEYS = ("source", "endpoints", "origin", "succeeded", "failures", "error")
 
@@ -37,7 +37,8 @@ def overview(status: Mapping[str, object]) -> list[str]:
             for endpoint in _mappings(upstream.get("endpoints"))
         ]
         counts = (key.upper() for key in _ENDPOINT_KEYS)
-        lines += ["", *table(("UPSTREAM", "ENDPOINT", "WEIGHT", *counts, "STATE", "SINCE", "PROBE", "REASON"), rows)]
+        head = ("UPSTREAM", "ENDPOINT", "WEIGHT", *counts, "MEAN", "LOAD", "STATE", "SINCE", "PROBE", "REASON")
+        lines += ["", *table(head, rows)]
     sources = [(upstream.get("name"), _mapping(upstream.get("discovery"))) for upstream in upstreams]
     if any(source for _, source in sources):
         rows = [(name, *(source.get(key) for key in _SOURCE_KEYS)) for name, source in sources if source]
@@ -76,11 +77,30 @@ def _endpoint(upstream: Mapping[str, object], endpoint: Mapping[str, object], no
         endpoint.get("address"),
         f"{weight} (run time)" if weight is not None else endpoint.get("weight"),
         *(endpoint.get(key) for key in _ENDPOINT_KEYS),
+        latency(mean(endpoint.get("response_seconds"), endpoint.get("responses"))),
+        share(endpoint.get("load")),
         endpoint.get("state"),
         _ago(endpoint.get("since"), now),
         endpoint.get("probe"),
         endpoint.get("reason"),
     )
+
+
+def mean(total: object, count: object) -> float | None:
+    """Of so many; None of none."""
+    return float(total) / count if isinstance(total, int | float) and isinstance(count, int | float) and count else None
+
+
+def latency(seconds: object) -> str:
+    """A short time; a dash for none."""
+    if not isinstance(seconds, int | float):
+        return "-"
+    return f"{seconds * 1000:.1f}ms" if seconds < 1 else f"{seconds:.2f}s"
+
+
+def share(part: object) -> str:
+    """In percent; a dash for none."""
+    return f"{part:.0%}" if isinstance(part, int | float) else "-"
 
 
 def _ago(moment: object, now: float) -> str:

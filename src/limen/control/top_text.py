@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from limen.control.rates import items, mapping, number
-from limen.control.table import duration, table
+from limen.control.table import duration, latency, share, table
 
 SORTS = ("state", "requests", "active", "failures", "name")
 
@@ -39,7 +39,7 @@ def _head(rates: Row) -> Iterator[str]:
     )
     yield (
         f"requests {_per_second(requests)}/s  5xx {errors}  "
-        + "  ".join(f"{name} {_seconds(traffic.get(name))}" for name in ("p50", "p95", "p99"))
+        + "  ".join(f"{name} {latency(traffic.get(name))}" for name in ("p50", "p95", "p99"))
         + f"  received {byte_count(traffic.get('received'))}/s  sent {byte_count(traffic.get('sent'))}/s"
     )
     yield (
@@ -59,7 +59,8 @@ def _endpoints(rates: Row, sort: str) -> list[str]:
         (
             upstream.get("name"), one.get("address"), one.get("state"), _why(one), one.get("weight"),
             _per_second(one.get("requests")), one.get("active"), one.get("connections"),
-            _per_second(one.get("failures")), _per_second(one.get("retries")),
+            latency(one.get("mean")), _per_second(one.get("failures")), _per_second(one.get("retries")),
+            one.get("ejections"), share(one.get("load")),
         )
         for upstream, one in rows
     ]  # fmt: skip
@@ -72,8 +73,11 @@ def _endpoints(rates: Row, sort: str) -> list[str]:
         "REQUESTS/S",
         "ACTIVE",
         "CONNECTIONS",
+        "MEAN",
         "FAILURES/S",
         "RETRIES/S",
+        "EJECTIONS",
+        "LOAD",
     )
     return table(head, cells)
 
@@ -103,7 +107,7 @@ def _routes(rates: Row) -> list[str]:
     cells = [
         (
             one.get("name"), _per_second(one.get("requests")), _per_second(mapping(one.get("classes")).get("4xx")),
-            _per_second(mapping(one.get("classes")).get("5xx")), _seconds(one.get("p50")), _seconds(one.get("p99")),
+            _per_second(mapping(one.get("classes")).get("5xx")), latency(one.get("p50")), latency(one.get("p99")),
             byte_count(one.get("received")), byte_count(one.get("sent")),
         )
         for one in rows
@@ -142,12 +146,6 @@ def _workers(rates: Row) -> list[str]:
 def _per_second(value: object) -> str:
     rate = number(value)
     return f"{rate:,.0f}" if rate >= 10 or rate == int(rate) else f"{rate:.1f}"
-
-
-def _seconds(value: object) -> str:
-    if not isinstance(value, int | float):
-        return "-"
-    return f"{value * 1000:.1f}ms" if value < 1 else f"{value:.2f}s"
 
 
 def byte_count(value: object) -> str:

@@ -11,7 +11,8 @@ from limen.engine.types cimport Address
 
 
 TEXTS = (
-    "direction", "method", "target", "host", "route", "limit", "upstream", "endpoint", "user_agent", "referer",
+    "direction", "method", "target", "host", "route", "limit", "rule", "dry_rule", "upstream", "endpoint", "user_agent",
+    "referer",
     "request_id",
     "tls_version", "tls_cipher", "sni", "ja4", "certificate_subject", "certificate_fingerprint",
 )
@@ -98,8 +99,11 @@ cdef int fill(LogRecord* record, values) except -1:
     set_text(&record.host, values.get("host", b""))
     set_text(&record.route, values.get("route", b""))
     set_text(&record.limit, values.get("limit", b""))
+    set_text(&record.rule, values.get("rule", b""))
+    set_text(&record.dry_rule, values.get("dry_rule", b""))
     set_text(&record.upstream, values.get("upstream", b""))
     set_text(&record.endpoint, values.get("endpoint", b""))
+    set_text(&record.user, values.get("user", b""))
     set_text(&record.user_agent, values.get("user_agent", b""))
     set_text(&record.referer, values.get("referer", b""))
     set_text(&record.request_id, values.get("request_id", b""))

@@ -2,6 +2,7 @@
 
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
+from limen.engine.host_lists import HostList
 from limen.engine.identity import Identity
 from limen.engine.places import Places
 from limen.engine.tables import RouteTable
@@ -24,7 +25,10 @@ def match(table: RouteTable, **request: object) -> int:
     """
 
 def bench_match(table: RouteTable, requests: list[dict[str, object]], loops: int, rounds: int = 7) -> float: ...
-def decide(
+def decide(table: AccessTable, **request: object) -> tuple[int, int]:
+    """The first two of `decide_dry`."""
+
+def decide_dry(
     table: AccessTable,
     *,
     host: bytes = b"",
@@ -34,5 +38,14 @@ def decide(
     target: str | None = None,
     places: Places | None = None,
     identity: Identity | None = None,
-) -> tuple[int, int]: ...
+    scheme: str = "tunnel",
+    path: bytes | None = None,
+    content_type: bytes | None = None,
+    size: int = 0,
+    by_name: bool = False,
+    answered: bool = False,
+    answer_type: bytes | None = None,
+    answer_size: int = 0,
+) -> tuple[int, int, int]: ...
+def bench_held(listed: HostList, hosts: list[bytes], loops: int) -> tuple[float, int]: ...
 def bench_decide(table: AccessTable, hosts: list[bytes], loops: int) -> float: ...

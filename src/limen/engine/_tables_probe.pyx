@@ -3,21 +3,23 @@
 Left out of wheels. The bench_* functions return nanoseconds per call.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 from posix.time cimport CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
-from limen.engine.access cimport AccessTable, AccessView
+from limen.engine.access cimport ACCESS_TUNNEL, AccessTable, AccessView
 from limen.engine.addresses cimport (
     AddressSet, TargetHost, format_ip, is_private_client, is_special, parse_authority, parse_ip,
 )
 from limen.engine.certificates cimport CertificateView
+from limen.engine.host_lists cimport HostHashes, HostList, holds_name
 from limen.engine.identity cimport Identity
 from limen.engine.places cimport Places
 from limen.engine.tables cimport RequestView, RouteTable, glob_match, host_glob_match, normalize_path
 from limen.engine.types cimport FAULT_TARGET, MAX_FIELDS, METHOD_OTHER, Address, Field
 
+from limen.engine.access import SCHEMES as _SCHEMES
 from limen.engine.tables import METHODS as _METHODS
 
 
@@ -255,12 +257,21 @@ def bench_match(RouteTable table not None, list requests not None, int loops, in
         free(asked)
 
 
-def decide(AccessTable table not None, *, host=b"", port=443, method=b"CONNECT", client="127.0.0.1", target=None,
-           Places places=None, Identity identity=None):
+def decide(AccessTable table not None, **request):
     """(Decision, rule)."""
+    return decide_dry(table, **request)[:2]
+
+
+def decide_dry(
+    AccessTable table not None, *, host=b"", port=443, method=b"CONNECT", client="127.0.0.1", target=None,
+    Places places=None, Identity identity=None, scheme="tunnel", bytes path=None, bytes content_type=None,
+    uint64_t size=0, bint by_name=False, bint answered=False, bytes answer_type=None, uint64_t answer_size=0,
+):
+    """(Decision, rule, dry rule)."""
     cdef AccessView view
     cdef Address source, destination
-    cdef int rule = -2
+    cdef int rule = -2, dry = -2
+    cdef uint32_t number
     cdef int verdict
     read_address(client, &source)
     view.client = &source
@@ -271,28 +282,66 @@ def decide(AccessTable table not None, *, host=b"", port=443, method=b"CONNECT",
     view.target = NULL
     view.place = &places.rows[places.find(&source)] if places is not None else NULL
     view.identity = <void*>identity if identity is not None else NULL
+    view.target_place = NULL
     if target is not None:
         read_address(target, &destination)
         view.target = &destination
-    verdict = table.decide(&view, &rule)
-    return verdict, rule
+        if places is not None:
+            number = places.find(&destination)
+            view.place = &places.rows[places.find(&source)]
+            view.target_place = &places.rows[number]
+    view.scheme = <uint8_t><int>_SCHEMES[scheme]
+    view.by_name = by_name
+    view.answered = answered
+    view.answer_type = NULL
+    view.answer_size = answer_size
+    if answer_type is not None:
+        view.answer_type, view.answer_type_length = answer_type, <size_t>len(answer_type)
+    view.path = NULL
+    view.content_type = NULL
+    view.content_size = size
+    if path is not None:
+        view.path, view.path_length = path, <size_t>len(path)
+    if content_type is not None:
+        view.content_type, view.content_type_length = content_type, <size_t>len(content_type)
+    verdict = table.decide(&view, &rule, &dry)
+    return verdict, rule, dry
 
 
 def bench_decide(AccessTable table not None, list hosts not None, int loops):
     cdef AccessView view
     cdef Address source
-    cdef int _i, rule = -1, total = 0
+    cdef int _i, rule = -1, dry = -1, total = 0
     cdef bytes host
+    view.scheme = ACCESS_TUNNEL
+    view.by_name = view.answered = False
+    view.path = view.content_type = NULL
+    view.path_length = view.content_type_length = 0
+    view.content_size = 0
     read_address("10.0.0.1", &source)
     view.client = &source
     view.port = 443
     view.method, view.method_length, view.method_id = b"CONNECT", 7, <uint8_t><int>_METHODS["CONNECT"]
     view.target = NULL
-    view.place = NULL
+    view.place = view.target_place = NULL
     view.identity = NULL
     cdef double start = now()
     for _i in range(loops):
         for host in hosts:
             view.host, view.host_length = host, <size_t>len(host)
-            total += table.decide(&view, &rule)
+            total += table.decide(&view, &rule, &dry)
     return (now() - start) / (<double>loops * len(hosts))
+
+
+def bench_held(HostList listed not None, list hosts not None, int loops):
+    """Nanoseconds per look-up, and how many were found."""
+    cdef HostHashes hashes
+    cdef bytes host
+    cdef long found = 0
+    cdef int _i
+    cdef double start = now()
+    for _i in range(loops):
+        for host in hosts:
+            hashes.count = 0
+            found += holds_name(&listed.view, &hashes, host, <size_t>len(host))
+    return (now() - start) / (<double>loops * len(hosts)), found // loops

@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from limen.engine.connection cimport Connection
+from limen.engine.effects cimport RuleEffect
 from limen.engine.journal cimport LogRecord, LogText
-from limen.engine.guard cimport Limit
 from limen.engine.places cimport Place, put_continent, put_country, region_name
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
@@ -15,6 +15,10 @@ from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
 from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
 from limen.engine.types cimport FIELD_REFERER, FIELD_USER_AGENT, SEEN, Field
+
+
+cdef enum:
+    RULE_CELL = 0             # of the cells of a route: that of a rule counts here, see limen.observe.board
 
 
 cdef inline void lay(LogText* out, bytes text) noexcept:
@@ -48,6 +52,11 @@ cdef void lay_tls(ExchangeState exchange, LogRecord* record) noexcept:
     record.resumed = facts.resumed
 
 
+cdef inline void count_rule(ExchangeState exchange, int rule) noexcept:
+    if rule >= 0:
+        exchange.worker.board.route_add((<RuleEffect>exchange.service.access.effects[rule]).slot, RULE_CELL, 1)
+
+
 cdef void lay_place(ExchangeState exchange, LogRecord* record, char* letters) noexcept:
     """Where the client is, as far as it is known; four of `letters` are used."""
     cdef const Place* place = place_of(exchange)
@@ -68,11 +77,15 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     cdef const Field* field
     cdef char letters[4]
     cdef int i
-    cdef bint audited
+    cdef bint audited, logged
     cdef unsigned int slot = exchange.action.slot if exchange.action is not None else exchange.service.unrouted
     exchange.worker.board.count_exchange(slot, exchange.status, exchange.received, exchange.sent, total)
+    if exchange.service.access is not None and exchange.service.access.effects is not None:
+        count_rule(exchange, exchange.rule)
+        count_rule(exchange, exchange.dry_rule)
     audited = exchange.worker.audit is not None and exchange.worker.audit.wanted[exchange.fault & 255]
-    if exchange.worker.journal is None and not audited:
+    logged = exchange.worker.journal is not None and exchange.service.logged
+    if not logged and not audited:
         return
     memset(&record, 0, sizeof(record))
     record.started = <int64_t>(realtime() - total)
@@ -119,8 +132,12 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)
-    if exchange.limit:
-        lay(&record.limit, (<Limit>exchange.action.guard.limits[exchange.limit - 1]).label)
+    if exchange.refusing is not None:
+        lay(&record.limit, exchange.refusing.label)
+    if exchange.rule >= 0 and exchange.service.access.effects is not None:
+        lay(&record.rule, (<RuleEffect>exchange.service.access.effects[exchange.rule]).label)
+    if exchange.dry_rule >= 0 and exchange.service.access.effects is not None:
+        lay(&record.dry_rule, (<RuleEffect>exchange.service.access.effects[exchange.dry_rule]).label)
     if exchange.upstream is not None:
         record.upstream.text = <const char*>exchange.upstream.name
         record.upstream.length = <uint32_t>len(exchange.upstream.name)
@@ -137,7 +154,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     record.retry_blocked = exchange.retry_blocked
     record.minor = <uint8_t>exchange.minor
     record.tunnel = exchange.phase == PHASE_TUNNEL
-    if exchange.worker.journal is not None:
+    if logged:
         exchange.worker.journal.record(&record)
     if audited:
         exchange.worker.audit.record(&record)

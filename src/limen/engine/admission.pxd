@@ -5,6 +5,12 @@ from limen.engine.state cimport ExchangeState
 
 # FAULT_NONE, or why not. Concurrency that was entered is left by leave_limits(), once, when the exchange is over.
 cdef int admit(ExchangeState exchange) noexcept
+# The same of an exchange that is only asked about: nothing is counted, entered or used up.
+cdef int would_admit(ExchangeState exchange) noexcept
+# How its limits stand for such an exchange, in order: dicts, see explain.pyi.
+cdef list limits_now(ExchangeState exchange)
+# The limits of the access rule that allowed it, once however often the rule is asked.
+cdef int admit_rule(ExchangeState exchange, Guard guard) noexcept
 cdef void leave_limits(ExchangeState exchange) noexcept
 # Whether its address may come by this guard.
 cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept

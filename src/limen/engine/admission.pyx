@@ -34,13 +34,93 @@ from limen.engine.worker cimport OUT_FIELDS, Worker
 
 cdef int admit(ExchangeState exchange) noexcept:
     cdef Guard guard = exchange.action.guard
+    cdef int fault = find_closed(exchange, guard)
+    if fault == FAULT_NONE and guard.limit_count and exchange.worker.cells is not None:
+        return take_limits(exchange, guard, exchange.limit_places, True)
+    return fault
+
+
+cdef inline int find_closed(ExchangeState exchange, Guard guard) noexcept:
     if (guard.deny is not None or guard.allow is not None) and not is_welcome(exchange, guard):
         return FAULT_DENIED
     if guard.closed and (
         guard.spared is None or exchange.peer.family == 1 or not guard.spared.contains(exchange.peer.ip)
     ):
         return FAULT_MAINTENANCE
-    return take_limits(exchange, guard) if guard.limit_count and exchange.worker.cells is not None else FAULT_NONE
+    return FAULT_NONE
+
+
+cdef int admit_rule(ExchangeState exchange, Guard guard) noexcept:
+    cdef int fault
+    if exchange.rule_guard is guard or guard.limit_count == 0 or exchange.worker.cells is None:
+        return FAULT_NONE
+    leave_places(exchange, exchange.rule_places)
+    exchange.rule_guard = None
+    fault = take_limits(exchange, guard, exchange.rule_places, False)
+    if fault == FAULT_NONE:
+        exchange.rule_guard = guard
+    return fault
+
+
+cdef int would_admit(ExchangeState exchange) noexcept:
+    cdef Guard guard = exchange.action.guard
+    cdef int fault = find_closed(exchange, guard)
+    cdef LimitCells cells = exchange.worker.cells
+    cdef Limit limit
+    cdef int number
+    if fault != FAULT_NONE or cells is None:
+        return fault
+    for number in range(guard.limit_count):
+        limit = <Limit>guard.limits[number]
+        if not limit.dry_run and would_refuse(exchange, limit, cells):
+            return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
+    return FAULT_NONE
+
+
+cdef bint would_refuse(ExchangeState exchange, Limit limit, LimitCells cells) noexcept:
+    cdef uint64_t tag
+    if limit.speed or limit.quota:
+        # (what is slower is not refused; what quotas have left changes with every byte)
+        return False
+    tag = tag_of(exchange, limit, cells.seed)
+    if limit.interval:
+        return cells.used(tag, <int64_t>exchange.started) + limit.interval > limit.burst
+    return cells.in_flight(tag) >= limit.most
+
+
+cdef str kind_of(Limit limit):
+    if limit.speed:
+        return "bandwidth"
+    if limit.quota:
+        return "quota of requests" if limit.of_requests else "quota of bytes"
+    return "rate" if limit.interval else "concurrent"
+
+
+cdef list limits_now(ExchangeState exchange):
+    cdef Guard guard = exchange.action.guard if exchange.action is not None else None
+    cdef LimitCells cells = exchange.worker.cells
+    cdef Limit limit
+    cdef int64_t used
+    cdef uint64_t tag
+    cdef list found = []
+    if guard is None:
+        return found
+    for limit in guard.limits:
+        row = {
+            "name": limit.name, "kind": kind_of(limit), "dry_run": limit.dry_run,
+            "most": limit.speed or limit.quota or (limit.burst // limit.interval if limit.interval else limit.most),
+            "left": None, "refuses": False,
+        }
+        if cells is not None and not limit.speed and not limit.quota:
+            tag = tag_of(exchange, limit, cells.seed)
+            if limit.interval:
+                used = cells.used(tag, <int64_t>exchange.started)
+                row["left"] = (limit.burst - used) // limit.interval
+            else:
+                row["left"] = max(limit.most - cells.in_flight(tag), <int64_t>0)
+            row["refuses"] = would_refuse(exchange, limit, cells)
+        found.append(row)
+    return found
 
 
 cdef bint is_welcome(ExchangeState exchange, Guard guard) noexcept:
@@ -97,8 +177,8 @@ cdef inline void cut_prefix(char* ip, int bits) noexcept nogil:
         ip[i] = ip[i] & <char>(0xFF << (8 - (bits - 8 * i))) if bits > 8 * i else 0
 
 
-cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
-    """One of each limit, or none of any."""
+cdef int take_limits(ExchangeState exchange, Guard guard, uint32_t* places, bint tells) noexcept:
+    """One of each limit, or none of any; `places` gets what is to be left."""
     cdef LimitCells cells = exchange.worker.cells
     cdef Limit limit
     cdef int64_t now = <int64_t>exchange.started
@@ -115,7 +195,7 @@ cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
         if limit.interval:
             result = cells.charge(tags[number], now, limit.interval, limit.burst, limit.slot)
             refused = result < 0
-            if not refused and limit.tells and (
+            if not refused and tells and limit.tells and (
                 exchange.limit_told == 0 or exchange.limit_left > limit.burst - result
             ):
                 exchange.limit_told = <unsigned char>(number + 1)
@@ -124,23 +204,25 @@ cdef int take_limits(ExchangeState exchange, Guard guard) noexcept:
             result = cells.enter(tags[number], limit.most, limit.slot)
             refused = result == 0
             if result > 0:
-                exchange.limit_places[number] = <uint32_t>result
+                places[number] = <uint32_t>result
                 exchange.holds_limits = True
         if not refused:
             continue
         cells.count(limit.slot, LIMIT_REFUSED)
-        if exchange.limit == 0:
-            exchange.limit = <unsigned char>(number + 1)
+        if exchange.refusing is None:
+            exchange.refusing = limit
             exchange.limit_wait = -result
         if limit.dry_run:
             tags[number] = 0
             continue
-        exchange.limit = <unsigned char>(number + 1)
+        exchange.refusing = limit
         exchange.limit_wait = -result
         give_back(exchange, guard, tags, number)
+        leave_places(exchange, places)
         return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
     if guard.metered and begin_meter(exchange, guard, False) != FAULT_NONE:
         give_back(exchange, guard, tags, guard.limit_count)
+        leave_places(exchange, places)
         return FAULT_QUOTA
     for number in range(guard.limit_count):
         if tags[number]:
@@ -174,8 +256,8 @@ cdef int begin_meter(ExchangeState exchange, Guard guard, bint anew) noexcept:
             if before < limit.quota or (anew and limit.of_requests):
                 continue
             worker.cells.count(limit.slot, LIMIT_REFUSED)
-            if exchange.limit == 0 or not limit.dry_run:
-                exchange.limit = <unsigned char>(number + 1)
+            if exchange.refusing is None or not limit.dry_run:
+                exchange.refusing = limit
                 exchange.limit_wait = <int64_t>(meter.parts[number].ends - worker.now)
             if limit.dry_run:
                 continue
@@ -204,20 +286,21 @@ cdef void give_back(ExchangeState exchange, Guard guard, const uint64_t* tags, i
         limit = <Limit>guard.limits[number]
         if limit.interval and tags[number]:
             exchange.worker.cells.refund(tags[number], limit.interval)
-    leave_limits(exchange)
+
+
+cdef void leave_places(ExchangeState exchange, uint32_t* places) noexcept:
+    cdef int number
+    for number in range(8):
+        if places[number]:
+            exchange.worker.cells.leave(<int64_t>places[number])
+            places[number] = 0
 
 
 cdef void leave_limits(ExchangeState exchange) noexcept:
-    cdef Guard guard
-    cdef int number
-    if not exchange.holds_limits:
-        return
-    exchange.holds_limits = False
-    guard = exchange.action.guard
-    for number in range(guard.limit_count):
-        if exchange.limit_places[number]:
-            exchange.worker.cells.leave(<int64_t>exchange.limit_places[number])
-            exchange.limit_places[number] = 0
+    if exchange.holds_limits:
+        exchange.holds_limits = False
+        leave_places(exchange, exchange.limit_places)
+        leave_places(exchange, exchange.rule_places)
 
 
 cdef inline void add(ExchangeState exchange, unsigned int* count, const char* name, unsigned int name_size,
@@ -247,7 +330,7 @@ cdef void add_limit_fields(ExchangeState exchange, unsigned int* count, bint ref
     cdef long left = 0
     cdef long reset
     if refused:
-        limit = <Limit>guard.limits[exchange.limit - 1]
+        limit = exchange.refusing
         if limit.interval == 0:
             return
         policy = limit.policy

@@ -48,6 +48,7 @@ from limen.engine.types cimport (
     FAULT_DATAGRAM_TARGETS,
     FAULT_DESCRIPTORS,
     FAULT_DNS,
+    FAULT_IDENTITY,
     FAULT_MEMORY,
     FAULT_NONE,
     FAULT_SOCKS_COMMAND,
@@ -80,6 +81,9 @@ cdef void begin_association(Exchange exchange, Accepted client, const char* line
     elif client.sender.family == 1:
         # a unix socket: there is no address that datagrams could come from
         fault = FAULT_SOCKS_COMMAND
+    elif exchange.action.demand is not None and exchange.action.demand.required and exchange.identity is None:
+        # (a certificate alone is not asked for here)
+        fault = FAULT_IDENTITY
     elif exchange.action.guard is not None:
         fault = admit(exchange)
     if fault == FAULT_NONE:

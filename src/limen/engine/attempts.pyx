@@ -2,9 +2,11 @@
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from limen.engine.addresses cimport TargetHost
 from limen.engine.awaited cimport new_awaited
 from limen.engine.balance cimport Balancer
 from limen.engine.board cimport ENDPOINT_REQUESTS, ENDPOINT_RETRIES
+from limen.engine.bridged cimport Bridged, new_bridged
 from limen.engine.budget cimport draw_next, spread
 from limen.engine.connection cimport Connection
 from limen.engine.dial cimport Dial, new_dial
@@ -15,12 +17,13 @@ from limen.engine.repeat cimport is_repeatable, was_tried
 from limen.engine.routing cimport check_target_address
 from limen.engine.seats cimport Group
 from limen.engine.state cimport ExchangeState
-from limen.engine.steering cimport steer
+from limen.engine.steering cimport balancer_of, steer
 from limen.engine.stream cimport Stream
 from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.transparent cimport original_endpoint
 from limen.engine.types cimport FAULT_DNS, FAULT_MEMORY, FAULT_NONE, FAULT_SHED, Address
 from limen.engine.upstream cimport Endpoint, Pooled, target_endpoint
+from limen.engine.verdicts cimport goal_of
 from limen.engine.worker cimport Resolution
 
 
@@ -52,7 +55,7 @@ cdef bint claim_endpoint(ExchangeState exchange) noexcept:
 
 cdef Endpoint prefer_untried(ExchangeState exchange, Endpoint found):
     """Enter one that has not failed this exchange instead of `found`, where such a one is usable."""
-    cdef Balancer balancer = exchange.upstream.balancer
+    cdef Balancer balancer = exchange.upstream.balancer if exchange.egress is not None else balancer_of(exchange)
     cdef Group* group
     cdef Endpoint other
     cdef int number
@@ -72,9 +75,21 @@ cdef Endpoint prefer_untried(ExchangeState exchange, Endpoint found):
     return found
 
 
+cdef Endpoint redirected_endpoint(ExchangeState exchange):
+    """Of the host that the rule names instead, at the target's port; inside TLS the origin is verified as before."""
+    cdef TargetHost host = goal_of(exchange)[0]
+    cdef Bridged bridged
+    if exchange.bridged is None:
+        return target_endpoint(exchange.worker, &host)
+    bridged = new_bridged(exchange.worker, exchange.bridged.bridge, &host, exchange.bridged.name)
+    return bridged.endpoint if bridged is not None else None
+
+
 cdef int enter_target(ExchangeState exchange) noexcept:
     if exchange.endpoint is None:
-        if exchange.bridged is not None:
+        if exchange.redirect is not None:
+            exchange.endpoint = redirected_endpoint(exchange)
+        elif exchange.bridged is not None:
             exchange.endpoint = exchange.bridged.endpoint
         elif exchange.service.transparent:
             exchange.endpoint = original_endpoint(exchange)

@@ -54,6 +54,8 @@ cdef class Balancer:
     cdef bint may_keep(self, uint64_t now, int index) noexcept
     # Choose among the endpoints of another balancer, by its weights and bounds.
     cdef int obey(self, Balancer leader) except -1
+    # Survey the endpoints, if something has happened since the last time.
+    cdef void look(self, uint64_t now) noexcept
     cdef void survey(self, uint64_t now) noexcept
     cdef void survey_group(self, Group* group, uint64_t now) noexcept
     cdef bint survey_seat(self, Group* group, Seat* seat, uint64_t now) noexcept

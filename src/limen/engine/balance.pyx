@@ -252,6 +252,10 @@ cdef class Balancer:
 
     # surveys -----------------------------------------------------------------------------------------
 
+    cdef void look(self, uint64_t now) noexcept:
+        if self.epoch != health_epoch or now >= self.survey_at or self.told != word_now(self.word_epoch):
+            self.survey(now)
+
     cdef void survey(self, uint64_t now) noexcept:
         """Who is usable, with what share; then everything that follows from it."""
         cdef int number
@@ -410,6 +414,7 @@ cdef class Balancer:
         if self.count == 0:
             return -1
         if self.epoch != health_epoch or now >= self.survey_at or self.told != word_now(self.word_epoch):
+            # as look() has it, without a call
             self.survey(now)
         if self.open == 0:
             return -1
@@ -428,8 +433,7 @@ cdef class Balancer:
         return found
 
     cdef bint may_keep(self, uint64_t now, int index) noexcept:
-        if self.epoch != health_epoch or now >= self.survey_at or self.told != word_now(self.word_epoch):
-            self.survey(now)
+        self.look(now)
         return self.seats[index].keeps
 
     cdef int choose_group(self, uint64_t now, int avoid, uint64_t key) noexcept:

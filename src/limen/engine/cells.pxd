@@ -66,6 +66,10 @@ cdef class LimitCells:
     cdef int64_t enter(self, uint64_t tag, int64_t most, unsigned int slot) noexcept nogil
     cdef void leave(self, int64_t place) noexcept nogil
 
+    # What is used of a key's rate (ns), and how many are in flight; nothing is changed.
+    cdef int64_t used(self, uint64_t tag, int64_t now) noexcept nogil
+    cdef int64_t in_flight(self, uint64_t tag) noexcept nogil
+
     cdef Cell* find_rate(self, uint64_t tag, int64_t now, unsigned int slot) noexcept nogil
     cdef Cell* join_twins(self, uint64_t tag, int64_t now, Cell* mine) noexcept nogil
     cdef Cell* find_concurrent(self, uint64_t tag, bint* full) noexcept nogil

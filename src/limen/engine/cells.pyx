@@ -252,3 +252,25 @@ cdef class LimitCells:
         if place > 0:
             self.held[place - 1] -= 1
             add_number(&self.concurrent[place - 1].number, -1)
+
+    # looking ---------------------------------------------------------------------------------------------------------
+
+    cdef int64_t used(self, uint64_t tag, int64_t now) noexcept nogil:
+        cdef Cell* cell = self.rates + ((tag >> 16) & self.mask)
+        cdef int64_t number
+        cdef int _i
+        for _i in range(CELL_WINDOW):
+            if tag_of(&cell.tag) == tag:
+                number = number_of(&cell.number)
+                return number - now if number > now else 0
+            cell += 1
+        return 0
+
+    cdef int64_t in_flight(self, uint64_t tag) noexcept nogil:
+        cdef Cell* cell = self.concurrent + ((tag >> 16) & self.mask)
+        cdef int _i
+        for _i in range(CELL_WINDOW):
+            if tag_of(&cell.tag) == tag:
+                return number_of(&cell.number)
+            cell += 1
+        return 0

@@ -4,14 +4,16 @@ from typing import Self
 
 from limen.engine.engine import Engine
 
+PHASES: tuple[str, ...]
+
 class Census:
     """The exchanges and tunnels that `engine` has at this moment, in no order."""
 
     def __new__(cls, engine: Engine) -> Self: ...
     def __len__(self) -> int: ...
     def rows(self, start: int, stop: int) -> list[tuple[object, ...]]:
-        """Of that portion: (started ns, age ns, client, target, listener, rule, upstream, endpoint, address, protocol,
-        method, phase, bytes from the client, bytes to it).
+        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, endpoint, address,
+        protocol, method, phase, bytes from the client, bytes to it).
         """
 
     def kill(self, start: int, stop: int, started: set[int]) -> int:

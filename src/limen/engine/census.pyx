@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from limen.engine.accepted cimport Accepted, Listener
-from limen.engine.addresses cimport format_ip
+from limen.engine.addresses cimport HOST_NAME, format_ip
 from limen.engine.admission cimport begin_meter, is_welcome
 from limen.engine.connection cimport Connection
 from limen.engine.engine cimport Engine
@@ -17,6 +17,7 @@ from limen.engine.stream cimport Party
 from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport FAULT_KILLED, FAULT_NONE, FAULT_REVOKED, Address
+from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
 
 PHASES = (
     "request", "route", "access", "hook", "egress", "forward", "response_hook", "reply", "tunnel", "log",
@@ -70,8 +71,8 @@ cdef class Census:
         return None
 
     def rows(self, Py_ssize_t start, Py_ssize_t stop) -> list[tuple[object, ...]]:
-        """Of that portion: (started ns, age ns, client, target, listener, rule, upstream, endpoint, address, protocol,
-        method, phase, bytes from the client, bytes to it)."""
+        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, endpoint, address,
+        protocol, method, phase, bytes from the client, bytes to it)."""
         cdef ExchangeState exchange
         cdef Accepted connection
         cdef Tunnel tunnel
@@ -95,13 +96,17 @@ cdef class Census:
                 names = exchange.service.access.names
                 rule = ""
                 if 0 <= exchange.rule < len(names):
-                    rule = names[exchange.rule] or f"#{exchange.rule + 1}"
+                    rule = names[exchange.rule] or f"#{exchange.rule}"
             endpoint = exchange.endpoint.label.decode("ascii", "replace") if exchange.endpoint is not None else ""
             address = ""
             if exchange.origin is not None:
                 address = shown(&(<Connection>exchange.origin).peer, True)
             if exchange.is_opaque:
                 protocol = "tcp"
+            elif exchange.way_in == WAY_SOCKS5 or exchange.way_in == WAY_SOCKS4:
+                protocol = f"socks{exchange.way_in}"
+            elif exchange.way_in == WAY_ORIGINAL:
+                protocol = "tls"
             elif exchange.is_connect:
                 protocol = "connect"
             elif exchange.phase == PHASE_TUNNEL:
@@ -112,8 +117,9 @@ cdef class Census:
             if exchange.base != NULL:
                 method = exchange.base[:exchange.head.method_length].decode("ascii", "replace")
             found.append((
-                exchange.started, now - exchange.started, shown(&exchange.peer, True), host, exchange.service.name,
-                rule, exchange.upstream.name.decode() if exchange.upstream is not None else "", endpoint, address,
+                exchange.started, now - exchange.started, shown(&exchange.peer, True),
+                exchange.identity.name if exchange.identity is not None else "", host, exchange.service.name, rule,
+                exchange.upstream.name.decode() if exchange.upstream is not None else "", endpoint, address,
                 protocol, method, PHASES[exchange.phase], received, sent,
             ))
         return found
@@ -199,22 +205,30 @@ cdef int judge_again(ExchangeState exchange, Accepted connection, Service servic
     cdef Service before = exchange.service
     cdef int rule = exchange.rule
     cdef int fault = FAULT_NONE
+    cdef const Address* address = NULL
     if service.deny is not None and exchange.sender.family != 1 and service.deny.contains(exchange.sender.ip):
         return FAULT_REVOKED
     if service.allow is not None and (exchange.sender.family == 1 or not service.allow.contains(exchange.sender.ip)):
         return FAULT_REVOKED
-    if service.target_source != TARGET_FROM_REQUEST or exchange.upstream is not None or exchange.origin is None or (
-        exchange.phase < PHASE_FORWARD
+    if service.target_source != TARGET_FROM_REQUEST or exchange.origin is None or exchange.phase < PHASE_FORWARD or (
+        exchange.upstream is not None and exchange.egress is None
     ):
         # (what has not been dialled is judged when it is)
         return FAULT_NONE
+    if exchange.egress is None or len(exchange.way_out.hops) == 0:
+        address = &(<Connection>exchange.origin).peer
+    elif exchange.host.kind != HOST_NAME:
+        address = &exchange.host.address
+    elif exchange.exit.family:
+        address = &exchange.exit
     exchange.service = service
     if service.access is not None:
         exchange.need_address = False
-        fault = check_access(exchange, &(<Connection>exchange.origin).peer)
+        # (NULL: resolved at the exit, where rules on addresses have nothing to judge)
+        fault = check_access(exchange, address)
         exchange.need_address = False
-    if fault == FAULT_NONE:
-        fault = check_target_address(exchange, &(<Connection>exchange.origin).peer)
+    if fault == FAULT_NONE and address != NULL:
+        fault = check_target_address(exchange, address)
     exchange.service = before
     exchange.rule = rule
     return FAULT_REVOKED if fault != FAULT_NONE else FAULT_NONE

@@ -4,69 +4,52 @@
 #                                              ^__________|  another attempt, nothing answered yet
 #
 # One place branches on where the target comes from: find_target(). Every path ends in finish(),
-# once, which writes the log. All changes of `phase` are in this file; what an attempt on an origin is made of stands in
-# attempts.pyx, what is kept for another one in repeat.pyx, what hooks have parked in parked.pyx.
+# once, which writes the log. All changes of `phase` are in this file and, up to the way out, in arrival.pyx; what an
+# attempt on an origin is made of stands in attempts.pyx, what is kept for another one in repeat.pyx, what hooks have
+# parked in parked.pyx.
 
 cimport cython
 from libc.stdint cimport uint16_t, uint64_t
-
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
-from limen.engine.addresses cimport parse_authority
-from limen.engine.admission cimport admit, leave_limits
+from limen.engine.admission cimport leave_limits
+from limen.engine.arrival cimport Arrival
 from limen.engine.attempts cimport (
     claim_endpoint, dial_endpoint, dial_resolved, drop_origin, engage_origin, enter_target, is_asked, is_promised,
     leave_endpoint, open_origin, secure_origin, take_pooled,
 )
 from limen.engine.board cimport WORKER_EXCHANGES, WORKER_HOOK_CALLS, WORKER_HOOK_FAILURES
-from limen.engine.bridged cimport BRIDGE_LOOK, BRIDGE_PASS
 from limen.engine.connection cimport Connection
-from limen.engine.copies cimport copy_head, hold_head, hold_trailers
-from limen.engine.deadline cimport begin_deadline, set_alarm
-from limen.engine.demand cimport IDENTITY_ASKED, Demand
+from limen.engine.copies cimport hold_head, hold_trailers
+from limen.engine.deadline cimport set_alarm
 from limen.engine.exits cimport falls_back, is_ways_fault, pool_prefix, settle_egress, told_fault
-from limen.engine.forwarding cimport find_client, lay_request, lay_response
+from limen.engine.forwarding cimport lay_request, lay_response
 from limen.engine.hedge cimport Hedge, adopt_origin, plan_hedge
 from limen.engine.http1.origin cimport ORIGIN_TUNNEL, Http1Origin
-from limen.engine.identifying cimport Claim, drop_claim, identify, take_claim
+from limen.engine.identifying cimport Claim, drop_claim
 from limen.engine.journal cimport RETRY_ANSWERED, RETRY_CLIENT_CLOSED, RETRY_DEADLINE
 from limen.engine.look cimport Look
-from limen.engine.mirror cimport draw_mirror, mirror_request
+from limen.engine.mirror cimport mirror_request
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.parked cimport hold_response, put_body, send_held
 from limen.engine.repeat cimport (
     REPEAT_LATER, REPEAT_NOT, REPEAT_NOW, ask_again, cause_of, hold_content, is_keeping, keep_more, may_ask_another,
     may_repeat, pause_before, remember_failure, return_budget, send_kept,
 )
-from limen.engine.replies cimport (
-    fault_status, send_action, send_established, send_fault, send_last_hop, send_pac, send_page,
-)
+from limen.engine.replies cimport fault_status, send_established, send_fault, send_page
 from limen.engine.reports cimport take_report
 from limen.engine.resilience cimport CAUSE_STATUS, Resilience
-from limen.engine.routing cimport (
-    check_access,
-    check_authority,
-    find_route,
-    find_target,
-    has_certificate,
-    is_for_pac,
-    is_last_hop,
-    lay_id,
-    upgrade_allowed,
-)
-from limen.engine.service cimport Action, Service
+from limen.engine.routing cimport check_access
 from limen.engine.state cimport (
-    PHASE_ACCESS, PHASE_EGRESS, PHASE_FORWARD, PHASE_HOOK, PHASE_LOG, PHASE_REPLY, PHASE_REQUEST, PHASE_RESPONSE_HOOK,
-    PHASE_ROUTE, PHASE_TUNNEL, ExchangeState,
+    PHASE_EGRESS, PHASE_FORWARD, PHASE_HOOK, PHASE_LOG, PHASE_REPLY, PHASE_RESPONSE_HOOK, PHASE_TUNNEL,
 )
 from limen.engine.stream cimport LOOKED_PASS, LOOKED_REDIAL, Party, Stream
 from limen.engine.swallow cimport swallow
-from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport (
     FAULT_BODY_TOO_LARGE,
-    FAULT_CLIENT_CERTIFICATE,
     FAULT_CLIENT_CLOSED,
+    FAULT_DENIED,
     FAULT_DEADLINE,
     FAULT_DIAL_TIMEOUT,
     FAULT_DNS_TIMEOUT,
@@ -74,7 +57,6 @@ from limen.engine.types cimport (
     FAULT_HOOK,
     FAULT_INTERNAL,
     FAULT_MEMORY,
-    FAULT_METHOD,
     FAULT_NONE,
     FAULT_NO_ENDPOINT,
     FAULT_ORIGIN_CLOSED,
@@ -84,22 +66,15 @@ from limen.engine.types cimport (
     FAULT_SHED,
     FAULT_TLS_CERTIFICATE,
     FAULT_TLS_ORIGIN_TIMEOUT,
-    FAULT_TLS_REFUSED,
     FAULT_UPGRADE,
-    FIELD_MAX_FORWARDS,
-    FRAMING_LENGTH,
-    FRAMING_NONE,
     HEAD_EXPECT_CONTINUE,
-    HEAD_UPGRADE,
-    METHOD_GET,
-    METHOD_TRACE,
-    SEEN,
     Address,
     Field,
     Head,
 )
 from limen.engine.upstream cimport Pooled
 from limen.engine.waiters cimport drop_hooks, hand_body, withhold_body
+from limen.engine.verdicts cimport check_answer
 from limen.engine.worker cimport Resolution, Worker
 
 
@@ -111,180 +86,12 @@ cdef Exchange new_exchange(Worker worker):
 
 @cython.final
 @cython.no_gc
-cdef class Exchange(ExchangeState):
+cdef class Exchange(Arrival):
     def __repr__(self) -> str:
         return (
             f"<Exchange phase={self.phase} action={self.action!r} endpoint={self.endpoint!r} attempts={self.attempts} "
             f"status={self.status} fault={self.fault} received={self.received} sent={self.sent}>"
         )
-
-    # request -------------------------------------------------------------------------------------
-
-    cdef void begin(self, Stream client, Service service, const Address* sender, int minor, const char* data) noexcept:
-        """Start with the head just parsed into worker.head and worker.parsed from `data`."""
-        self.enlist(client, service, sender, minor)
-        if copy_head(self, data) < 0:
-            # the head is only in the scratch buffer: there is nothing to log but the fault
-            self.head.method = METHOD_GET
-            self.refuse(FAULT_MEMORY)
-            return
-        self.request_over = self.head.framing == FRAMING_NONE or (
-            self.head.framing == FRAMING_LENGTH and self.head.length == 0
-        )
-        self.proceed()
-
-    cdef void begin_refused(self, Stream client, Service service, const Address* sender, int fault) noexcept:
-        """Stand in for a request that could not be read: answered, counted and logged like any other."""
-        self.enlist(client, service, sender, 1)
-        lay_id(self)
-        self.refuse(fault)
-
-    cdef void begin_opaque(
-        self, Stream client, Service service, Action action, const Address* sender, const char* name, size_t size
-    ) noexcept:
-        """Bytes that are not looked into: only the way out is chosen, then it is a tunnel. `name`: whom TLS names."""
-        cdef int fault
-        self.enlist(client, service, sender, 1)
-        self.action = action
-        if size and parse_authority(name, size, 443, &self.host) < 0:
-            self.host.name_length = 0
-        self.is_connect = True
-        self.is_opaque = True
-        self.request_over = True
-        self.upstream = self.action.upstream
-        if self.action.guard is not None:
-            fault = admit(self)
-            if fault != FAULT_NONE:
-                self.refuse(fault)
-                return
-        self.attempt()
-
-    cdef void enlist(self, Stream client, Service service, const Address* sender, int minor) noexcept:
-        self.client = client
-        self.service = service
-        self.action = service.action
-        self.sender = sender[0]
-        self.peer = sender[0]
-        self.minor = minor
-        self.rule = -1
-        self.started = monotonic()
-        self.worker.exchanges += 1
-        self.worker.board.worker_add(WORKER_EXCHANGES, 1)
-        self.phase = PHASE_REQUEST
-
-    cdef void proceed(self) noexcept:
-        """From a whole head to the way out."""
-        cdef int fault
-        if self.service.trusted is not None:
-            find_client(self)
-        lay_id(self)
-        self.phase = PHASE_ROUTE
-        if self.service.pac is not None and is_for_pac(self):
-            self.answer_here(send_pac)
-            return
-        fault = find_target(self)
-        if fault == FAULT_NONE and self.head.method == METHOD_TRACE and not self.request_over:
-            fault = FAULT_METHOD
-        if fault == FAULT_NONE and self.service.tls is not None:
-            fault = check_authority(self, (<Connection>self.client).tls)
-        if fault != FAULT_NONE:
-            self.refuse(fault)
-            return
-        if self.head.seen & SEEN(FIELD_MAX_FORWARDS) and is_last_hop(self):
-            self.answer_here(send_last_hop)
-        elif self.service.demand is None:
-            self.find_way()
-        else:
-            self.ask_identity(self.service.demand)
-
-    cdef void ask_identity(self, Demand demand) noexcept:
-        cdef int fault = identify(self, demand)
-        if fault != IDENTITY_ASKED:
-            self.go_on(fault)
-
-    cdef void on_identified(self, object claim) noexcept:
-        if not self.finished:
-            self.go_on(take_claim(self, claim))
-
-    cdef void go_on(self, int fault) noexcept:
-        """Who it is for has been asked; the listener asks before there is a route."""
-        if fault != FAULT_NONE:
-            self.refuse(fault)
-        elif self.demand is self.service.demand:
-            self.find_way()
-        else:
-            self.admitted()
-
-    cdef void find_way(self) noexcept:
-        cdef int fault = find_route(self)
-        if fault != FAULT_NONE:
-            self.refuse(fault)
-            return
-        if self.action.certificate is not None and not has_certificate(self):
-            self.refuse(FAULT_CLIENT_CERTIFICATE)
-            return
-        if self.action.guard is not None and not self.action.guard.asks_identity:
-            fault = admit(self)
-            if fault != FAULT_NONE:
-                self.refuse(fault)
-                return
-        if self.action.demand is None:
-            self.admitted()
-        else:
-            self.ask_identity(self.action.demand)
-
-    cdef void admitted(self) noexcept:
-        """Who may come and who it is for is settled; what the rules say is not."""
-        cdef int fault
-        cdef int result
-        if self.action.guard is not None and self.action.guard.asks_identity:
-            fault = admit(self)
-            if fault != FAULT_NONE:
-                self.refuse(fault)
-                return
-        if self.action.body_most and self.head.framing == FRAMING_LENGTH and self.head.length > self.action.body_most:
-            self.refuse(FAULT_BODY_TOO_LARGE)
-            return
-        if self.action.status:
-            self.answer_here(send_action)
-            return
-        if self.head.flags & HEAD_UPGRADE and self.action.upgrade and self.request_over:
-            self.is_upgrade = upgrade_allowed(self)
-        if self.action.guarded:
-            begin_deadline(self)
-            set_alarm(self, 0)
-            if self.action.resilience.mirror is not None:
-                draw_mirror(self)
-        if self.service.access is not None:
-            self.phase = PHASE_ACCESS
-            fault = check_access(self, NULL)
-            if fault != FAULT_NONE:
-                self.refuse(fault)
-                return
-        if self.is_connect and self.service.bridge is not None:
-            self.looking = True
-            result = self.service.bridge.at_connect(self.worker, &self.peer, &self.host)
-            if result == BRIDGE_PASS:
-                self.looking = False
-            elif result != BRIDGE_LOOK:
-                self.refuse(FAULT_TLS_REFUSED)
-                return
-        if self.action.request_hooks:
-            self.run_hooks(False)
-            return
-        self.phase = PHASE_EGRESS
-        self.attempt()
-
-    cdef void answer_here(self, int (*send)(ExchangeState) noexcept) noexcept:
-        """Answer without any origin."""
-        cdef int fault
-        self.phase = PHASE_REPLY
-        self.worker.values_used = 0
-        fault = send(self)
-        if fault != FAULT_NONE:
-            self.refuse(fault)
-        else:
-            self.finish()
 
     # egress -----------------------------------------------------------------------------------------
 
@@ -322,7 +129,9 @@ cdef class Exchange(ExchangeState):
                 self.attempt()
             else:
                 self.refuse(FAULT_NO_ENDPOINT if self.egress is None else FAULT_EGRESS)
-        elif self.upstream.queue is None or self.upstream.queue.join(self, self.retrying) < 0:
+        elif self.upstream.queue is None or self.upstream.queue.join(
+            self, self.retrying or self.action.resilience.urgent
+        ) < 0:
             self.refuse(FAULT_SHED)
         else:
             self.waiting = True
@@ -689,6 +498,10 @@ cdef class Exchange(ExchangeState):
                 take_report(self, head, fields, base)
         if self.action.guarded and self.is_unwanted(head, fields, base):
             return
+        if self.service.access is not None and self.service.access.asks_answer and not self.is_connect:
+            if check_answer(self, head, fields, base) != FAULT_NONE:
+                self.refuse(FAULT_DENIED)
+                return
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)

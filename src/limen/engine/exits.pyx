@@ -14,6 +14,7 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport HOST_NAME, TargetHost
 from limen.engine.balance cimport POLICY_HASH
 from limen.engine.http1.origin cimport Http1Origin
+from limen.engine.identity cimport Identity
 from limen.engine.maglev cimport mixed
 from limen.engine.passage cimport begin_passage
 from limen.engine.repeat cimport return_budget
@@ -25,6 +26,7 @@ from limen.engine.types cimport (
     FAULT_DIAL_UNREACHABLE,
     FAULT_DNS,
     FAULT_EGRESS,
+    FAULT_INTERNAL,
     FAULT_NONE,
     FAULT_ORIGIN_CLOSED,
     FAULT_PARENT,
@@ -35,6 +37,7 @@ from limen.engine.types cimport (
     FAULT_TLS_ORIGIN_TIMEOUT,
 )
 from limen.engine.upstream cimport Endpoint, new_target
+from limen.engine.verdicts cimport goal_of
 from limen.engine.ways_out cimport STICKY_CONNECTION, Egress, Hop, Way
 
 
@@ -44,22 +47,30 @@ cdef uint64_t WAY_SEED = 0x657869747761797F
 
 cdef int settle_egress(ExchangeState exchange) noexcept:
     cdef Egress egress = exchange.service.egress
+    cdef const TargetHost* goal = goal_of(exchange)
     cdef object own
     cdef int fault
     exchange.settled = True
     if exchange.service.exits is not None and exchange.rule >= 0:
         own = exchange.service.exits[exchange.rule]
-        if own is False:
-            return FAULT_NONE
         if own is not None:
-            egress = <Egress>own
+            # (False: directly)
+            egress = None if own is False else <Egress>own
+    if exchange.identity is not None and exchange.identity.choice is not None:
+        try:
+            egress = narrowed_for(egress, exchange.identity)
+        except Exception as error:
+            exchange.worker.tell(40, f"egress {egress.name!r}: {error!r}")
+            return FAULT_INTERNAL
+        if egress is None and len(exchange.identity.wishes):
+            return FAULT_EGRESS
     if egress is None:
         return FAULT_NONE
-    if exchange.host.kind != HOST_NAME:
-        fault = check_target_address(exchange, &exchange.host.address)
+    if goal.kind != HOST_NAME:
+        fault = check_target_address(exchange, &goal.address)
         if fault != FAULT_NONE:
             return fault
-    elif is_localhost(&exchange.host) and not exchange.service.private_allowed:
+    elif is_localhost(goal) and not exchange.service.private_allowed:
         # RFC 6761, 6.3: at the exit it would be the exit's own
         return FAULT_TARGET_ADDRESS
     if egress.fallback and egress.is_out(exchange.worker.now):
@@ -67,6 +78,11 @@ cdef int settle_egress(ExchangeState exchange) noexcept:
     exchange.egress = egress
     exchange.upstream = egress.upstream
     return FAULT_NONE
+
+
+cdef Egress narrowed_for(Egress egress, Identity identity):
+    """What an identity's own wishes leave; None: nothing, or directly, where a session alone has no meaning."""
+    return egress.narrowed(identity.choice) if egress is not None else None
 
 
 cdef bint is_localhost(const TargetHost* host) noexcept:
@@ -77,8 +93,13 @@ cdef bint is_localhost(const TargetHost* host) noexcept:
 
 
 cdef uint64_t way_key(ExchangeState exchange) noexcept:
-    """By client; anew with each span of time, whose beginning differs from client to client."""
-    cdef uint64_t key = mixed(<const char*>exchange.peer.ip, 16, WAY_SEED)
+    """By client or session; anew with each span of time, whose beginning differs from one to the other."""
+    cdef uint64_t key
+    cdef Identity identity = exchange.identity
+    if identity is not None and len(identity.session):
+        key = mixed(<const char*>identity.owner, <size_t>len(identity.owner), WAY_SEED)
+    else:
+        key = mixed(<const char*>exchange.peer.ip, 16, WAY_SEED)
     cdef uint64_t span = exchange.egress.sticky_for
     cdef uint64_t number
     if span:
@@ -125,7 +146,7 @@ cdef void set_way(ExchangeState exchange, Endpoint endpoint) noexcept:
     exchange.passing = len(exchange.way_out.hops) != 0
     exchange.absolute = (
         exchange.way_out.takes_absolute and not exchange.is_connect and exchange.bridged is None
-        and not exchange.is_upgrade and not resolves_here(exchange)
+        and not exchange.is_upgrade and exchange.redirect is None and not resolves_here(exchange)
     )
     exchange.exit.family = 0
     exchange.pool = pool_of(exchange)
@@ -133,12 +154,12 @@ cdef void set_way(ExchangeState exchange, Endpoint endpoint) noexcept:
 
 cdef inline bint resolves_here(ExchangeState exchange) noexcept:
     # a rule on addresses has to see the one that is asked for
-    return exchange.host.kind == HOST_NAME and (exchange.egress.resolve_here or exchange.need_address)
+    return goal_of(exchange).kind == HOST_NAME and (exchange.egress.resolve_here or exchange.need_address)
 
 
 cdef bytes identity_of(ExchangeState exchange):
     """Whom connections belong to, beside egress, way and target: nobody else may use them."""
-    return b""
+    return exchange.identity.owner if exchange.identity is not None else b""
 
 
 cdef bytes pool_prefix(ExchangeState exchange):
@@ -152,16 +173,17 @@ cdef bytes pool_prefix(ExchangeState exchange):
 
 
 cdef Endpoint pool_of(ExchangeState exchange):
+    cdef const TargetHost* goal = goal_of(exchange)
     cdef bytes place
     cdef Endpoint found
     try:
         place = pool_prefix(exchange)
         if exchange.bridged is not None:
             place += exchange.bridged.endpoint.place
-        else:
-            place += b"%b:%d" % (exchange.host.name[:exchange.host.name_length], exchange.host.port)
+        if exchange.bridged is None or exchange.redirect is not None:
+            place += b"%b:%d" % (goal.name[:goal.name_length], goal.port)
         found = exchange.worker.direct.get(place)
-        return found if found is not None else new_target(exchange.worker, &exchange.host, place)
+        return found if found is not None else new_target(exchange.worker, goal, place)
     except (MemoryError, ValueError) as error:
         exchange.worker.tell(40, f"egress {exchange.egress.name!r}: {error!r}")
         return None

@@ -4,6 +4,7 @@ from typing import Self, TypedDict, final, type_check_only
 
 from limen.engine.access import AccessTable
 from limen.engine.identity import Identity
+from limen.engine.places import Facts
 from limen.engine.service import Service
 from limen.engine.tables import RouteTable
 from limen.engine.upstream import Upstream
@@ -17,6 +18,7 @@ class Standing(TypedDict):
     priority: int
     backup: bool
     live: bool
+    words: list[str]  # what the supervisor says of it: down, ejected, draining, disabled; panic, called
     out_for: float
     failures: int
     share: float
@@ -24,9 +26,21 @@ class Standing(TypedDict):
     weight: int
     most: int  # exchanges at a time, 0: any number
     in_flight: int  # all workers together
+    busy: float  # as it says in its responses, 0 to 1
     peak: float
     group: int  # place of its priority
     portion: float
+
+@type_check_only
+class LimitNow(TypedDict):
+    """A limit, as it stands for somebody."""
+
+    name: str
+    kind: str  # rate, concurrent, bandwidth, quota of bytes, quota of requests
+    dry_run: bool
+    most: int  # the burst, how many in flight, bytes per second, or how much in a period
+    left: int | None  # of that; None: no instance counts, or it changes with every byte
+    refuses: bool
 
 @final
 class Question:
@@ -71,11 +85,38 @@ class Question:
         """The access rule that decided, or that waits for the target's address; -1: none."""
 
     @property
+    def passing_rule(self) -> int:
+        """The first rule that would have decided but is dry; -1: none."""
+
+    @property
+    def dialled_name(self) -> str:
+        """Whose address is dialled: the target's name, or what a rule says instead."""
+
+    @property
     def waits_for_address(self) -> bool:
         """Whether a rule has to see the target's address first."""
 
     @property
     def chosen(self) -> Upstream | None: ...
+    @property
+    def place(self) -> Facts | None:
+        """Where the client is; None without places."""
+
+    @property
+    def limits(self) -> list[LimitNow]:
+        """How the limits of its route stand for it; nothing is used up."""
+
+    @property
+    def shared(self) -> tuple[int, str] | None:
+        """Of a route that is split: the number of the share, and why this one: `cookie`, `key` or `turn`."""
+
+    def kept(self) -> tuple[int, str] | None:
+        """Of an upstream with a sticky cookie: the index of the endpoint that the client's names, and what becomes of
+        it.
+
+        `none` (it has sent no cookie), `unknown` (forged, or its endpoint is gone), `out`, `full` or `kept`.
+        """
+
     def judge(self, address: str) -> int:
         """The fault of dialling the target at this address: the rules on it, own listeners, special addresses; 0: none.
         ValueError if it is no IP address.
@@ -95,3 +136,6 @@ def standing(upstream: Upstream, question: Question | None = None, most: int = 1
 
     Its own choice is asked, then everything is put back: nobody's turn is taken.
     """
+
+def bounds_of(upstream: Upstream) -> list[tuple[str, int, int]]:
+    """What bounds the upstream as a whole: the key, how many there are now of all workers, how many there may be."""

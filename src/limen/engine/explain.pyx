@@ -8,12 +8,24 @@ from libc.string cimport memcpy, memset
 
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport format_ip, parse_ip
+from limen.engine.admission cimport limits_now, would_admit
 from limen.engine.affinity cimport exchange_key
 from limen.engine.balance cimport Balancer
-from limen.engine.board cimport total_now
+from limen.engine.board cimport (
+    HEALTH_CALLED,
+    HEALTH_DISABLED,
+    HEALTH_DOWN,
+    HEALTH_DRAINING,
+    HEALTH_EJECTED,
+    HEALTH_PANIC,
+    HEALTH_WORD,
+    total_now,
+    word_now,
+)
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head
 from limen.engine.demand cimport Demand
+from limen.engine.effects cimport RuleEffect
 from limen.engine.forwarding cimport find_client
 from limen.engine.http1.parse cimport parse_request
 from limen.engine.identity cimport Identity
@@ -26,12 +38,22 @@ from limen.engine.routing cimport (
 )
 from limen.engine.seats cimport Group, Load, Seat
 from limen.engine.service cimport TARGET_FROM_REQUEST, TARGET_FROM_ROUTE, TARGET_OPAQUE, Action, Service
+from limen.engine.split cimport Split
 from limen.engine.state cimport ExchangeState
+from limen.engine.steering cimport (
+    MARK_SENT,
+    MARK_SHARE_KEPT,
+    MARK_SHARE_TURN,
+    balancer_of,
+    facts_of_place,
+    find_own,
+)
 from limen.engine.stream cimport Stream
 from limen.engine.sys cimport monotonic
 from limen.engine.tables cimport RouteTable
 from limen.engine.types cimport (
     FAULT_CLIENT_CERTIFICATE,
+    FAULT_CLIENT_DENIED,
     FAULT_IDENTITY,
     FAULT_NONE,
     FAULT_START_LINE,
@@ -39,6 +61,12 @@ from limen.engine.types cimport (
 )
 from limen.engine.upstream cimport Endpoint, Upstream
 from limen.engine.worker cimport Worker
+
+
+_WORDS = (
+    (HEALTH_DOWN, "down"), (HEALTH_EJECTED, "ejected"), (HEALTH_DRAINING, "draining"), (HEALTH_DISABLED, "disabled"),
+    (HEALTH_PANIC, "panic"), (HEALTH_CALLED, "called"),
+)
 
 
 @cython.final
@@ -59,8 +87,9 @@ cdef class Question(ExchangeState):
         self.service = service
         self.action = service.action
         self.identity = identity
-        self.rule = -1
+        self.rule = self.dry_rule = -1
         self.number = -1
+        self.started = monotonic()
         # the conditions on TLS look at the connection: this one has none
         self.client = <Stream>Connection.__new__(Connection)
         memset(&self.sender, 0, sizeof(Address))
@@ -81,8 +110,14 @@ cdef class Question(ExchangeState):
 
     cdef int decide(self) noexcept:
         """As an exchange goes from its head to the way out; a fault, or FAULT_NONE."""
+        cdef Service service = self.service
         cdef int fault
-        if self.service.trusted is not None:
+        # as accepted.pyx has it, once per connection
+        if service.deny is not None and self.sender.family != 1 and service.deny.contains(self.sender.ip):
+            return FAULT_CLIENT_DENIED
+        if service.allow is not None and (self.sender.family == 1 or not service.allow.contains(self.sender.ip)):
+            return FAULT_CLIENT_DENIED
+        if service.trusted is not None:
             find_client(self)
         fault = find_target(self)
         if fault == FAULT_NONE:
@@ -91,11 +126,19 @@ cdef class Question(ExchangeState):
             fault = find_route(self)
         if fault != FAULT_NONE:
             return fault
+        if self.split is not None and self.marks & MARK_SHARE_TURN:
+            # nobody's turn is taken
+            self.split.give_back(self.share)
         if self.service.routes is not None and not self.is_connect:
-            self.number = find_action(self.service.routes.actions, self.action)
+            self.number = find_action(self.service.routes.actions, self.action, self.split)
         if self.action.certificate is not None and not has_certificate(self):
             return FAULT_CLIENT_CERTIFICATE
-        fault = self.meet(self.action.demand)
+        if self.action.guard is not None and not self.action.guard.asks_identity:
+            fault = would_admit(self)
+        if fault == FAULT_NONE:
+            fault = self.meet(self.action.demand)
+        if fault == FAULT_NONE and self.action.guard is not None and self.action.guard.asks_identity:
+            fault = would_admit(self)
         if fault == FAULT_NONE and self.action.status == 0 and self.service.access is not None:
             return check_access(self, NULL)
         return fault
@@ -138,6 +181,18 @@ cdef class Question(ExchangeState):
         return self.rule
 
     @property
+    def passing_rule(self) -> int:
+        """The first rule that would have decided but is dry; -1: none."""
+        return self.dry_rule
+
+    @property
+    def dialled_name(self) -> str:
+        """Whose address is dialled: the target's name, or what a rule says instead."""
+        if self.redirect is None:
+            return self.target_name
+        return self.redirect.host.name[:self.redirect.host.name_length].decode("ascii")
+
+    @property
     def waits_for_address(self) -> bool:
         """Whether a rule has to see the target's address first."""
         return self.need_address
@@ -145,6 +200,48 @@ cdef class Question(ExchangeState):
     @property
     def chosen(self) -> Upstream | None:
         return self.upstream
+
+    @property
+    def place(self) -> tuple | None:
+        """Where the client is (places.Facts); None without places."""
+        return facts_of_place(self)
+
+    @property
+    def limits(self) -> list:
+        return limits_now(self) if self.base != NULL else []
+
+    @property
+    def shared(self) -> tuple[int, str] | None:
+        """Of a route that is split: the number of the share, and why this one."""
+        if self.split is None:
+            return None
+        if self.marks & MARK_SHARE_KEPT:
+            return self.share, "cookie"
+        return self.share, "turn" if self.marks & MARK_SHARE_TURN else "key"
+
+    def kept(self) -> tuple[int, str] | None:
+        """Of an upstream with a sticky cookie: the index of the endpoint that the client's names, and what becomes of
+        it.
+
+        `none` (it has sent no cookie), `unknown` (forged, or its endpoint is gone), `out`, `full` or `kept`.
+        """
+        cdef Upstream upstream = self.upstream
+        cdef Seat* seat
+        cdef int index
+        if upstream is None or upstream.cookie is None or self.base == NULL:
+            return None
+        find_own(self)
+        if not self.marks & MARK_SENT:
+            return -1, "none"
+        index = <int>upstream.places.get(self.own, -1)
+        if self.own is None or index < 0:
+            return -1, "unknown"
+        if not upstream.balancer.may_keep(monotonic(), index):
+            return index, "out"
+        seat = &upstream.balancer.seats[index]
+        if seat.most and total_now(seat.load.total) >= seat.most:
+            return index, "full"
+        return index, "kept"
 
     def judge(self, str address not None) -> int:
         """The fault of dialling the target at this address: the rules on it, own listeners, special addresses."""
@@ -176,6 +273,8 @@ cdef class Question(ExchangeState):
         """Whether rules of another table allow it, the target being at `address`."""
         cdef Service service = self.service
         cdef int rule = self.rule
+        cdef int dry = self.dry_rule
+        cdef RuleEffect redirect = self.redirect
         cdef bint needed = self.need_address
         cdef Address target
         cdef bytes text
@@ -192,13 +291,15 @@ cdef class Question(ExchangeState):
         fault = check_access(self, &target if address is not None else NULL)
         asked = self.need_address
         self.service, self.rule, self.need_address = service, rule, needed
+        self.dry_rule, self.redirect = dry, redirect
         return fault == FAULT_NONE and not asked
 
 
-cdef int find_action(list actions, Action wanted) noexcept:
+cdef int find_action(list actions, Action wanted, Split split) noexcept:
+    """Of a route that is split the share's action is in force, not the route's own."""
     cdef int i
     for i in range(<int>len(actions)):
-        if actions[i] is wanted:
+        if actions[i] is wanted or (split is not None and (<Action>actions[i]).split is split):
             return i
     return -1
 
@@ -224,6 +325,8 @@ cdef class _Kept:
     cdef int64_t* totals      # owned: of these
     cdef int cursor
     cdef int live
+    cdef int open
+    cdef uint64_t told
     cdef uint64_t epoch
     cdef uint64_t survey_at
 
@@ -246,6 +349,8 @@ cdef class _Kept:
         memcpy(self.draws, balancer.draws, 2 * count * sizeof(uint32_t))
         self.cursor = balancer.cursor
         self.live = balancer.live
+        self.open = balancer.open
+        self.told = balancer.told
         self.epoch = balancer.epoch
         self.survey_at = balancer.survey_at
 
@@ -269,19 +374,25 @@ cdef class _Kept:
     cdef void put_back(self) noexcept:
         cdef Balancer balancer = self.balancer
         cdef size_t count = <size_t>max(balancer.count, 1)
+        cdef int i
+        for i in range(balancer.group_count):
+            # the supervisor may have set a weight between two choices: tables were laid anew then
+            self.groups[i].table = balancer.groups[i].table
         memcpy(balancer.seats, self.seats, count * sizeof(Seat))
         memcpy(balancer.groups, self.groups, <size_t>max(balancer.group_count, 1) * sizeof(Group))
         memcpy(balancer.places, self.places, 3 * count * sizeof(int))
         memcpy(balancer.draws, self.draws, 2 * count * sizeof(uint32_t))
         balancer.cursor = self.cursor
         balancer.live = self.live
+        balancer.open = self.open
+        balancer.told = self.told
         balancer.epoch = self.epoch
         balancer.survey_at = self.survey_at
 
 
-cdef list rows_of(Upstream upstream, uint64_t now):
+cdef list rows_of(Upstream upstream, Balancer balancer, uint64_t now):
     """What the balancer knows of each endpoint since its last survey."""
-    cdef Balancer balancer = upstream.balancer
+    cdef uint64_t word
     cdef Group* group
     cdef Seat* seat
     cdef Endpoint endpoint
@@ -295,11 +406,13 @@ cdef list rows_of(Upstream upstream, uint64_t now):
             i = group.members[at]
             seat = &balancer.seats[i]
             endpoint = upstream.members[i]
+            word = word_now(&seat.load.health[HEALTH_WORD])
             rows[i] = {
                 "address": endpoint.label.decode(),
                 "priority": seat.priority,
                 "backup": bool(seat.backup),
                 "live": bool(seat.live),
+                "words": [name for flag, name in _WORDS if word & <uint64_t>flag],
                 "out_for": (seat.load.out_until - now) / 1e9 if seat.load.out_until > now else 0.0,
                 "failures": endpoint.failures,
                 "share": seat.share / <double>group.shares if seat.live and group.shares else 0.0,
@@ -307,6 +420,7 @@ cdef list rows_of(Upstream upstream, uint64_t now):
                 "weight": seat.weight,
                 "most": seat.most,
                 "in_flight": total_now(seat.load.total),
+                "busy": seat.load.weighed / 1000.0,
                 "peak": seat.load.peak / 1e9,
                 "group": number,
                 "portion": group.portion / 4294967295.0,
@@ -331,10 +445,12 @@ def standing(Upstream upstream not None, Question question=None, int most=16) ->
         return [], []
     if question is not None and question.base != NULL and question.upstream is upstream:
         key = exchange_key(question)
+        balancer = balancer_of(question)
+    # what a choice would do first; not a part of what is put back
+    balancer.look(now)
     kept = _Kept(balancer)
     try:
-        balancer.survey(now)
-        rows = rows_of(upstream, now)
+        rows = rows_of(upstream, balancer, now)
         for _i in range(min(most, upstream.count)):
             found = balancer.choose(now, -1, key)
             if found < 0:
@@ -344,3 +460,13 @@ def standing(Upstream upstream not None, Question question=None, int most=16) ->
     finally:
         kept.put_back()
     return rows, order
+
+
+def bounds_of(Upstream upstream not None) -> list[tuple[str, int, int]]:
+    """What bounds the upstream as a whole: the key, how many there are now of all workers, how many there may be."""
+    cdef list found = []
+    if upstream.whole is not None:
+        found.append(("max_requests", total_now(upstream.whole.load.total), upstream.most))
+    if upstream.links is not None:
+        found.append(("max_connections", total_now(upstream.links.load.total), upstream.links_most))
+    return found

@@ -11,6 +11,8 @@ from limen.engine.deadline cimport lay_deadline
 from limen.engine.exits cimport lay_absolute
 from limen.engine.masking cimport add_masked
 from limen.engine.reports cimport is_report
+from limen.engine.scrub cimport Scrub
+from limen.engine.scrubbing cimport SCRUB_ADDS, add_scrubbed, is_scrubbed, is_third_party, scrub_request
 from limen.engine.service cimport (
     ANONYMITY_ELITE,
     ANONYMITY_TRANSPARENT,
@@ -313,6 +315,10 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     cdef const char* base = exchange.base
     cdef const Field* field
     cdef Edits edits = exchange.action.request
+    cdef Scrub scrub = exchange.action.scrub
+    cdef bint third = scrub is not None and is_third_party(exchange)
+    cdef const char* value
+    cdef uint32_t length
     cdef unsigned int count = 1
     cdef unsigned int i
     cdef uint64_t drop = HOP | BIT(FIELD_HOST) | DISGUISE
@@ -365,7 +371,13 @@ cdef int lay_request(ExchangeState exchange) noexcept:
             continue
         if edits is not None and edits.drops_name(base + field.name, field.name_length):
             continue
-        add(worker, &count, base + field.name, field.name_length, base + field.value, field.value_length)
+        value = base + field.value
+        length = field.value_length
+        if scrub is not None and not scrub_request(exchange, scrub, field, third, &value, &length):
+            continue
+        add(worker, &count, base + field.name, field.name_length, value, length)
+    if scrub is not None and count + SCRUB_ADDS < OUT_FIELDS:
+        count += add_scrubbed(scrub, &worker.out[count])
     if exchange.is_upgrade:
         field = find(exchange, FIELD_UPGRADE)
         if field != NULL:
@@ -548,6 +560,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     cdef Service service = exchange.service
     cdef OutHead* out = &worker.out_head
     cdef Edits edits = exchange.action.response if head.status >= 200 else None
+    cdef Scrub scrub = exchange.action.scrub
+    cdef bint third = scrub is not None and is_third_party(exchange)
     cdef const Field* field
     cdef unsigned int count = 0
     cdef unsigned int i
@@ -572,6 +586,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
         if edits is not None and edits.drops_name(base + field.name, field.name_length):
             continue
         if reports and is_report(exchange, field, base):
+            continue
+        if scrub is not None and is_scrubbed(exchange, scrub, field, base, third):
             continue
         if exchange.action.mask is not None and (field.id == FIELD_LOCATION or field.id == FIELD_SET_COOKIE):
             masked = add_masked(exchange, &count, field, base)

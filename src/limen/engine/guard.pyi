@@ -5,8 +5,8 @@ from typing import Self
 from limen.engine.addresses import AddressSet
 
 class Limit:
-    """One limit of a route. `interval` and `burst` in nanoseconds make it a rate, `speed` and `burst` in bytes (per second)
-    a bandwidth, `quota` one of a `period` (hour, day, month), and else it is one of `most` in flight.
+    """One limit of a route. `interval` and `burst` in nanoseconds make it a rate, `speed` and `burst` in bytes (per
+    second) a bandwidth, `quota` one of a `period` (hour, day, month), and else it is one of `most` in flight.
 
     `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
     """

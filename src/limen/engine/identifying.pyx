@@ -19,6 +19,7 @@ from limen.engine.types cimport (
     SEEN,
     Field,
 )
+from limen.engine.ways cimport WAY_SOCKS4
 from limen.engine.worker cimport OUT_FIELDS
 
 
@@ -40,6 +41,9 @@ cdef int identify(ExchangeState exchange, Demand demand) noexcept:
         # the connection is CONNECT's, and so is who it is for; credentials inside are the origin's
         exchange.identity = exchange.bridged.identity
         return FAULT_IDENTITY if exchange.identity is None and demand.required else FAULT_NONE
+    if exchange.way_in >= WAY_SOCKS4 and exchange.identity is not None:
+        # it said so before its request
+        return FAULT_NONE
     exchange.identity = None
     if demand.wants_field and exchange.head.seen & SEEN(demand.field_id):
         for i in range(exchange.head.count):

@@ -16,6 +16,10 @@ cdef class Identity:
     cdef readonly str provider        # name of the one that said so
     cdef readonly uint32_t number     # of the name, in this process: small, stable while the name is in use
     cdef bytes label          # the name in UTF-8, for logs and limits
+    cdef readonly tuple wishes        # labels that its way out must have, as (label, value)
+    cdef readonly bytes session       # requests of one go out by one way; empty: none
+    cdef bytes owner          # whose connections are whose: the label, and the session
+    cdef tuple choice         # what ways are narrowed by: wishes, whether there is a session; None: nothing
     cdef object __weakref__
 
 

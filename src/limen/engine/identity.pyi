@@ -9,7 +9,14 @@ NUMBERS_KEPT: int
 class Identity:
     """Who a client is. Equal ones are one object: ask for it with `identity_of`."""
 
-    def __init__(self, name: str, groups: Iterable[str] = (), provider: str = "") -> None: ...
+    def __init__(
+        self,
+        name: str,
+        groups: Iterable[str] = (),
+        provider: str = "",
+        wishes: Iterable[tuple[str, str]] = (),
+        session: str = "",
+    ) -> None: ...
     @property
     def name(self) -> str:
         """As the provider spells it."""
@@ -26,8 +33,26 @@ class Identity:
     def number(self) -> int:
         """Of the name, in this process; small, and the same as long as the name is in use."""
 
-def identity_of(name: str, groups: Iterable[str] = (), provider: str = "") -> Identity:
-    """The one identity of this name, these groups and this provider. ValueError for an empty name."""
+    @property
+    def wishes(self) -> tuple[tuple[str, str], ...]:
+        """Labels that its way out must have."""
+
+    @property
+    def session(self) -> bytes:
+        """Requests of one session go out by one way; empty: none was named."""
+
+def identity_of(
+    name: str,
+    groups: Iterable[str] = (),
+    provider: str = "",
+    *,
+    wishes: Iterable[tuple[str, str]] = (),
+    session: str = "",
+) -> Identity:
+    """The one identity of this name, these groups, this provider, and what is asked of the way out.
+
+    `wishes` are labels and their values, `session` ASCII. ValueError for an empty name.
+    """
 
 @final
 class IdentityMatch:

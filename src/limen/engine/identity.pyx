@@ -33,7 +33,7 @@ cdef uint32_t number_of(str name) except? 0:
 cdef class Identity:
     """Who a client is. Equal ones are one object: ask for it with `identity_of`."""
 
-    def __init__(self, str name not None, groups=(), str provider=""):
+    def __init__(self, str name not None, groups=(), str provider="", wishes=(), str session=""):
         if not name:
             raise ValueError("an identity has a name")
         self.name = name
@@ -43,14 +43,18 @@ cdef class Identity:
         self.provider = provider
         self.label = name.encode("utf-8", "replace")
         self.number = number_of(name)
+        self.wishes = tuple(wishes)
+        self.session = session.encode("ascii")
+        self.owner = self.label + b"\0" + self.session if session else self.label
+        self.choice = (self.wishes, bool(session)) if wishes or session else None
 
     def __repr__(self) -> str:
         return f"<Identity {self.name!r} groups={self.groups!r} provider={self.provider!r} number={self.number}>"
 
 
-def identity_of(str name not None, groups=(), str provider="") -> Identity:
-    """The one identity of this name, these groups and this provider."""
-    key = (name, tuple(sorted(set(groups))), provider)
+def identity_of(str name not None, groups=(), str provider="", *, wishes=(), str session="") -> Identity:
+    """The one identity of this name, these groups, this provider, and what is asked of the way out."""
+    key = (name, tuple(sorted(set(groups))), provider, tuple(wishes), session)
     found = _interned.get(key)
     if found is None:
         found = _interned[key] = Identity(*key)

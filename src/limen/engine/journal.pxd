@@ -5,6 +5,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from limen.engine.conceal cimport Concealment
 from limen.engine.types cimport Address
 
 
@@ -42,6 +43,7 @@ cdef struct LogRecord:
     uint64_t received             # bytes from the client
     uint64_t sent                 # bytes to the client
     Address client
+    LogText alias                 # in the place of `client`
     LogText direction
     LogText protocol              # that the client speaks, where it is not HTTP
     LogText method
@@ -49,6 +51,8 @@ cdef struct LogRecord:
     LogText host
     LogText route
     LogText limit                 # that refused, or with dry_run would have
+    LogText rule                  # of access, that decided
+    LogText dry_rule              # that would have, but is dry
     LogText upstream
     LogText endpoint              # address used last
     LogText user                  # name of the identity
@@ -93,6 +97,7 @@ cdef class Journal:
     cdef uint8_t wanted[256]      # by Fault: records that an audit log takes
     cdef bint tls                 # records have what is known of the client's TLS
     cdef bint ja4
+    cdef Concealment* concealment # owned; NULL: all is told
     cdef bint place               # records have what is known of the client's place
     cdef int format
     cdef int64_t second           # the one that `stamp` shows

@@ -21,6 +21,7 @@ class Journal:
         tls: bool = False,
         ja4: bool = False,
         place: bool = False,
+        concealment: tuple[int, int, int, bytes, float] | None = None,
         faults: Sequence[bytes] = (),
         reasons: Sequence[bytes] = (),
         wanted: Sequence[int] = (),

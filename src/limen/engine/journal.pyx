@@ -9,10 +9,11 @@ import stat
 
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove
 
 from limen.engine.addresses cimport format_ip
+from limen.engine.conceal cimport CONCEAL_ROOM, Concealment, conceal
 from limen.engine.escape cimport common_unit, is_plain, json_unit, put_text, put_url, without_query
 from limen.engine.text cimport (
     civil_date,
@@ -39,7 +40,7 @@ cdef extern from "poll.h" nogil:
 cdef enum:
     PIPE_LONGEST = 4096           # PIPE_BUF of Linux: what a pipe takes in one piece
     LABEL_LONGEST = 48
-    TEXTS = 19                    # of a record that may be cut
+    TEXTS = 21                    # of a record that may be cut
     CLIENT_CLOSED = 23            # FAULT_CLIENT_CLOSED
     CLIENT_CLOSED_STATUS = 499    # what it is logged as, by the custom of nginx
 
@@ -59,6 +60,12 @@ cdef inline char* put_member(char* out, const char* key, const LogText* text) no
     if text.length == 0:
         return out
     return put_string(put_literal(out, key), text)
+
+
+cdef inline char* put_plain(char* out, const LogText* text) noexcept nogil:
+    # of our own making: nothing to escape
+    memcpy(out, text.text, text.length)
+    return out + text.length
 
 
 cdef inline char* put_client(char* out, const Address* client) noexcept nogil:
@@ -107,15 +114,19 @@ cdef class Journal:
 
     `path` is a file (made with mode 0640, appended to) or "-" for standard output; `format` is json,
     combined or common; `query` writes query strings, which are cut otherwise. `tls`, `ja4` and `place` ask for
-    what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are the
-    labels written for fault and RetryBlocked numbers, by index (empty: none).
+    what is known of the client's TLS, for the fingerprint of its hello, and for where it is. `faults` and `reasons` are
+    the labels written for fault and RetryBlocked numbers, by index (empty: none). `concealment` says how much of
+    clients, users and targets is told (conceal.Reveal, each), with a secret of 16 bytes and the seconds
+    that pseudonyms hold.
     Raises ValueError for an unknown format or label, OSError if the file cannot be opened.
     """
 
     def __cinit__(
-        self, path, *, format="json", query=False, tls=False, ja4=False, place=False, faults=(), reasons=(), wanted=(),
+        self, path, *, format="json", query=False, tls=False, ja4=False, place=False, concealment=None, faults=(),
+        reasons=(), wanted=(),
     ):
         self.buffer = NULL
+        self.concealment = NULL
         self.descriptor = -1
         if format not in FORMATS:
             raise ValueError(f"access log format {format!r} is none of {', '.join(FORMATS)}")
@@ -124,6 +135,8 @@ cdef class Journal:
         self.tls = tls
         self.ja4 = ja4
         self.place = place
+        if concealment is not None and any(concealment[:3]):
+            self._conceal(*concealment)
         self.second = -1
         self.path = os.fspath(path)
         self.labels = []
@@ -150,6 +163,16 @@ cdef class Journal:
             table[<int> index].text = label
             table[<int> index].length = <uint32_t> len(label)
 
+    def _conceal(self, int clients, int users, int targets, bytes secret not None, double span):
+        if len(secret) != 16 or not all(0 <= reveal <= 3 for reveal in (clients, users, targets)):
+            raise ValueError("how much is told is 0 to 3, and the secret has 16 bytes")
+        self.concealment = <Concealment*>calloc(1, sizeof(Concealment))
+        if self.concealment == NULL:
+            raise MemoryError
+        self.concealment.clients, self.concealment.users, self.concealment.targets = clients, users, targets
+        self.concealment.span = <uint64_t>(span * 1e9)
+        memcpy(self.concealment.key, <const char*>secret, 16)
+
     def _open(self):
         cdef int descriptor = 1
         if self.path != "-":
@@ -167,19 +190,27 @@ cdef class Journal:
                 if self.owned:
                     os.close(self.descriptor)
             free(self.buffer)
+        free(self.concealment)
 
     cdef void record(self, const LogRecord* record) noexcept nogil:
         cdef LogRecord short_record
         cdef bint json = self.format == JOURNAL_JSON, cut = False
         cdef uint32_t target_length = record.target.length, need, longest
         cdef char* out
+        cdef LogRecord concealed
+        cdef char room[CONCEAL_ROOM]
+        if self.concealment != NULL:
+            concealed = record[0]
+            conceal(self.concealment, &concealed, room)
+            record = &concealed
+            target_length = record.target.length
         if not self.query and target_length:
             target_length = without_query(record.target.text, target_length)
         need = (
             record.direction.length + record.method.length + target_length + record.host.length
-            + record.route.length + record.limit.length + record.upstream.length + record.endpoint.length
-            + record.user.length + record.user_agent.length + record.referer.length + record.request_id.length
-            + record.tls_version.length
+            + record.route.length + record.limit.length + record.rule.length + record.dry_rule.length
+            + record.upstream.length + record.endpoint.length + record.user.length
+            + record.user_agent.length + record.referer.length + record.request_id.length + record.tls_version.length
             + record.tls_cipher.length + record.sni.length + record.ja4.length + record.certificate_subject.length
             + record.certificate_fingerprint.length + record.region.length
         ) * 6 + JOURNAL_RESERVE
@@ -213,9 +244,15 @@ cdef class Journal:
         out = put_literal(out, b'Z"')
         out = put_member(out, b',"direction":"', &record.direction)
         out = put_literal(out, b',"client":"')
-        out = put_client(out, &record.client)
-        out = put_literal(out, b'","port":')
-        out = put_number(out, record.client.port)
+        if record.alias.length:
+            out = put_plain(out, &record.alias)
+        else:
+            out = put_client(out, &record.client)
+        if record.client.port or self.concealment == NULL:
+            out = put_literal(out, b'","port":')
+            out = put_number(out, record.client.port)
+        else:
+            out = put_literal(out, b'"')
         out = put_member(out, b',"country":"', &record.country)
         out = put_member(out, b',"continent":"', &record.continent)
         if record.asn:
@@ -251,6 +288,8 @@ cdef class Journal:
             out = put_seconds(out, record.response_head)
         out = put_member(out, b',"route":"', &record.route)
         out = put_member(out, b',"limit":"', &record.limit)
+        out = put_member(out, b',"rule":"', &record.rule)
+        out = put_member(out, b',"dry_rule":"', &record.dry_rule)
         out = put_member(out, b',"upstream":"', &record.upstream)
         out = put_member(out, b',"endpoint":"', &record.endpoint)
         if record.attempts:
@@ -287,7 +326,10 @@ cdef class Journal:
         cdef uint32_t status = logged_status(record)
         if second != self.second:
             self.restamp(second)
-        out = put_client(out, &record.client)
+        if record.alias.length:
+            out = put_plain(out, &record.alias)
+        else:
+            out = put_client(out, &record.client)
         out = put_literal(out, b" - ")
         out = put_user(out, &record.user)
         out = put_literal(out, b" ")
@@ -296,7 +338,12 @@ cdef class Journal:
         if record.method.length:
             out = put_text(out, record.method.text, record.method.length, False)
             out[0] = b" "
-            out = put_url(out + 1, record.target.text, target_length, False)
+            if target_length:
+                out = put_url(out + 1, record.target.text, target_length, False)
+            elif record.host.length:
+                out = put_text(out + 1, record.host.text, record.host.length, False)
+            else:
+                out = put_literal(out + 1, b"-")
             if record.protocol.length:
                 out[0] = b" "
                 out = put_text(out + 1, record.protocol.text, record.protocol.length, False)
@@ -483,20 +530,22 @@ cdef bint shorten(LogRecord* record, uint32_t room, bint json) noexcept nogil:
     texts[2] = &record.request_id
     texts[3] = &record.route
     texts[4] = &record.limit
-    texts[5] = &record.upstream
-    texts[6] = &record.endpoint
-    texts[7] = &record.host
-    texts[8] = &record.tls_version
-    texts[9] = &record.tls_cipher
-    texts[10] = &record.ja4
-    texts[11] = &record.certificate_fingerprint
-    texts[12] = &record.sni
-    texts[13] = &record.target
-    texts[14] = &record.certificate_subject
-    texts[15] = &record.user
-    texts[16] = &record.user_agent
-    texts[17] = &record.referer
-    texts[18] = &record.region
+    texts[5] = &record.rule
+    texts[6] = &record.dry_rule
+    texts[7] = &record.upstream
+    texts[8] = &record.endpoint
+    texts[9] = &record.host
+    texts[10] = &record.tls_version
+    texts[11] = &record.tls_cipher
+    texts[12] = &record.ja4
+    texts[13] = &record.certificate_fingerprint
+    texts[14] = &record.sni
+    texts[15] = &record.target
+    texts[16] = &record.certificate_subject
+    texts[17] = &record.user
+    texts[18] = &record.user_agent
+    texts[19] = &record.referer
+    texts[20] = &record.region
     share = room
     for index in range(<uint32_t>TEXTS):        # it may fit as it is: the first estimate was the worst case
         cut = cut or fitting(texts[index][0], &share, json) < texts[index].length

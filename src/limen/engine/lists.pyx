@@ -102,7 +102,7 @@ cdef bint list_contains(const ListView* view, const uint8_t* ip) noexcept nogil:
         place = start + at_most32(view.first4 + start, view.index4[(quad >> 16) + 1] - start, quad)
         return place != 0 and quad <= view.last4[place - 1]
     if view.count6:
-        place = keys_at_most(view.first6, view.sample6, view.top6, view.last6, view.count6, high)
+        place = keys_at_most(view.first6, view.sample6, view.top6, view.last6, NULL, view.count6, high)
         if place and high <= view.last6[place - 1]:
             return True
     return view.count_fine != 0 and fine_contains(view, high, low)
@@ -114,10 +114,10 @@ cdef inline uint64_t left(uint64_t count, uint64_t start) noexcept nogil:
 
 
 cdef inline uint64_t keys_at_most(
-    const uint64_t* keys, const uint64_t* sample, const uint64_t* top, const uint64_t* beside, uint64_t count,
-    uint64_t key
+    const uint64_t* keys, const uint64_t* sample, const uint64_t* top, const uint64_t* beside, const uint64_t* further,
+    uint64_t count, uint64_t key
 ) noexcept nogil:
-    """How many keys are at most `key`; `beside` is what will be looked at next, at the last of them."""
+    """How many keys are at most `key`; `beside` and `further` (or NULL) are looked at next, at the last of them."""
     cdef uint64_t samples = sampled(count)
     cdef uint64_t start = at_most64(top, sampled(samples), key)
     if start == 0:
@@ -126,12 +126,15 @@ cdef inline uint64_t keys_at_most(
     start = (start + few_at_most64(sample + start, left(samples, start), key) - 1) * LIST_STEP
     fetch_ahead(beside + start)
     fetch_ahead(beside + start + LIST_STEP // 2)
+    if further != NULL:
+        fetch_ahead(further + start)
+        fetch_ahead(further + start + LIST_STEP // 2)
     return start + few_at_most64(keys + start, left(count, start), key)
 
 
 cdef bint fine_contains(const ListView* view, uint64_t high, uint64_t low) noexcept nogil:
     cdef uint64_t end = keys_at_most(
-        view.fine_high, view.sample_fine, view.top_fine, view.fine_first, view.count_fine, high
+        view.fine_high, view.sample_fine, view.top_fine, view.fine_first, view.fine_last, view.count_fine, high
     )
     cdef uint64_t start
     if end == 0 or view.fine_high[end - 1] != high:

@@ -5,7 +5,9 @@ from typing import Self
 from limen.engine.upstream import Upstream
 
 class Mask:
-    """Of one route: `hosts` are names of its origins besides those of endpoints of `upstreams`, `strip` and `add` what its rewriting does to paths."""
+    """Of one route: `hosts` are names of its origins besides those of endpoints of `upstreams`, `strip` and `add` what
+    its rewriting does to paths.
+    """
 
     def __new__(
         cls,

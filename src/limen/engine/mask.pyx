@@ -2,7 +2,9 @@
 
 
 cdef class Mask:
-    """Of one route: `hosts` are names of its origins besides those of endpoints of `upstreams`, `strip` and `add` what its rewriting does to paths."""
+    """Of one route: `hosts` are names of its origins besides those of endpoints of `upstreams`, `strip` and `add` what
+    its rewriting does to paths.
+    """
 
     def __init__(
         self, *, list hosts not None, str strip="", str add="", bint location=True, bint cookies=True, str domain="",

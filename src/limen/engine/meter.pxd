@@ -1,5 +1,5 @@
-# What an exchange or its tunnel may carry: bandwidth taken from the cells of limits before it is used, quotas counted as
-# it passes. Only exchanges that such a limit is for have one.
+# What an exchange or its tunnel may carry: bandwidth taken from the cells of limits before it is used, quotas counted
+# as it passes. Only exchanges that such a limit is for have one.
 #
 # Bandwidth is taken in grants (a quarter of a burst at most) and read only as far as it was taken, so that all workers
 # together never pass more than burst and rate allow. Without a grant nothing is read: the kernel's buffers fill, and

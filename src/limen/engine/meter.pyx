@@ -258,7 +258,7 @@ cdef class Meter(Handler):
         cdef ExchangeState exchange = <ExchangeState>self.exchange
         # (after a reload these may be other limits than those that the log knows the exchange by)
         if exchange is not None and self.spent and exchange.action is not None and exchange.action.guard is self.guard:
-            exchange.limit = <unsigned char>self.spent
+            exchange.refusing = <Limit>self.guard.limits[self.spent - 1]
             exchange.limit_wait = <int64_t>(self.parts[self.spent - 1].ends - self.reactor.now)
 
     cdef void ring(self, uint64_t when) noexcept:

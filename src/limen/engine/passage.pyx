@@ -13,6 +13,7 @@ from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
+from limen.engine.addresses cimport TargetHost
 from limen.engine.hops cimport (
     HOP_ANSWER,
     HOP_ASKING,
@@ -52,6 +53,7 @@ from limen.engine.types cimport (
     Address,
     HeadLimits,
 )
+from limen.engine.verdicts cimport goal_of
 from limen.engine.ways_out cimport HOP_HTTP, Hop
 
 
@@ -118,10 +120,11 @@ cdef class Passage(Party):
         cdef Hop after
         cdef size_t room = HOP_ASKING + <size_t>len(hop.authorization)
         cdef char* out = self.worker.claim(room)
-        cdef const char* host = owner.host.name
-        cdef size_t size = owner.host.name_length
-        cdef const Address* literal = &owner.host.address
-        cdef uint16_t port = owner.host.port
+        cdef const TargetHost* goal = goal_of(owner)
+        cdef const char* host = <const char*>goal.name
+        cdef size_t size = goal.name_length
+        cdef const Address* literal = &goal.address
+        cdef uint16_t port = goal.port
         if self.hop + 1 < len(self.way.hops):
             after = <Hop>self.way.hops[self.hop + 1]
             host = <const char*>after.host

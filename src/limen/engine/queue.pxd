@@ -8,7 +8,7 @@ from limen.engine.worker cimport Worker
 
 
 cdef class Queue(Handler):
-    # In order of arrival, retries first. One per upstream and worker.
+    # In order of arrival, urgent ones (retries, and routes that are so) first. One per upstream and worker.
     cdef Worker worker
     cdef readonly int size    # that may wait
     cdef uint64_t timeout     # ns

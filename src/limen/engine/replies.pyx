@@ -6,7 +6,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
 from limen.engine.admission cimport add_limit_fields, retry_after
-from limen.engine.guard cimport Limit
+from limen.engine.effects cimport RuleEffect
 from limen.engine.identifying cimport add_challenges
 from limen.engine.service cimport Action
 from limen.engine.showing cimport Shown, lay_page
@@ -171,7 +171,8 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     cdef int length
     cdef bint close
     cdef Shown shown
-    cdef str rule
+    cdef RuleEffect effect = None
+    cdef bytes rule = b""
     cdef bytes name
     if status == 0:
         status = fault_status(fault)
@@ -183,14 +184,17 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
     size = snprintf(body, 1024, "%d %s\n%s\n", status, reasons[status].text, texts[fault].sentence)
     if fault == FAULT_DENIED and exchange.service.access is not None:
         # the operator's name of the rule, so that a user can say what stopped him
-        rule = ""
         if exchange.rule >= 0:
-            rule = exchange.service.access.names[exchange.rule] or f"number {exchange.rule + 1}"
-        name = f"rule: {rule or 'none allows it'}\n".encode("utf-8", "replace")[:200]
+            if exchange.service.access.effects is not None:
+                effect = exchange.service.access.effects[exchange.rule]
+            rule = (exchange.service.access.names[exchange.rule] or f"number {exchange.rule + 1}").encode()[:100]
+        name = b"rule: " + (rule or b"none allows it") + b"\n"
         memcpy(body + size, <const char*>name, <size_t>len(name))
         size += <int>len(name)
-    if exchange.limit and (fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_QUOTA):
-        name = b"limit: " + (<Limit>exchange.action.guard.limits[exchange.limit - 1]).label + b"\n"
+    if exchange.refusing is not None and (
+        fault == FAULT_LIMIT_RATE or fault == FAULT_LIMIT_CONCURRENT or fault == FAULT_QUOTA
+    ):
+        name = b"limit: " + exchange.refusing.label + b"\n"
         memcpy(body + size, <const char*>name, <size_t>len(name))
         size += <int>len(name)
     if exchange.id_length and size < 900:
@@ -199,6 +203,16 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         size += 12 + <int>exchange.id_length
         body[size] = 10
         size += 1
+    if effect is not None and effect.location is not None and not exchange.is_connect:
+        # elsewhere instead of a refusal; what answers CONNECT no client follows
+        status = 302
+        try:
+            name = fill_location(exchange, effect.location)
+        except Exception as error:
+            exchange.worker.tell(40, f"rule {effect.name}: redirect failed: {error!r}")
+            name = b""
+        if name:
+            add_field(exchange, &count, b"Location", 8, <const char*>name, <size_t>len(name))
     if lay_page(exchange, status, reasons[status].text, False, &shown):
         add_field(exchange, &count, b"Content-Type", 12, shown.content_type, shown.type_size)
         body = <char*>shown.body
@@ -207,9 +221,9 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         add_field(exchange, &count, b"Content-Type", 12, b"text/plain; charset=utf-8", 25)
     if texts[fault].token[0]:
         length = snprintf(
-            told, 512, "%s; error=%s; details=\"%s\"",
+            told, 512, "%.200s; error=%s; details=\"%s%s%s\"",
             <const char*>exchange.service.via if len(exchange.service.via) else KEPT_NAME, texts[fault].token,
-            texts[fault].label,
+            texts[fault].label, b"; rule=" if rule else b"", <const char*>rule,
         )
         add_field(exchange, &count, b"Proxy-Status", 12, told, <size_t>length)
     if (

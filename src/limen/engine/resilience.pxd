@@ -35,6 +35,7 @@ cdef class Resilience:
     cdef uint64_t hedge_after         # ns; 0 = never
     cdef long hedge_most              # hedges under way at the upstream, all workers together; 0 = no such bound
     cdef double hedge_share           # likewise, of its live exchanges; one is always allowed
+    cdef readonly bint urgent         # waits before others while the upstream is full
     cdef bint guarded                 # something here has to be looked at in every exchange
     cdef uint64_t random              # state of draw_next()
 

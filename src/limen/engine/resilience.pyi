@@ -3,7 +3,7 @@ from typing import Self
 from limen.engine.upstream import Upstream
 
 class Resilience:
-    """Retries, deadline, mirror and hedge of a route. All times in seconds; 0 turns off."""
+    """Retries, deadline, mirror, hedge and urgency of a route. All times in seconds; 0 turns off."""
 
     def __new__(
         cls,
@@ -26,14 +26,18 @@ class Resilience:
         hedge_after: float = 0.0,
         hedge_most: int = 0,
         hedge_share: float = 0.0,
+        urgent: bool = False,
     ) -> Self:
         """`on`: bits of resilience.Cause, `statuses` adds its own; shares are parts of 1.
 
         `hedge_most` and `hedge_share` bound the hedges of the upstream, all workers together; 0: no such bound.
+        `urgent`: before others in the queue.
         """
 
     @property
     def on(self) -> int: ...
+    @property
+    def urgent(self) -> bool: ...
     @property
     def mirror(self) -> Upstream | None: ...
     @property

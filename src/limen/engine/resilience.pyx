@@ -9,14 +9,14 @@ from limen.engine.upstream cimport Upstream
 
 
 cdef class Resilience:
-    """Retries, deadline, mirror and hedge of a route. All times in seconds; 0 turns off."""
+    """Retries, deadline, mirror, hedge and urgency of a route. All times in seconds; 0 turns off."""
 
     def __init__(
         self, *, int on=3, tuple statuses=(), double per_try=0.0, double total=0.0, double budget_share=0.2,
         long budget_least=10, double budget_wait=1.0, double backoff_base=0.025, double backoff_most=0.25,
         str deadline_field="", bint deadline_grpc=False, Upstream mirror=None, double mirror_share=1.0,
         long mirror_most=100, str mirror_field="X-Mirrored", double hedge_after=0.0,
-        long hedge_most=0, double hedge_share=0.0,
+        long hedge_most=0, double hedge_share=0.0, bint urgent=False,
     ):
         self.on = on
         if statuses:
@@ -38,6 +38,7 @@ cdef class Resilience:
         self.hedge_after = <uint64_t>(hedge_after * 1e9)
         self.hedge_most = hedge_most
         self.hedge_share = hedge_share
+        self.urgent = urgent
         self.guarded = bool(statuses or per_try or total or mirror is not None or hedge_after)
         self.random = int.from_bytes(os.urandom(8), "little") | 1
 

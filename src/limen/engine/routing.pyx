@@ -6,7 +6,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
 from limen.engine.accepted cimport Accepted
-from limen.engine.access cimport ALLOW, NEED_ADDRESS, AccessView
+from limen.engine.access cimport DENY, NEED_ADDRESS, AccessView
 from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
 from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
@@ -50,6 +50,7 @@ from limen.engine.types cimport (
     Field,
     Head,
 )
+from limen.engine.verdicts cimport follow, lay_request, lay_target
 
 
 cdef void lay_id(ExchangeState exchange) noexcept:
@@ -212,6 +213,9 @@ cdef int find_route(ExchangeState exchange) noexcept:
     if exchange.is_connect or exchange.service.routes is None:
         exchange.path = exchange.base + head.path
         exchange.path_length = head.path_length
+        if exchange.service.access is not None and exchange.service.access.asks_path and not exchange.is_connect:
+            # what rules see; what the target sees stays as it is
+            return settle_path(exchange)
         return FAULT_NONE
     fault = settle_path(exchange)
     if fault != FAULT_NONE:
@@ -314,31 +318,25 @@ cdef bint upgrade_allowed(ExchangeState exchange) noexcept:
 cdef int check_access(ExchangeState exchange, const Address* target) noexcept:
     cdef AccessView view
     cdef int decision
-    view.client = &exchange.peer
-    view.host = exchange.host.name
-    view.host_length = exchange.host.name_length
-    view.port = exchange.host.port
-    view.method_id = exchange.head.method
-    view.method = exchange.base
-    view.method_length = exchange.head.method_length
-    view.target = target if target != NULL else (NULL if exchange.host.kind == HOST_NAME else &exchange.host.address)
-    if exchange.service.transparent:
-        # known from the beginning, whatever name came with it
-        view.target = &(<Accepted>exchange.client).original
-    view.place = place_of(exchange) if exchange.service.access.asks_place else NULL
-    view.identity = <void*>exchange.identity if exchange.identity is not None else NULL
-    decision = exchange.service.access.decide(&view, &exchange.rule)
+    cdef const Address* known = target
+    if exchange.service.transparent and (target == NULL or exchange.redirect is None):
+        # from the beginning, whatever name came with it
+        known = &(<Accepted>exchange.client).original
+    elif target == NULL and exchange.host.kind != HOST_NAME:
+        known = &exchange.host.address
+    lay_request(exchange, &view)
+    lay_target(exchange, &view, known)
+    decision = exchange.service.access.decide(&view, &exchange.rule, &exchange.dry_rule)
     if decision == NEED_ADDRESS:
         exchange.need_address = True
-        return FAULT_NONE
-    if decision == ALLOW:
-        return FAULT_NONE
-    if exchange.identity is None and exchange.demand is not None and exchange.service.access.asks_identity and (
-        exchange.bridged is None
+    if decision == DENY and exchange.identity is None and exchange.demand is not None and (
+        exchange.service.access.asks_identity and exchange.bridged is None
     ):
         # somebody might be allowed what nobody is
         return FAULT_IDENTITY
-    return FAULT_DENIED
+    if exchange.service.access.effects is not None:
+        return follow(exchange, &view, decision, target != NULL)
+    return FAULT_DENIED if decision == DENY else FAULT_NONE
 
 
 cdef int check_target_address(ExchangeState exchange, const Address* target) noexcept:

@@ -11,6 +11,7 @@ from limen.engine.resilience cimport Resilience
 from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
 from limen.engine.mask cimport Mask
+from limen.engine.scrub cimport Scrub
 from limen.engine.pac cimport Pac
 from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
@@ -87,6 +88,7 @@ cdef class Action:
     cdef readonly double hook_timeout
     cdef bint upgrade
     cdef readonly Split split         # by whose shares this action is replaced, once; None: it stands for itself
+    cdef readonly Scrub scrub # of what tells one client from another; None: it stays
     cdef readonly Mask mask   # of Location and Set-Cookie; None: they stay
     cdef readonly Pages pages # for statuses; None: our words, and the origin's
     cdef readonly Guard guard # who may come, how often; None: everybody, always
@@ -107,6 +109,7 @@ cdef class Service:
     cdef readonly AddressSet targets_allowed
     cdef readonly bint private_allowed
     cdef int anonymity
+    cdef bint logged          # its exchanges are in the access log
     cdef readonly AddressSet trusted
     cdef readonly AddressSet preface_from     # PROXY protocol senders, None = nobody
     cdef readonly ServerContext tls   # None: plain
@@ -119,7 +122,6 @@ cdef class Service:
     cdef int ways             # set of ways.Way: what the first bytes of a connection may be
     cdef bint detects         # `ways` is more than HTTP, or `transparent`: the first bytes are looked at
     cdef int transparent      # ways.Transparent
-    cdef object pairs         # asks who a SOCKS client is (ways.pyx); None: nobody is asked
     cdef uint64_t bind_timeout        # ns that a BIND waits for its peer; 0: refused
     cdef int relay_targets    # of one UDP association; 0: refused
     cdef size_t relay_size    # bytes of a datagram's content

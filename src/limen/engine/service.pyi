@@ -13,12 +13,12 @@ from limen.engine.mask import Mask
 from limen.engine.pac import Pac
 from limen.engine.pages import Pages
 from limen.engine.resilience import Resilience
+from limen.engine.scrub import Scrub
 from limen.engine.split import Split
 from limen.engine.tables import RouteTable
 from limen.engine.tls.contexts import ServerContext
 from limen.engine.tls.passes import PassTable
 from limen.engine.upstream import Upstream
-from limen.engine.ways import Way
 from limen.engine.ways_out import Egress
 
 class Edits:
@@ -69,6 +69,7 @@ class Action:
         resilience: Resilience | None = None,
         guard: Guard | None = None,
         mask: Mask | None = None,
+        scrub: Scrub | None = None,
         pages: Pages | None = None,
         demand: Demand | None = None,
     ) -> Self: ...
@@ -90,6 +91,8 @@ class Action:
     def guard(self) -> Guard | None: ...
     @property
     def mask(self) -> Mask | None: ...
+    @property
+    def scrub(self) -> Scrub | None: ...
     @property
     def pages(self) -> Pages | None: ...
     @property
@@ -153,7 +156,7 @@ class Service:
         pages: Pages | None = None,
         ways: int = 1,
         transparent: int = 0,
-        pairs: Callable[[Way, bytes, bytes], object] | None = None,
+        logged: bool = True,
         bind_timeout: float = 0.0,
         relay_targets: int = 0,
         relay_size: int = 65507,

@@ -14,6 +14,7 @@ from limen.engine.split cimport Split
 from limen.engine.guard cimport Guard
 from limen.engine.maglev cimport mixed
 from limen.engine.mask cimport Mask
+from limen.engine.scrub cimport Scrub
 from limen.engine.pac cimport Pac
 from limen.engine.pages cimport Pages
 from limen.engine.stream cimport OutField
@@ -95,7 +96,7 @@ cdef class Action:
         int attempts=2, int retry_methods=0, uint64_t keep_memory=65536, uint64_t keep_most=1048576,
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
         bint upgrade=True, CertificateMatch certificate=None, Split split=None, Resilience resilience=None,
-        Guard guard=None, Mask mask=None, Pages pages=None, Demand demand=None,
+        Guard guard=None, Mask mask=None, Scrub scrub=None, Pages pages=None, Demand demand=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -130,6 +131,7 @@ cdef class Action:
         self.guarded = self.resilience.guarded
         self.guard = guard
         self.mask = mask
+        self.scrub = scrub
         self.pages = pages
 
     def __repr__(self) -> str:
@@ -151,7 +153,7 @@ cdef class Service:
         str scheme="http", int port=80,
         ServerContext tls=None, PassTable passes=None, int opened=0, bint asks_ja4=False, bint add_certificate=False,
         Bridge bridge=None, double handshake_timeout=10.0, AddressSet allow=None, AddressSet deny=None,
-        int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, object pairs=None,
+        int64_t connections_most=0, Pages pages=None, int ways=1, int transparent=0, bint logged=True,
         double bind_timeout=0.0, int relay_targets=0, size_t relay_size=65507, double relay_idle=60.0, Pac pac=None,
         Demand demand=None, Egress egress=None, list exits=None,
     ):
@@ -171,6 +173,7 @@ cdef class Service:
         self.targets_allowed = targets_allowed
         self.private_allowed = private_allowed
         self.anonymity = anonymity
+        self.logged = logged
         self.trusted = trusted
         self.preface_from = preface_from
         self.tls = tls
@@ -201,7 +204,6 @@ cdef class Service:
         self.ways = ways
         self.transparent = transparent
         self.detects = ways != 1 or transparent != 0
-        self.pairs = pairs
         self.bind_timeout = ns(bind_timeout)
         self.relay_targets = relay_targets
         self.relay_size = relay_size

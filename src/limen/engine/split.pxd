@@ -22,5 +22,7 @@ cdef class Split:
 
     # The next in turn: over as many exchanges as the sum of the weights each has exactly its own.
     cdef int next_turn(self) noexcept
+    # As if next_turn() had not been asked; `share` is what it said.
+    cdef void give_back(self, int share) noexcept
     # Always the same for a key.
     cdef int of_key(self, uint64_t key) noexcept

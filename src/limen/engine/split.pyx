@@ -54,6 +54,12 @@ cdef class Split:
         self.credit[best] -= self.total
         return best
 
+    cdef void give_back(self, int share) noexcept:
+        cdef int i
+        self.credit[share] += self.total
+        for i in range(self.count):
+            self.credit[i] -= self.weights[i]
+
     cdef int of_key(self, uint64_t key) noexcept:
         cdef int64_t at = <int64_t>(((key >> 32) * <uint64_t>self.total) >> 32)
         cdef int i

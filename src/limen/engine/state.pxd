@@ -7,6 +7,8 @@ from limen.engine.alarm cimport Alarm
 from limen.engine.bridged cimport Bridged
 from limen.engine.demand cimport Demand
 from limen.engine.dial cimport Dial
+from limen.engine.effects cimport RuleEffect
+from limen.engine.guard cimport Guard, Limit
 from limen.engine.identity cimport Identity
 from limen.engine.keep cimport Keep
 from limen.engine.meter cimport Meter
@@ -108,9 +110,13 @@ cdef class ExchangeState(Party):
     cdef int attempts
     cdef int fault
     cdef int rule             # access rule that decided, -1 = none
+    cdef int dry_rule         # that would have decided but is dry, -1 = none
+    cdef RuleEffect redirect  # of the rule that says whom to dial instead; None: the target
+    cdef Guard rule_guard     # of the rule whose limits were taken; None: none were
+    cdef uint32_t rule_places[8]       # of LimitCells, to be left
     cdef uint8_t retry_blocked
     cdef bint holds_limits    # some of limit_places are taken
-    cdef uint8_t limit        # number + 1 of the limit that refused, or with dry_run would have; 0: none
+    cdef Limit refusing       # the limit that refused, or with dry_run would have; None: none
     cdef uint8_t limit_told   # number + 1 of the limit whose RateLimit field is told
     cdef int64_t limit_wait   # ns until the one that refused would allow
     cdef int64_t limit_left   # ns that are left of the one that is told

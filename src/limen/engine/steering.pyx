@@ -30,37 +30,50 @@ cdef uint64_t SPLIT_SEED = 0x73706C6974
 
 cdef Endpoint steer(ExchangeState exchange):
     cdef Upstream upstream = exchange.upstream
-    cdef Balancer balancer = upstream.balancer
+    cdef Balancer balancer
     cdef uint64_t key = 0
     cdef Endpoint endpoint
     if upstream.cookie is not None:
         endpoint = kept_endpoint(exchange)
         if endpoint is not None:
             return endpoint
-    if upstream.nearest is not None:
-        balancer = upstream.nearest.balancer(exchange.worker.places, place_number(exchange), balancer)
+    balancer = balancer_of(exchange)
     if balancer.policy == POLICY_HASH:
         key = exchange_key(exchange)
     return upstream.claim(balancer, exchange.worker.now, exchange.avoid, key)
 
 
-cdef Endpoint kept_endpoint(ExchangeState exchange):
-    """The one that the client's cookie names, entered."""
+cdef Balancer balancer_of(ExchangeState exchange):
+    cdef Upstream upstream = exchange.upstream
+    if upstream.nearest is None:
+        return upstream.balancer
+    return upstream.nearest.balancer(exchange.worker.places, place_number(exchange), upstream.balancer)
+
+
+cdef void find_own(ExchangeState exchange) noexcept:
     cdef Upstream upstream = exchange.upstream
     cdef bint first = False
     cdef Piece piece
     cdef int number
+    if exchange.marks & MARK_LOOKED:
+        return
+    exchange.marks |= MARK_LOOKED
+    if find_cookie(exchange, upstream.cookie.name, &piece):
+        exchange.marks |= MARK_SENT
+        number = upstream.cookie.find(piece.data, piece.size, &first)
+        if number >= 0:
+            exchange.own = <Endpoint>upstream.members[number]
+        if not first:
+            exchange.marks |= MARK_OLD
+
+
+cdef Endpoint kept_endpoint(ExchangeState exchange):
+    """The one that the client's cookie names, entered."""
+    cdef Upstream upstream = exchange.upstream
+    cdef int number
     if exchange.is_opaque or exchange.base == NULL:
         return None
-    if not exchange.marks & MARK_LOOKED:
-        exchange.marks |= MARK_LOOKED
-        if find_cookie(exchange, upstream.cookie.name, &piece):
-            exchange.marks |= MARK_SENT
-            number = upstream.cookie.find(piece.data, piece.size, &first)
-            if number >= 0:
-                exchange.own = <Endpoint>upstream.members[number]
-            if not first:
-                exchange.marks |= MARK_OLD
+    find_own(exchange)
     exchange.marks &= ~<unsigned int>MARK_LENT
     if exchange.own is None or exchange.own is exchange.avoid:
         return None
@@ -68,7 +81,7 @@ cdef Endpoint kept_endpoint(ExchangeState exchange):
     number = <int>upstream.places.get(exchange.own, -1)
     if number < 0 or not upstream.balancer.may_keep(exchange.worker.now, number):
         return None
-    if exchange.own.enter(upstream.balancer.seats[number].most):
+    if upstream.claim_member(exchange.own, upstream.balancer.seats[number].most):
         return exchange.own
     exchange.marks |= MARK_LENT
     return None
@@ -83,6 +96,8 @@ cdef void take_share(ExchangeState exchange) noexcept:
     if split.cookie is not None and find_cookie(exchange, split.cookie.name, &piece):
         exchange.marks |= MARK_SPLIT_SENT
         share = split.cookie.find(piece.data, piece.size, &first)
+        if share >= 0:
+            exchange.marks |= MARK_SHARE_KEPT
     exchange.split = split
     exchange.told = share if first else -1
     if share < 0:
@@ -90,6 +105,7 @@ cdef void take_share(ExchangeState exchange) noexcept:
             share = split.of_key(key)
         else:
             share = split.next_turn()
+            exchange.marks |= MARK_SHARE_TURN
     exchange.share = share
     exchange.action = <Action>split.shares[share]
 

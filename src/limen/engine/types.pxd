@@ -156,8 +156,8 @@ cdef enum FieldId:
     FIELD_X_FORWARDED_PORT = 20
     FIELD_X_FORWARDED_OTHER = 21    # any other X-Forwarded-* (Server, Prefix, ...)
     FIELD_X_REAL_IP = 22
-    FIELD_CLIENT_IP = 23            # Client-IP, X-Client-IP, True-Client-IP, X-Cluster-Client-IP,
-                                    # X-Originating-IP, CF-Connecting-IP, Fastly-Client-IP
+    FIELD_CLIENT_IP = 23            # Client-IP, X-Client-IP, True-Client-IP, X-Cluster-Client-IP and what else CDNs and
+                                    # proxies call it (http1/names.pxd)
     FIELD_X_REQUEST_ID = 24
     FIELD_DATE = 25
     FIELD_SERVER = 26
@@ -167,7 +167,7 @@ cdef enum FieldId:
     FIELD_COOKIE = 30
     FIELD_HTTP2_SETTINGS = 31
     FIELD_PROXY_STATUS = 32
-    FIELD_PROXY_OTHER = 33          # any other Proxy-*
+    FIELD_PROXY_OTHER = 33          # any other Proxy-*, X-BlueCoat-Via
     FIELD_CONTENT_TYPE = 34
     FIELD_CONTENT_ENCODING = 35
     FIELD_LOCATION = 36

@@ -103,7 +103,8 @@ cdef class Upstream:
     cdef uint32_t requests_most       # exchanges on one connection; 0 = no bound
     cdef uint64_t random              # state of draw_next()
 
-    # What its endpoints may be called in URLs and cookies, in lower case: with and without a port. Made when first asked for.
+    # What its endpoints may be called in URLs and cookies, in lower case: with and without a port. Made when first
+    # asked for.
     cdef bint is_called(self, const char* text, size_t size) noexcept
     # Exchanges at its endpoints, all workers together.
     cdef int64_t live(self) noexcept
@@ -115,6 +116,7 @@ cdef class Upstream:
     # By `balancer`, which is the upstream's or one of `nearest`.
     cdef int choose(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key) noexcept
     cdef Endpoint claim(self, Balancer balancer, uint64_t now, Endpoint avoid, uint64_t key)
+    cdef bint claim_member(self, Endpoint member, int64_t most) noexcept
 
 
 # A new endpoint for a host, kept under `place` for all who go there.

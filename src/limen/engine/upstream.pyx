@@ -38,7 +38,7 @@ cdef enum:
     RESTING_MOST = 1024           # idle connections to targets of requests, per worker
     CLAIMS = 16                   # tries to take a place that other workers are taking, too
     NUMBERS = 1023                # bits that tell workers apart (observe/board.py: MAX_WORKERS)
-    WANTED = 100                  # ms that a worker's word for a connection counts; it is said anew as long as one waits
+    WANTED = 100                  # ms that a worker's word for a connection counts; it is said anew while one waits
 
 
 # What is said of endpoints without a place on the board: nothing.
@@ -416,6 +416,16 @@ cdef class Upstream:
         if self.whole is not None:
             self.whole.leave()
         return None
+
+    cdef bint claim_member(self, Endpoint member, int64_t most) noexcept:
+        """Enter this one, whoever chose it, unless it or the upstream is full."""
+        if self.whole is not None and not self.whole.enter(self.most):
+            return False
+        if member.enter(most):
+            return True
+        if self.whole is not None:
+            self.whole.leave()
+        return False
 
 
 cdef Endpoint new_target(Worker worker, const TargetHost* host, bytes place):

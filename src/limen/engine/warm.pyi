@@ -12,8 +12,8 @@ class Opening:
     def __new__(cls) -> Self: ...
 
 class Warmer(Handler):
-    """Opens connections ahead for `upstream`, which says how many (`warm`), and closes idle ones that other workers need
-    (`links`), until it is stopped.
+    """Opens connections ahead for `upstream`, which says how many (`warm`), and closes idle ones that other workers
+    need (`links`), until it is stopped.
     """
 
     def __new__(cls, worker: Worker, upstream: Upstream) -> Self: ...

@@ -90,8 +90,8 @@ cdef class Opening(ExchangeState):
 
 
 cdef class Warmer(Handler):
-    """Opens connections ahead for `upstream`, which says how many (`warm`), and closes idle ones that other workers need
-    (`links`), until it is stopped."""
+    """Opens connections ahead for `upstream`, which says how many (`warm`), and closes idle ones that other workers
+    need (`links`), until it is stopped."""
 
     def __init__(self, Worker worker not None, Upstream upstream not None):
         self.worker = worker

@@ -3,7 +3,10 @@
 from libc.stdint cimport uint8_t
 
 from limen.engine.accepted cimport Accepted
-from limen.engine.stream cimport OutHead
+from limen.engine.demand cimport Demand
+from limen.engine.identifying cimport Claim
+from limen.engine.identity cimport Identity
+from limen.engine.stream cimport OutHead, Party
 from limen.engine.types cimport Address
 
 
@@ -28,24 +31,29 @@ cdef enum:
 cdef enum WayStage:
     WAY_GREETING = 0          # SOCKS 5: which methods the client offers
     WAY_PAIR = 1              # its user name and password are due
-    WAY_PARKED = 2            # somebody is asked about them
+    WAY_PARKED = 2            # somebody verifies them
     WAY_REQUEST = 3
     WAY_ASKED = 4             # there is an exchange
     WAY_ANSWERED = 5          # the last reply has gone
 
 
-cdef class Way:
+cdef class Way(Party):
     # Held by its client until TLS is bridged inside.
     cdef Accepted client      # an Http1Client; None: it has begun, or is gone
     cdef uint8_t kind         # WayIn
     cdef uint8_t stage        # WayStage
     cdef uint8_t command      # socks.SocksCommand
     cdef Address bound        # that the next reply names
+    cdef Demand demand        # that the user name was shown for; None: none was
+    cdef Identity identity    # whose user name that is
+    cdef Claim claim          # as long as somebody verifies it
 
     # A head for the client, as far as it concerns somebody who waits for a SOCKS reply.
     cdef void reply(self, Accepted client, const OutHead* head) noexcept
     # A reply that is not the last one: of BIND, with `bound`.
     cdef void tell(self, Accepted client) noexcept
+    # The client has gone.
+    cdef void leave(self) noexcept
     cdef void lay(self, Accepted client, int first, int second) noexcept
     cdef void send(self, Accepted client, int code) noexcept
 

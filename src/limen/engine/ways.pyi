@@ -2,6 +2,3 @@
 
 class Way:
     """How a client came in that did not begin with HTTP."""
-
-    def conclude(self, good: bool) -> None:
-        """The answer to `pairs` of its service: whether user name and password are good."""

@@ -1,7 +1,7 @@
 # From a client's first bytes to its first exchange, where that does not begin with a request of HTTP:
 #
 #   SOCKS 5: GREETING --no method--> REQUEST --> ASKED --> ANSWERED
-#            GREETING --pair--> PAIR --> PARKED --known--> REQUEST
+#            GREETING --pair--> PAIR --(known, or PARKED until it is)--> REQUEST
 #   SOCKS 4: REQUEST --> ASKED --> ANSWERED
 #   a transparent listener's TLS: ASKED, once the hello is whole
 # A request becomes the exchange that CONNECT would have made: the same rules, look-ups, dials, log. Only what the
@@ -12,8 +12,10 @@ from libc.string cimport memcpy, memset
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.associate cimport begin_association
+from limen.engine.demand cimport Demand
 from limen.engine.exchange cimport Exchange, new_exchange
 from limen.engine.http1.client cimport CLIENT_WAIT, Http1Client
+from limen.engine.identifying cimport Claim, claim_pair, drop_claim, known_pair
 from limen.engine.service cimport Service
 from limen.engine.socks cimport (
     SOCKS_BIND,
@@ -35,7 +37,7 @@ from limen.engine.socks cimport (
     write_socks_target,
 )
 from limen.engine.state cimport ExchangeState
-from limen.engine.stream cimport OutHead
+from limen.engine.stream cimport OutHead, Party
 from limen.engine.sys cimport monotonic
 from limen.engine.tls.hello cimport HELLO_MOST, Hello, read_hello
 from limen.engine.transparent cimport find_original, lay_original
@@ -67,6 +69,17 @@ cdef enum:
 
 cdef inline bint takes(Service service, int way) noexcept:
     return (service.ways >> way) & 1
+
+
+cdef Demand demand_of(Service service):
+    """What is demanded of everybody who comes to a listener; None: nothing."""
+    if service.demand is not None or service.action is None:
+        return service.demand
+    return service.action.demand
+
+
+cdef inline bint shows_certificate(Http1Client client, Demand demand) noexcept:
+    return demand.wants_certificate and client.tls is not None
 
 
 cdef int take_way(Accepted accepted, const char* data, size_t size) noexcept:
@@ -122,6 +135,7 @@ cdef int wait(Http1Client client, const char* data, size_t size) noexcept:
 
 cdef int take_greeting(Http1Client client, const char* data, size_t size) noexcept:
     cdef uint32_t methods = 0
+    cdef Demand demand = demand_of(client.service)
     cdef int taken = parse_greeting(data, size, &methods)
     if taken == 0:
         return wait(client, data, size)
@@ -129,14 +143,14 @@ cdef int take_greeting(Http1Client client, const char* data, size_t size) noexce
         client.fail(-taken)
         return -1
     client.scanned = 0
-    if client.service.pairs is not None:
-        if not methods >> SOCKS_PAIR & 1:
-            client.fail(FAULT_SOCKS_METHOD)
-            return -1
+    if demand is not None and demand.wants_field and methods >> SOCKS_PAIR & 1:
+        client.way.demand = demand
         client.way.stage = WAY_PAIR
         client.put(b"\x05\x02", 2)
     else:
-        if not methods >> SOCKS_NO_METHOD_NEEDED & 1:
+        if not methods >> SOCKS_NO_METHOD_NEEDED & 1 or (
+            demand is not None and demand.required and not shows_certificate(client, demand)
+        ):
             client.fail(FAULT_SOCKS_METHOD)
             return -1
         client.way.stage = WAY_REQUEST
@@ -145,7 +159,8 @@ cdef int take_greeting(Http1Client client, const char* data, size_t size) noexce
 
 
 cdef int take_pair(Http1Client client, const char* data, size_t size) noexcept:
-    """User name and password: parked until somebody says whether they are good."""
+    """User name and password: known, or parked until somebody says whether they are good."""
+    cdef Way way = client.way
     cdef uint32_t user = 0
     cdef uint32_t user_length = 0
     cdef uint32_t password = 0
@@ -157,19 +172,22 @@ cdef int take_pair(Http1Client client, const char* data, size_t size) noexcept:
         client.fail(-taken)
         return -1
     client.scanned = 0
-    client.way.stage = WAY_PARKED
+    way.identity = known_pair(
+        client.worker, way.demand, data + user, user_length, data + password, password_length
+    )
+    if way.identity is not None:
+        way.stage = WAY_REQUEST
+        client.put(b"\x01\x00", 2)
+        return taken
+    way.stage = WAY_PARKED
     # what the client sends ahead waits
     client.pause()
-    client.worker.wake = True
-    try:
-        client.service.pairs(
-            client.way, data[user:user + user_length], data[password:password + password_length]
-        )
-    except Exception as error:
-        client.worker.tell(40, f"listener {client.service.name}: a SOCKS client could not be identified: {error!r}")
-        if not client.closed and client.way is not None and client.way.stage == WAY_PARKED:
-            client.resume()
-            client.fail(FAULT_IDENTITY)
+    way.claim = claim_pair(
+        client.worker, way.demand, way, &client.sender, data + user, user_length, data + password, password_length
+    )
+    if way.claim is None:
+        client.resume()
+        client.fail(FAULT_INTERNAL)
         return -1
     return taken
 
@@ -177,6 +195,7 @@ cdef int take_pair(Http1Client client, const char* data, size_t size) noexcept:
 cdef int take_request(Http1Client client, const char* data, size_t size) noexcept:
     cdef SocksRequest request
     cdef Way way = client.way
+    cdef Demand demand = demand_of(client.service)
     cdef int taken = parse_socks(data, size, &request)
     cdef int fault = FAULT_NONE
     if taken == 0:
@@ -186,7 +205,7 @@ cdef int take_request(Http1Client client, const char* data, size_t size) noexcep
         fault = -taken
     elif request.version != way.kind:
         fault = FAULT_SOCKS
-    elif way.kind == WAY_SOCKS4 and client.service.pairs is not None:
+    elif way.kind == WAY_SOCKS4 and demand is not None and demand.required and not shows_certificate(client, demand):
         # version 4 has no passwords
         fault = FAULT_SOCKS_METHOD
     elif request.command == SOCKS_BIND:
@@ -277,6 +296,9 @@ cdef int begin_exchange(Http1Client client, char* line, int named, int length, i
         return FAULT_MEMORY
     client.party = exchange
     exchange.way_in = client.way.kind
+    if client.way.identity is not None and client.way.demand is demand_of(client.service):
+        # (after a reload that demands something else it is nobody's)
+        exchange.identity = client.way.identity
     if command == SOCKS_UDP:
         begin_association(exchange, client, line)
     else:
@@ -285,26 +307,34 @@ cdef int begin_exchange(Http1Client client, char* line, int named, int length, i
     return FAULT_NONE
 
 
-cdef class Way:
+cdef class Way(Party):
     """How a client came in that did not begin with HTTP."""
 
     def __repr__(self) -> str:
         return f"<Way {self.kind} stage={self.stage} command={self.command}>"
 
-    def conclude(self, good: bool) -> None:
-        """The answer to `pairs`: whether user name and password are good. Nothing happens if the client is gone."""
+    cdef void on_identified(self, object claim) noexcept:
+        """Whether user name and password are good."""
         cdef Http1Client client = <Http1Client>self.client
+        self.claim = None
         if self.stage != WAY_PARKED or client is None or client.closed:
             return
         client.worker.now = monotonic()
-        if good:
+        if (<Claim>claim).fault == FAULT_NONE:
+            self.identity = (<Claim>claim).identity
             self.stage = WAY_REQUEST
             client.put(b"\x01\x00", 2)
             client.resume()
         else:
             client.paused = False
-            client.fail(FAULT_IDENTITY)
+            client.fail((<Claim>claim).fault)
         client.worker.flush()
+
+    cdef void leave(self) noexcept:
+        self.client = None
+        if self.claim is not None:
+            drop_claim(self.claim)
+            self.claim = None
 
     cdef void reply(self, Accepted client, const OutHead* head) noexcept:
         cdef Http1Client http = <Http1Client>client

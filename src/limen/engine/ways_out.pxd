@@ -19,6 +19,10 @@ cdef enum StickyBy:
     STICKY_CONNECTION = 2     # one way for all requests of a client's connection
 
 
+cdef enum:
+    FITS_MOST = 256           # narrowed ones that are kept
+
+
 cdef class Hop:
     # One parent.
     cdef readonly int kind
@@ -46,7 +50,11 @@ cdef class Egress:
     cdef bint fallback        # directly, where no way can be used
     cdef bint resolve_here    # names are resolved here, and the exit is asked for an address
     cdef int sticky           # StickyBy
+    cdef object narrow        # (wishes, whether there is a session) -> an Egress, or None; None: it cannot be
+    cdef dict fits            # what that has said, by what was asked
     cdef uint64_t sticky_for  # ns a client keeps its way; 0: as long as the ways stay the same
 
+    # That of which an identity's own parameters leave some ways; None: none. Raises what Python raises.
+    cdef Egress narrowed(self, tuple choice)
     # Whether none is known to work: all are out, or barred.
     cdef bint is_out(self, uint64_t now) noexcept

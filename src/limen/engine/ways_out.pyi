@@ -1,5 +1,6 @@
 """Ways out, as data; choosing and passing them is for compiled code."""
 
+from collections.abc import Callable
 from typing import Self
 
 from limen.engine.source import Source
@@ -33,7 +34,10 @@ class Way:
     def endpoint(self) -> Endpoint: ...
 
 class Egress:
-    """A choice among ways. `sticky`: 0 none, 1 by client, 2 by connection; `sticky_for` in seconds."""
+    """A choice among ways. `sticky`: 0 none, 1 by client or session, 2 by connection; `sticky_for` in seconds.
+
+    `narrow(wishes, session)` gives one of fewer ways, for a client who says which; None if none fits.
+    """
 
     def __new__(
         cls,
@@ -45,6 +49,7 @@ class Egress:
         resolve_here: bool = False,
         sticky: int = 0,
         sticky_for: float = 0.0,
+        narrow: Callable[[tuple[tuple[str, str], ...], bool], Egress | None] | None = None,
     ) -> Self: ...
     @property
     def name(self) -> bytes: ...

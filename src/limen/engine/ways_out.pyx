@@ -53,12 +53,17 @@ cdef class Way:
 
 
 cdef class Egress:
-    """A choice among ways. `sticky`: 0 none, 1 by client, 2 by connection; `sticky_for` in seconds."""
+    """A choice among ways. `sticky`: 0 none, 1 by client or session, 2 by connection; `sticky_for` in seconds.
+
+    `narrow(wishes, session)` gives one of fewer ways, for a client who says which; None if none fits.
+    """
 
     def __init__(
         self, str name, Upstream upstream not None, list ways, *, bint fallback=False, bint resolve_here=False,
-        int sticky=0, double sticky_for=0.0,
+        int sticky=0, double sticky_for=0.0, object narrow=None,
     ):
+        self.narrow = narrow
+        self.fits = {}
         self.name = name.encode()
         self.upstream = upstream
         self.ways = {(<Way?>way).endpoint: way for way in ways}
@@ -69,6 +74,17 @@ cdef class Egress:
 
     def __repr__(self) -> str:
         return f"<Egress {self.name.decode()} {self.upstream!r}>"
+
+    cdef Egress narrowed(self, tuple choice):
+        cdef object found = self.fits.get(choice, self)
+        if found is not self:
+            return found
+        found = self.narrow(*choice) if self.narrow is not None else None
+        if len(self.fits) >= FITS_MOST:
+            # clients say what they like; what is in use is kept by its exchanges
+            self.fits.clear()
+        self.fits[choice] = found
+        return found
 
     cdef bint is_out(self, uint64_t now) noexcept:
         cdef Endpoint endpoint

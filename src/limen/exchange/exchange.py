@@ -307,7 +307,7 @@ class Exchange:
     def place(self) -> Place | None:
         """Where the client is, as `places` of the configuration tell it; None where they know nothing of it."""
         facts = self._handle.place()
-        if facts is None:
+        if facts is None or not any(facts):
             return None
         country, continent, asn, region = facts
         return Place(country or None, continent or None, asn or None, region or None)

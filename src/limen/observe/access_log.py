@@ -5,11 +5,12 @@ Imports the engine: for workers only. docs/access_log.md describes the records.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from limen.engine.journal import Journal
 from limen.faults import FaultNumber, labels
+from limen.observe.discretion import Discretion
 from limen.terms import RetryBlocked
 
 REFUSALS = (
@@ -39,6 +40,7 @@ class AccessLog:
     ja4: bool = False  # write the fingerprint of its hello
     place: bool = False  # write where it is
     query: bool = False  # write query strings, of targets and referers
+    discretion: Discretion = field(default_factory=Discretion)  # what is told of clients
     wanted: tuple[int, ...] = ()  # of an audit log: the faults whose records it takes
     flush: float = 1.0  # seconds after which a buffered record is written at the latest; the worker's timer
 
@@ -51,6 +53,7 @@ class AccessLog:
             tls=self.tls,
             ja4=self.ja4,
             place=self.place,
+            concealment=self.discretion.concealment,
             faults=[label.encode() for label in labels()],
             reasons=[reason.label.encode() for reason in RetryBlocked],
             wanted=self.wanted,

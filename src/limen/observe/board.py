@@ -86,6 +86,11 @@ class HealthCell(enum.IntEnum):
 HEALTH_CELLS = 2
 WEIGHT_SHIFT = 32
 
+# A cell of LOADS: thousandths in the lowest bits, above them the millisecond (monotonic) in which that was said.
+LOAD_BITS = 10
+LOAD_LIFE = 10_000
+"""Milliseconds that it counts."""
+
 
 class HealthFlag(enum.IntFlag):
     """What the supervisor says of an endpoint."""

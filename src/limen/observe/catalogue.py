@@ -188,6 +188,17 @@ LIMIT: dict[LimitCell, Metric] = {
 }
 LIST_ENTRIES = _gauge("address_list_entries", "entries", "Entries of an address list in force.", "list")
 LIST_BYTES = _gauge("address_list_bytes", "bytes", "Memory of an address list, once for all workers.", "list")
+HOST_LIST_ENTRIES = _gauge("host_list_entries", "entries", "Names of a list in force.", "list")
+HOST_LIST_BYTES = _gauge("host_list_bytes", "bytes", "Memory of a list of names, once for all workers.", "list")
+HOST_LIST_IGNORED = _gauge("host_list_ignored", "lines", "Lines of a list of names that were not understood.", "list")
+
+RULES = _counter(
+    "rule_exchanges",
+    "exchanges",
+    "Exchanges that an access rule decided, or with `dry_run` would have; counted when they are over.",
+    "listener",
+    "rule",
+)
 
 EXPIRY = _gauge(
     "certificate_expiry_seconds",
@@ -218,6 +229,7 @@ CATALOGUE: tuple[Metric, ...] = (
     DURATION,
     RETRIES,
     BUDGET_SPENT,
+    RULES,
     *ENDPOINT.values(),
     STATE,
     PROBES,
@@ -228,6 +240,9 @@ CATALOGUE: tuple[Metric, ...] = (
     *LIMIT.values(),
     LIST_ENTRIES,
     LIST_BYTES,
+    HOST_LIST_ENTRIES,
+    HOST_LIST_BYTES,
+    HOST_LIST_IGNORED,
     EXPIRY,
     *DISCOVERY,
 )

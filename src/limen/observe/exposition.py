@@ -32,10 +32,15 @@ class Names:
     listeners: Mapping[int, str] = field(default_factory=dict)
     routes: Mapping[int, str] = field(default_factory=dict)
     endpoints: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # upstream, endpoint
+    rules: Mapping[int, tuple[str, str]] = field(default_factory=dict)  # listener, rule: numbers of routes
 
 
 Expiries = Sequence[tuple[str, str, str, int]]
 """Certificates: listener, upstream (one of both is empty), file, Unix time of the end."""
+
+
+ListSizes = Sequence[tuple[str, int, int, int | None]]
+"""Lists: name, entries, bytes, and of names the lines that were not understood (None: a list of addresses)."""
 
 
 Discoveries = Sequence[tuple[str, tuple[int, int, int, int]]]
@@ -78,11 +83,11 @@ def render(
     conditions: Conditions = NO_CONDITIONS,
     *,
     limits: Sequence[tuple[str, tuple[int, ...]]] = (),
-    lists: Sequence[tuple[str, int, int]] = (),
+    lists: ListSizes = (),
 ) -> bytes:
     """The whole exposition, as CONTENT_TYPE says.
 
-    `limits`: name and counts (index: LimitCell); `lists`: name, entries and bytes of address lists.
+    `limits`: name and counts (index: LimitCell).
     """
     families = (
         *_families(reader, names, conditions),
@@ -105,11 +110,16 @@ def _conditions(conditions: Conditions) -> Iterator[str]:
     yield _family(catalogue.PANIC, [((name,), int(panics)) for name, panics in conditions.panics.items()])
 
 
-def _shielding(limits: Sequence[tuple[str, tuple[int, ...]]], lists: Sequence[tuple[str, int, int]]) -> Iterator[str]:
+def _shielding(limits: Sequence[tuple[str, tuple[int, ...]]], lists: ListSizes) -> Iterator[str]:
     for cell, metric in catalogue.LIMIT.items():
         yield _family(metric, [((name,), counts[cell]) for name, counts in limits])
-    yield _family(catalogue.LIST_ENTRIES, [((name,), entries) for name, entries, _ in lists])
-    yield _family(catalogue.LIST_BYTES, [((name,), size) for name, _, size in lists])
+    addresses = [one for one in lists if one[3] is None]
+    yield _family(catalogue.LIST_ENTRIES, [((name,), entries) for name, entries, _, _ in addresses])
+    yield _family(catalogue.LIST_BYTES, [((name,), size) for name, _, size, _ in addresses])
+    hosts = [(name, entries, size, ignored) for name, entries, size, ignored in lists if ignored is not None]
+    yield _family(catalogue.HOST_LIST_ENTRIES, [((name,), entries) for name, entries, _, _ in hosts])
+    yield _family(catalogue.HOST_LIST_BYTES, [((name,), size) for name, _, size, _ in hosts])
+    yield _family(catalogue.HOST_LIST_IGNORED, [((name,), ignored) for name, _, _, ignored in hosts])
 
 
 def _expiry(expiries: Expiries) -> str:
@@ -128,6 +138,9 @@ def _families(reader: BoardReader, names: Names, conditions: Conditions) -> Iter
     for listener_cell, metric in catalogue.LISTENER.items():
         yield _family(metric, [(labels, cells[listener_cell]) for labels, cells in listeners])
     yield from _routes([(names.routes[slot], counts) for slot, counts in reader.routes(names.routes)])
+    # a rule has a route's cells, and counts in the first
+    rules = [(names.rules[slot], counts.classes[0]) for slot, counts in reader.routes(names.rules)]
+    yield _family(catalogue.RULES, rules)
     endpoints = [(names.endpoints[slot], cells) for slot, cells in reader.endpoints(names.endpoints)]
     for endpoint_cell, metric in catalogue.ENDPOINT.items():
         unit = 1e9 if metric.unit == "seconds" else 1

@@ -9,7 +9,8 @@ from limen.policy.schedule import window_of
 from limen.policy.specs import AccessSpec
 
 if TYPE_CHECKING:
-    from limen.config.models.forward import Forward, Rule
+    from limen.config.models.access import Condition, ContentSize, Rule
+    from limen.config.models.forward import Forward
 
 PRIVATE_CLIENTS = (
     "127.0.0.0/8",
@@ -57,6 +58,10 @@ def compile_access(forward: Forward) -> list[AccessSpec]:
     return [_compile_rule(rule) for rule in forward.access]
 
 
+def _response_size(condition: Condition) -> ContentSize | None:
+    return condition.response.size if condition.response is not None else None
+
+
 def _compile_rule(rule: Rule) -> AccessSpec:
     condition = rule.condition
     return AccessSpec(
@@ -73,5 +78,16 @@ def _compile_rule(rule: Rule) -> AccessSpec:
         methods=condition.methods or (),
         windows=tuple(window_of(times) for times in condition.times or ()),
         place=compile_place(condition),
+        target_place=compile_place(condition.target) if condition.target is not None else None,
+        host_lists=condition.host_lists or (),
+        schemes=condition.schemes or (),
+        paths=condition.path or (),
+        content_types=condition.content_types or (),
+        size_over=condition.size.over if condition.size is not None else None,
+        size_upto=condition.size.upto if condition.size is not None else None,
+        response_types=(condition.response.content_types or ()) if condition.response is not None else (),
+        response_over=size.over if (size := _response_size(condition)) is not None else None,
+        response_upto=size.upto if size is not None else None,
+        dry_run=rule.dry_run,
         egress=rule.egress,
     )

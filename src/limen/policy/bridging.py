@@ -19,7 +19,10 @@ from limen.policy.points import Action, Asked, certificate_rules, connect_rules,
 from limen.tls.pinning import Pinning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from limen.config.models.forward import Forward
+    from limen.engine.host_lists import HostList
     from limen.tls.origin_certificate import OriginCertificate
 
 __all__ = ["Action", "Bridging", "Verdict", "compile_bridging"]
@@ -46,8 +49,14 @@ def compile_bridging(forward: Forward, path: str, pinning: Pinning | None = None
 class Bridging:
     """The compiled rules of one forward listener. Hosts are taken as clients write them."""
 
-    def __init__(self, forward: Forward, path: str, pinning: Pinning | None = None) -> None:
-        """`pinning` defaults to a new one as configured; a worker hands in one that remembers."""
+    def __init__(
+        self,
+        forward: Forward,
+        path: str,
+        pinning: Pinning | None = None,
+        lists: Mapping[str, HostList] | None = None,
+    ) -> None:
+        """`pinning` defaults to a new one as configured; a worker hands in one that remembers. `lists`: those named."""
         bridge = forward.bridge
         self._path = f"{path}.bridge"
         self._fronting_path = f"{path}.fronting"
@@ -58,9 +67,11 @@ class Bridging:
         self.pinning = pinning
         """Which hosts pass because their clients pin."""
         self._hosts = HostSet((bridge.hosts or ()) if bridge else ())
-        self._connect = connect_rules(bridge.connect if bridge else (), f"{self._path}.connect")
-        self._hello = hello_rules(bridge.hello if bridge else (), f"{self._path}.hello")
-        self._certificate = certificate_rules(bridge.certificate if bridge else (), f"{self._path}.certificate")
+        self._connect = connect_rules(bridge.connect if bridge else (), f"{self._path}.connect", lists or {})
+        self._hello = hello_rules(bridge.hello if bridge else (), f"{self._path}.hello", lists or {})
+        self._certificate = certificate_rules(
+            bridge.certificate if bridge else (), f"{self._path}.certificate", lists or {}
+        )
         self._needs_ja4 = bridge is not None and any(rule.condition.ja4 is not None for rule in bridge.hello)
 
     @property

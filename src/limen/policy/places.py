@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from limen.policy.specs import PlaceSpec
 
 if TYPE_CHECKING:
-    from limen.config.models.forward import Condition
+    from limen.config.models.access import Condition, TargetPlace
     from limen.config.models.routes import Match
 
 _Value = TypeVar("_Value", str, int)
 
 
-def compile_place(written: Match | Condition) -> PlaceSpec | None:
-    """The spec of a route's or a rule's condition; None where it has none."""
+def compile_place(written: Match | Condition | TargetPlace) -> PlaceSpec | None:
+    """The spec of a condition of a route or a rule, on the client's place or the target's; None where it has none."""
     spec = PlaceSpec(written.country or (), written.continent or (), written.asn or (), written.region or ())
     return None if spec == PlaceSpec() else spec
 

@@ -7,7 +7,7 @@ ten cost; those without hosts, or with globs, are tried as their turn comes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import merge
@@ -25,7 +25,22 @@ if TYPE_CHECKING:
         HelloCondition,
         HelloRule,
     )
+    from limen.engine.host_lists import HostList
     from limen.tls.origin_certificate import OriginCertificate
+
+
+class ListedHosts:
+    """Hosts by their patterns, and those on lists of names, which change while this lives."""
+
+    __slots__ = ("_hosts", "_lists")
+
+    def __init__(self, patterns: Sequence[str], lists: Sequence[HostList]) -> None:
+        self._hosts = HostSet(patterns)
+        self._lists = tuple(lists)
+
+    def has(self, host: str) -> bool:
+        """Whether a pattern or a list takes a canonical host."""
+        return self._hosts.has(host) or (bool(host) and any(one.holds(host.encode()) for one in self._lists))
 
 
 class Action(IntEnum):
@@ -61,7 +76,7 @@ class PointRule:
     label: str
     patterns: tuple[str, ...] | None = None
     """Of hosts, as configured."""
-    hosts: HostSet | None = None
+    hosts: HostSet | ListedHosts | None = None
     clients: AddressSet | None = None
     ports: tuple[tuple[int, int], ...] | None = None
     names: HostSet | None = None
@@ -159,29 +174,44 @@ class Point:
 # From the configuration ----------------------------------------------------------------------------------------------
 
 
-def connect_rules(rules: Sequence[ConnectRule], path: str) -> Point:
-    """The rules of `connect`; `path` is that of the list."""
-    return Point(_tunnel_rule(rule, rule.condition, f"{path}[{number}]") for number, rule in enumerate(rules))
+def connect_rules(rules: Sequence[ConnectRule], path: str, lists: Mapping[str, HostList]) -> Point:
+    """The rules of `connect`; `path` is that of the list, `lists` are those that rules name."""
+    return Point(_tunnel_rule(rule, rule.condition, f"{path}[{number}]", lists) for number, rule in enumerate(rules))
 
 
-def hello_rules(rules: Sequence[HelloRule], path: str) -> Point:
+def hello_rules(rules: Sequence[HelloRule], path: str, lists: Mapping[str, HostList]) -> Point:
     """The rules of `hello`."""
-    return Point(_tunnel_rule(rule, rule.condition, f"{path}[{number}]") for number, rule in enumerate(rules))
+    return Point(_tunnel_rule(rule, rule.condition, f"{path}[{number}]", lists) for number, rule in enumerate(rules))
 
 
-def certificate_rules(rules: Sequence[CertificateRule], path: str) -> Point:
+def certificate_rules(rules: Sequence[CertificateRule], path: str, lists: Mapping[str, HostList]) -> Point:
     """The rules of `certificate`; those that bridge take only sound ones."""
-    return Point(_certificate_rule(rule, f"{path}[{number}]") for number, rule in enumerate(rules))
+    return Point(_certificate_rule(rule, f"{path}[{number}]", lists) for number, rule in enumerate(rules))
 
 
-def _tunnel_rule(rule: ConnectRule | HelloRule, condition: ConnectCondition | HelloCondition, label: str) -> PointRule:
+def _hosts_of(
+    condition: ConnectCondition | HelloCondition | CertificateCondition, lists: Mapping[str, HostList]
+) -> tuple[tuple[str, ...] | None, HostSet | ListedHosts | None]:
+    """The patterns under which a rule can be filed, and the hosts that it takes."""
+    if condition.host_lists is not None:
+        return None, ListedHosts(condition.hosts or (), [lists[name] for name in condition.host_lists])
+    return condition.hosts, None if condition.hosts is None else HostSet(condition.hosts)
+
+
+def _tunnel_rule(
+    rule: ConnectRule | HelloRule,
+    condition: ConnectCondition | HelloCondition,
+    label: str,
+    lists: Mapping[str, HostList],
+) -> PointRule:
+    patterns, hosts = _hosts_of(condition, lists)
     names = getattr(condition, "names", None)
     alpn = getattr(condition, "alpn", None)
     return PointRule(
         action=Action[rule.action.upper()],
         label=rule.name or label,
-        patterns=condition.hosts,
-        hosts=None if condition.hosts is None else HostSet(condition.hosts),
+        patterns=patterns,
+        hosts=hosts,
         clients=None if condition.clients is None else AddressSet(condition.clients),
         ports=None if condition.ports is None else tuple((ports.first, ports.last) for ports in condition.ports),
         names=None if names is None else HostSet(names),
@@ -190,13 +220,14 @@ def _tunnel_rule(rule: ConnectRule | HelloRule, condition: ConnectCondition | He
     )
 
 
-def _certificate_rule(rule: CertificateRule, label: str) -> PointRule:
+def _certificate_rule(rule: CertificateRule, label: str, lists: Mapping[str, HostList]) -> PointRule:
     condition: CertificateCondition = rule.condition
+    patterns, hosts = _hosts_of(condition, lists)
     return PointRule(
         action=Action[rule.action.upper()],
         label=rule.name or label,
-        patterns=condition.hosts,
-        hosts=None if condition.hosts is None else HostSet(condition.hosts),
+        patterns=patterns,
+        hosts=hosts,
         problems=None if condition.problem is None else frozenset(condition.problem),
         sound=rule.bridge is not None,
         issuer=_text_glob(condition.issuer),

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from limen.policy.specs import Window
 
 if TYPE_CHECKING:
-    from limen.config.models.forward import Times
+    from limen.config.models.access import Times
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_OF_DAY = 24 * 60

@@ -103,7 +103,11 @@ class AccessSpec:
     `hosts` are exact names or addresses, `.suffix` (the name and all below), `*.suffix` (all below) or globs;
     `addresses` (CIDR strings) judge the target's address, the names of address lists in `client_lists` and
     `address_lists` are one condition with `clients` and `addresses`, `ports` are ranges with both ends included;
-    `users` and `groups` judge the client's identity as in a RouteSpec.
+    `users` and `groups` judge the client's identity as in a RouteSpec; `target_place` is that of the target's address.
+    `host_lists` are one condition with `hosts`; `schemes` are `http`, `https` and `tunnel`, `paths` beginnings
+    or globs; sizes are of the request's content in bytes. A rule with conditions on the response denies, and is asked
+    when that is there: it counts if it stands before the rule that let the request pass. A rule with `dry_run`
+    decides nothing.
     """
 
     allow: bool
@@ -121,3 +125,14 @@ class AccessSpec:
     groups: tuple[str, ...] = ()
     egress: object = None
     """What is allowed goes out by this; opaque. None: as the listener says."""
+    target_place: PlaceSpec | None = None
+    host_lists: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    content_types: tuple[str, ...] = ()
+    size_over: int | None = None
+    size_upto: int | None = None
+    response_types: tuple[str, ...] = ()
+    response_over: int | None = None
+    response_upto: int | None = None
+    dry_run: bool = False

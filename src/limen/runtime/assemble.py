@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from limen.config.addresses import parse_address
-from limen.engine.access import AccessTable
+from limen.config.shielding import suffix_lists
+from limen.engine.access import SUFFIXES, AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.service import Action, Service
 from limen.engine.split import Split
@@ -29,11 +30,13 @@ from limen.runtime.balancing import balancing, key_of, pooling
 from limen.runtime.bridges import Bridges, Surroundings
 from limen.runtime.contexts import Contexts
 from limen.runtime.cookies import split_cookie
+from limen.runtime.effects import rule_effects
 from limen.runtime.exits import Exits, same_around
-from limen.runtime.guards import address_set, forward_guard, route_guard
+from limen.runtime.frame import Frame, frame_of
+from limen.runtime.guards import address_lists, forward_guard, route_guard
 from limen.runtime.identity.demands import Demands
 from limen.runtime.pacing import Steps
-from limen.runtime.pages import compile_mask, compile_pages, layers_of
+from limen.runtime.pages import compile_mask, compile_pages, compile_scrub, layers_of
 from limen.runtime.ways import ways_in
 
 if TYPE_CHECKING:
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
     from limen.config.models.upstreams import Upstream as UpstreamModel
     from limen.engine.bridged import Bridge
     from limen.engine.engine import Engine
-    from limen.engine.pages import Pages
     from limen.engine.tls.contexts import ClientContext, ServerContext
     from limen.runtime.revision import Revision
 
@@ -58,46 +60,6 @@ _NO_SLOT = 0xFFFFFFFF
 # How many routes are compiled between two turns of the worker's loop: a few milliseconds.
 _ROUTES_PER_STEP = 64
 _ENDPOINTS_PER_STEP = 1024
-
-
-class _Common(TypedDict):
-    """Arguments of Service that listeners of every kind have."""
-
-    slot: int
-    unrouted: int
-    port: int
-    trusted: AddressSet | None
-    preface_from: AddressSet | None
-    line: int
-    fields: int
-    count: int
-    trailers: int
-    underscores: bool
-    head_timeout: float
-    idle_timeout: float
-    body_timeout: float
-    tunnel_idle: float
-    tunnel_half: float
-    tunnel_life: float
-    dial_timeout: NotRequired[float]
-    min_rate: int
-    min_rate_after: float
-    allow: AddressSet | None
-    deny: AddressSet | None
-    connections_most: int
-    pages: Pages | None
-    per_client: int
-    per_client_loopback: bool
-    via: str
-    id_field: str
-    id_trust: bool
-    scheme: NotRequired[str]
-    tls: NotRequired[ServerContext]
-    passes: NotRequired[PassTable]
-    opened: NotRequired[int]
-    asks_ja4: NotRequired[bool]
-    add_certificate: NotRequired[bool]
-    handshake_timeout: NotRequired[float]
 
 
 class _Encryption(TypedDict, total=False):
@@ -120,6 +82,7 @@ def assemble(
     yield from built.services()
     built.assembly.contexts.settled()
     built.demands.settled()
+    built.settled()
     built.assembly.bridges.settled()
     return built.assembly
 
@@ -155,14 +118,23 @@ class _Builder:
         )
         self._adapters = surroundings.adapters
         held = surroundings.lists
-        self._lists = {name: held[model.file] for name, model in self._config.lists.items()}
-        self._bridges = Bridges(revision.material, previous.bridges if previous is not None else None, surroundings)
+        self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
+        for name in suffix_lists(self._config):
+            self._lists[SUFFIXES] = self._lists[name]
+        bridges = previous.bridges if previous is not None else None
+        self._bridges = Bridges(revision.material, bridges, surroundings, self._lists)
         self.demands = Demands(
             revision.config, revision.identity_files, previous.demands if previous is not None else None
         )
         self._is_whole = True
-        self.assembly = Assembly(revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands)
+        self.assembly = Assembly(
+            revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands, lists=self._lists
+        )
         self._exits = Exits(engine, self.assembly, previous)
+
+    def settled(self) -> None:
+        """All is built: what went before is let go."""
+        self._exits.settled()
 
     def change(self, assembly: Assembly) -> None:
         """Build only some upstreams, for an assembly that has all the rest already."""
@@ -287,18 +259,20 @@ class _Builder:
     def _service(
         self, listener: Listener, address: str, context: ServerContext | None, bridge: Bridge | None
     ) -> Steps[Service]:
-        common = self._common(listener, parse_address(address, any_port=True).port)
+        slots = (self._slot(names.LISTENER, listener.label), self._slot(names.ROUTE, listener.label))
+        port = parse_address(address, any_port=True).port
+        frame = frame_of(listener, self._config.limits, self._lists, slots=slots, port=port)
         if context is not None:
-            common["scheme"] = "https"
-            common["tls"] = context
-            common["handshake_timeout"] = listener.timeouts.handshake
-        self._add_hellos(listener, common)
+            frame["scheme"] = "https"
+            frame["tls"] = context
+            frame["handshake_timeout"] = listener.timeouts.handshake
+        self._add_hellos(listener, frame)
         if listener.forward is not None:
-            return self._forward(listener, listener.forward, common, bridge, address)
+            return self._forward(listener, listener.forward, frame, bridge, address)
         if listener.stream is not None:
-            return self._stream(listener, listener.stream, common)
+            return self._stream(listener, listener.stream, frame)
         if listener.https is not None:
-            return self._to_https(listener, listener.https, common)
+            return self._to_https(listener, listener.https, frame)
         hsts = listener.tls.hsts.field_value if listener.tls is not None and listener.tls.hsts is not None else ""
         specs = []
         for index, route in enumerate(listener.routes or ()):
@@ -308,29 +282,29 @@ class _Builder:
         return Service(
             listener.label,
             target_source=_FROM_ROUTE,
-            routes=RouteTable(specs, self._lists),
+            routes=RouteTable(specs, address_lists(self._lists)),
             demand=self.demands.build(listener.identity, listener.label, proxy=False),
             add_forwarded=listener.forwarded.forwarded,
             add_x_forwarded=listener.forwarded.x_forwarded,
             # where a hook sends a gateway's exchange is the operator's word, as an upstream is
             private_allowed=True,
-            **common,
+            **frame,
         )
 
-    def _add_hellos(self, listener: Listener, common: _Common) -> None:
+    def _add_hellos(self, listener: Listener, frame: Frame) -> None:
         """What is done with a client's hello: routes chosen by it, and its fingerprint where something asks."""
         table = self._passes(listener)
         if table is not None:
-            common["passes"] = table
-            common["opened"] = len((listener.tls.pass_ if listener.tls is not None else None) or ())
+            frame["passes"] = table
+            frame["opened"] = len((listener.tls.pass_ if listener.tls is not None else None) or ())
         if listener.tls is not None or table is not None:
-            common["asks_ja4"] = (
+            frame["asks_ja4"] = (
                 _logs_ja4(self._config)
                 or (table is not None and table.asks_ja4)
                 or any(route.match.ja4 or route.hooks for route in listener.routes or ())
                 or (listener.forward is not None and bool(listener.forward.hooks))
             )
-        common["add_certificate"] = listener.forwarded.client_certificate
+        frame["add_certificate"] = listener.forwarded.client_certificate
 
     def _passes(self, listener: Listener) -> PassTable | None:
         routes = []
@@ -342,50 +316,15 @@ class _Builder:
             routes.append((spec.names, spec.protocols, spec.fingerprints, action))
         return PassTable(routes) if routes else None
 
-    def _common(self, listener: Listener, port: int) -> _Common:
-        limits = self._config.limits
-        own_cap = listener.per_client is not None
-        per_client = listener.per_client if own_cap else limits.per_client
-        preface = listener.proxy_protocol
-        return {
-            "slot": self._slot(names.LISTENER, listener.label),
-            "unrouted": self._slot(names.ROUTE, listener.label),
-            "port": port,
-            "trusted": AddressSet(list(listener.trusted)) if listener.trusted else None,
-            "preface_from": AddressSet(list(preface.from_)) if preface is not None else None,
-            "line": listener.head.line,
-            "fields": listener.head.fields,
-            "count": listener.head.count,
-            "trailers": listener.head.trailers,
-            "underscores": listener.head.underscores,
-            "head_timeout": listener.timeouts.head,
-            "idle_timeout": listener.timeouts.idle,
-            "body_timeout": listener.timeouts.body,
-            "tunnel_idle": listener.timeouts.tunnel_idle,
-            "tunnel_half": listener.timeouts.tunnel_half_closed,
-            "tunnel_life": listener.timeouts.tunnel_life,
-            "min_rate": listener.min_rate.bytes if listener.min_rate is not None else 0,
-            "min_rate_after": listener.min_rate.after if listener.min_rate is not None else 10.0,
-            "allow": address_set(listener.allow, self._lists),
-            "deny": address_set(listener.deny, self._lists),
-            "pages": compile_pages(listener.errors),
-            "connections_most": listener.connections or 0,
-            "per_client": per_client or 0,
-            "per_client_loopback": own_cap or "per_client" in limits.model_fields_set,
-            "via": listener.via or "",
-            "id_field": listener.request_id.field if listener.request_id is not None else "",
-            "id_trust": listener.request_id.trust if listener.request_id is not None else False,
-        }
-
     def _forward(
-        self, listener: Listener, forward: Forward, common: _Common, bridge: Bridge | None, address: str
+        self, listener: Listener, forward: Forward, frame: Frame, bridge: Bridge | None, address: str
     ) -> Service:
         rules = compile_access(forward)
-        access = AccessTable(rules, self._lists)
+        access = AccessTable(rules, self._lists, rule_effects(listener.label, forward, rules, self._slots))
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
-        common["dial_timeout"] = forward.timeouts.dial
+        frame["dial_timeout"] = forward.timeouts.dial
         return Service(
             listener.label,
             target_source=_FROM_REQUEST,
@@ -405,6 +344,7 @@ class _Builder:
                 body_most=forward.body.max or 0,
                 response_timeout=forward.timeouts.response,
                 stall_timeout=forward.timeouts.stall,
+                scrub=compile_scrub(forward.scrub),
                 guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
                 demand=self.demands.build(forward.identity, listener.label, proxy=True),
                 pages=compile_pages(*layers_of(listener.maintenance), listener.errors),
@@ -412,14 +352,14 @@ class _Builder:
                     forward.hooks, forward.hook_timeout, self._adapters.hooks(forward.icap, self._config.icap)
                 ),
             ),
-            **common,
+            **frame,
         )
 
-    def _stream(self, listener: Listener, stream: Stream, common: _Common) -> Service:
-        common["tunnel_idle"] = stream.timeouts.idle
-        common["tunnel_half"] = stream.timeouts.half_closed
-        common["tunnel_life"] = stream.timeouts.life
-        common["handshake_timeout"] = stream.timeouts.handshake
+    def _stream(self, listener: Listener, stream: Stream, frame: Frame) -> Service:
+        frame["tunnel_idle"] = stream.timeouts.idle
+        frame["tunnel_half"] = stream.timeouts.half_closed
+        frame["tunnel_life"] = stream.timeouts.life
+        frame["handshake_timeout"] = stream.timeouts.handshake
         action = None
         if stream.upstream is not None:
             upstream = self.assembly.upstreams[stream.upstream]
@@ -429,9 +369,9 @@ class _Builder:
                 upstream=upstream,
                 guard=forward_guard(listener.label, stream.limit, None, self._limit_slots()),
             )
-        return Service(listener.label, target_source=_OPAQUE, action=action, **common)
+        return Service(listener.label, target_source=_OPAQUE, action=action, **frame)
 
-    def _to_https(self, listener: Listener, https: HttpsRedirect, common: _Common) -> Service:
+    def _to_https(self, listener: Listener, https: HttpsRedirect, frame: Frame) -> Service:
         """One route for everything: permanently to HTTPS, with its method."""
         port = "" if https.redirect == 443 else f":{https.redirect}"
         action = Action(
@@ -441,7 +381,7 @@ class _Builder:
             location=f"https://{{hostname}}{port}{{path}}{{query}}".encode(),
         )
         return Service(
-            listener.label, target_source=_FROM_ROUTE, routes=RouteTable([RouteSpec(action=action)]), **common
+            listener.label, target_source=_FROM_ROUTE, routes=RouteTable([RouteSpec(action=action)]), **frame
         )
 
     def _spec(self, listener: Listener, index: int, route: Route, hsts: str) -> RouteSpec:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from limen.runtime.bridges import Bridges
 from limen.runtime.contexts import Contexts
+from limen.runtime.guards import Lists
 from limen.runtime.identity.demands import Demands
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Assembly:
     contexts: Contexts = field(default_factory=Contexts)
     bridges: Bridges = field(default_factory=Bridges)
     demands: Demands | None = None
+    lists: Lists = field(default_factory=dict)
+    """Those that routes and rules name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from limen.engine.lists import AddressList
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.icap import Adapters
 from limen.tls.material import NO_MATERIAL, Material
@@ -17,7 +18,7 @@ from limen.tls.material import NO_MATERIAL, Material
 if TYPE_CHECKING:
     from limen.config.models.forward import Forward
     from limen.engine.bridged import Bridge
-    from limen.engine.lists import AddressList
+    from limen.engine.host_lists import HostList
     from limen.runtime.bridging import Gate
     from limen.tls.material import BridgeMaterial
     from limen.tls.pinning import Learnt
@@ -37,8 +38,8 @@ class Surroundings:
     rejected: Callable[[str, str, str, str], None] = _nobody
     """Hears of rejected leaves: listener key, host, client, alert."""
     key_log: KeyLog = NO_KEY_LOG
-    lists: Mapping[str, AddressList] = field(default_factory=dict)
-    """Address lists by the path of their file."""
+    lists: Mapping[str, AddressList | HostList] = field(default_factory=dict)
+    """Lists by their source (SharedList.source)."""
     adapters: Adapters = field(default_factory=Adapters)
     """Services of content."""
 
@@ -49,6 +50,8 @@ class _Held:
     material: BridgeMaterial | None
     bridge: Bridge
     gate: Gate
+    lists: Mapping[str, HostList]
+    """Those that its rules name."""
 
 
 class Bridges:
@@ -59,7 +62,10 @@ class Bridges:
         material: Material = NO_MATERIAL,
         previous: Bridges | None = None,
         surroundings: Surroundings | None = None,
+        lists: Mapping[str, AddressList | HostList] | None = None,
     ) -> None:
+        """`lists`: those of the configuration, by name."""
+        self._lists = lists or {}
         self._material = material
         self._previous = previous
         self.surroundings = surroundings or Surroundings()
@@ -79,9 +85,16 @@ class Bridges:
         before = self._previous.held.get(key)
         if before is None or forward is None or before.material != self._material.bridges.get(index):
             return None
+        if before.lists != self._named(forward):
+            return None
         return (
             before if (before.forward.bridge, before.forward.fronting) == (forward.bridge, forward.fronting) else None
         )
+
+    def _named(self, forward: Forward) -> dict[str, HostList]:
+        """The lists of names that the rules of a bridge name."""
+        used = {name for _, names in forward.bridge.uses_of_lists() for name in names} if forward.bridge else set[str]()
+        return {name: one for name, one in self._lists.items() if name in used and not isinstance(one, AddressList)}
 
     def bridge(self, key: str, forward: Forward, index: int) -> Bridge | None:
         """The engine's bridge of a listener; None where tunnels are opaque. Raises ConfigError."""
@@ -95,8 +108,9 @@ class Bridges:
         from limen.runtime.bridging import make_bridge
 
         material = self._material.bridges.get(index)
-        bridge, gate = make_bridge(key, f"listeners[{index}].forward", forward, material, self.surroundings)
-        return _Held(forward, material, bridge, gate)
+        lists = self._named(forward)
+        bridge, gate = make_bridge(key, f"listeners[{index}].forward", forward, material, self.surroundings, lists)
+        return _Held(forward, material, bridge, gate, lists)
 
     def adopt(self, pins: Mapping[str, Sequence[Learnt]]) -> None:
         """Hosts that were learnt to pin, by listener key, pass from now on."""

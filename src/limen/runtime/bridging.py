@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from limen.tls.state import state_directory
 if TYPE_CHECKING:
     from limen.config.models.bridge import Bridge as BridgeModel
     from limen.config.models.forward import Forward
+    from limen.engine.host_lists import HostList
     from limen.engine.look import Look
     from limen.engine.tls.tickets import TicketKeys
     from limen.runtime.bridges import Surroundings
@@ -157,15 +158,20 @@ class Gate:
 
 
 def make_bridge(
-    key: str, path: str, forward: Forward, material: BridgeMaterial | None, surroundings: Surroundings
+    key: str,
+    path: str,
+    forward: Forward,
+    material: BridgeMaterial | None,
+    surroundings: Surroundings,
+    lists: Mapping[str, HostList],
 ) -> tuple[Bridge, Gate]:
-    """The engine's bridge of a forward listener that bridges or refuses fronting, and its gate.
+    """The engine's bridge of a forward listener that bridges or refuses fronting, and its gate. `lists`: those named.
 
     Raises ConfigError where the authority or the directory of leaves cannot be used.
     """
     model = forward.bridge
     tickets = surroundings.tickets.named(material.tickets) if material is not None else None
-    bridging = Bridging(forward, path, Pinning.of(model.pinned) if model is not None else None)
+    bridging = Bridging(forward, path, Pinning.of(model.pinned) if model is not None else None, lists)
     try:
         leaves = _leaves(model, material) if model is not None and material is not None else None
         server = with_groups(INTERMEDIATE, lambda groups: _server(groups, tickets, surroundings.key_log.descriptor))

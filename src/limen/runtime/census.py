@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Row = dict[str, object]
 
 COLUMNS = (
-    "client", "target", "listener", "rule", "upstream", "endpoint", "address", "protocol", "method", "phase",
+    "client", "user", "target", "listener", "rule", "upstream", "endpoint", "address", "protocol", "method", "phase",
     "received", "sent",
 )  # fmt: skip
 """Of a row beside `id`, `worker` and `age`; in the order of the engine's census."""
-FILTERS = ("id", "client", "target", "listener", "rule", "upstream", "protocol")
+FILTERS = ("id", "client", "user", "target", "listener", "rule", "upstream", "protocol")
 PAGE = 100
 PAGE_MOST = 1000
 TOP = 20
@@ -48,6 +48,8 @@ class Wanted:
     id: str = ""
     client: str = ""
     """An address or a network."""
+    user: str = ""
+    """Name of the identity."""
     target: str = ""
     """`host`, `host:port`, or a pattern with `*`."""
     listener: str = ""
@@ -68,7 +70,7 @@ class Wanted:
     def take(self, rows: Iterable[Row]) -> list[Row]:
         """Those of the rows that are meant."""
         network = ipaddress.ip_network(self.client, strict=False) if self.client and self.client != "unix" else None
-        same = [(name, getattr(self, name)) for name in ("id", "listener", "rule", "upstream", "protocol")]
+        same = [(name, getattr(self, name)) for name in ("id", "user", "listener", "rule", "upstream", "protocol")]
         same = [(name, value) for name, value in same if value]
         target = self.target.lower()
         return [
@@ -221,11 +223,13 @@ async def recheck(engine: Engine) -> int:
 
 
 def _top(rows: Iterable[Row], name: str) -> list[list[object]]:
-    """[who, bytes, exchanges] of all rows; a client by its address without the port."""
+    """[who, bytes, exchanges] of all rows; a client by its name, if it said one, or its address without the port."""
     sums: dict[str, list[int]] = {}
     for row in rows:
         key = str(row[name])
-        if name == "client" and key != "unix":
+        if name == "client" and row["user"]:
+            key = str(row["user"])
+        elif name == "client" and key != "unix":
             key = key.rpartition(":")[0].strip("[]")
         one = sums.setdefault(key, [0, 0])
         one[0] += cast("int", row["received"]) + cast("int", row["sent"])

@@ -7,22 +7,17 @@ of the access log are tasks on that loop.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
-from limen.config.addresses import Address
 from limen.egress.resolver import Resolver
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
 from limen.engine.identity import IdentityCache
-from limen.engine.lists import AddressList
 from limen.engine.quotas import QuotaCells
 from limen.engine.warm import Warmer
 from limen.observe.board import WorkerCell
@@ -34,17 +29,21 @@ from limen.runtime.bridges import Surroundings
 from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
+from limen.runtime.guards import empty_list
 from limen.runtime.hooking import HookRunner
 from limen.runtime.identity.desk import Desk
 from limen.runtime.locating import DatabaseHold, places_of
-from limen.runtime.log_settings import access_log_of, audit_log_of
+from limen.runtime.log_settings import access_log_of, audit_log_of, discretion_of
+from limen.runtime.own_addresses import own_addresses
 from limen.runtime.pacing import paced
 from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
 
 if TYPE_CHECKING:
     from limen.engine.access import AccessTable
+    from limen.engine.host_lists import HostList
     from limen.engine.journal import Journal
+    from limen.engine.lists import AddressList
     from limen.engine.places import Places
     from limen.engine.upstream import Upstream
     from limen.observe.access_log import AccessLog
@@ -96,7 +95,7 @@ class Core:
         self._key_logs: dict[str, KeyLog] = {}
         self._pins = b""
         self._databases = DatabaseHold()
-        self._lists: dict[str, AddressList] = {}
+        self._lists: dict[str, AddressList | HostList] = {}
         self._warmers: dict[Upstream, Warmer] = {}
         self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
@@ -198,11 +197,12 @@ class Core:
         self._databases.keep(revision.databases)
         if previous is not None:
             _retire(previous, assembly)
-        used = {model.file for model in config.lists.values()}
-        for path in self._lists.keys() - used:
+        used = {model.source for model in config.lists.values()}
+        for source in self._lists.keys() - used:
             # tables that name it keep it as long as they live
-            del self._lists[path]
+            del self._lists[source]
         configure(config.log.level)
+        self._desk.discretion = discretion_of(revision)
         self._keep_warm(assembly)
         self._restart_housekeeping()
         if previous is not None:
@@ -291,8 +291,10 @@ class Core:
     def take_lists(self, lists: Sequence[tuple[str, int]]) -> None:
         """See WorkerCore."""
         try:
-            for path, fd in lists:
-                self._lists.setdefault(path, AddressList()).replace(fd)
+            for source, fd in lists:
+                if source not in self._lists:
+                    self._lists[source] = empty_list(fd)
+                self._lists[source].replace(fd)
         finally:
             for _, fd in lists:
                 os.close(fd)
@@ -459,50 +461,3 @@ def _windows(table: AccessTable) -> list[Window]:
 
 def _server(server: object) -> str:
     return str(server)
-
-
-class _Own:
-    """Whether an address is one of ours, for one port."""
-
-    def __init__(self) -> None:
-        self._addresses: set[str] = set()
-        self._wildcard = False
-
-    def add(self, address: Address) -> None:
-        if address.is_wildcard:
-            self._wildcard = True
-        elif address.ip is not None:
-            self._addresses.add(str(ip_address(str(address.ip))))
-
-    def matches(self, ip: str) -> bool:
-        """Bound to exactly this address, or to all and the address is this machine's.
-
-        The kernel takes a connection to 0.0.0.0 or :: as one to loopback: never a target where we listen.
-        """
-        if ip_address(ip).is_unspecified:
-            return True
-        return ip in self._addresses or (self._wildcard and _is_local(ip))
-
-
-def _is_local(ip: str) -> bool:
-    """Whether this machine has the address: the kernel lets only its own be bound."""
-    address = ip_address(ip)
-    if address.is_loopback or address.is_unspecified:
-        return True
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-        probe.bind((ip, 0))
-        return True
-    return False
-
-
-def own_addresses(addresses: tuple[str, ...]) -> dict[int, _Own]:
-    """Own listeners by port, from `host:port` texts; unix sockets are no targets."""
-    found: dict[int, _Own] = {}
-    for text in addresses:
-        if text.startswith("unix:"):
-            continue
-        host, _, port = text.rpartition(":")
-        address = Address(host=host.strip("[]"), port=int(port))
-        found.setdefault(address.port, _Own()).add(address)
-    return found

@@ -7,8 +7,10 @@ board is the same as that of an endpoint of an upstream (`egress/NAME`).
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING
 
+from limen.config.models.balance import Balance
 from limen.config.models.egress import DIRECT, GROUP
 from limen.engine.source import Source
 from limen.engine.upstream import Endpoint, Upstream
@@ -62,6 +64,23 @@ class Exits:
             self._made[use] = self._egress(use)
         return self._made[use]
 
+    def settled(self) -> None:
+        """All is built: what went before is let go. (Clients who choose among ways have more made, later.)"""
+        self._previous = None
+
+    def _narrowed(
+        self,
+        use: EgressUse,
+        wishes: tuple[tuple[str, str], ...],
+        session: bool,  # noqa: FBT001 called by the engine, which has no keywords
+    ) -> Egress | None:
+        """Of the ways of a use those that a client's wishes leave; None: none."""
+        model = self._config.egress[use.name]
+        if any(use.labels.get(label, value) != value for label, value in wishes):
+            return None
+        narrowed = use.model_copy(update=dict(wishes))
+        return self._egress(narrowed, session=session) if any(True for _ in narrowed.chosen(model)) else None
+
     def of_rules(self, uses: Sequence[object]) -> list[Egress | bool | None] | None:
         """What access rules ask for, by their number: False for directly, None for as the listener says."""
         if all(use is None for use in uses):
@@ -69,7 +88,7 @@ class Exits:
         found: list[EgressUse | None] = list(uses)  # type: ignore[arg-type]
         return [None if use is None else self.of(use) or False for use in found]
 
-    def _egress(self, use: EgressUse) -> Egress:
+    def _egress(self, use: EgressUse, *, session: bool = False) -> Egress:
         model = self._config.egress[use.name]
         group = model.group
         name = GROUP + use.name
@@ -80,6 +99,8 @@ class Exits:
         numbers = list(use.chosen(model))
         ways = [self._ways[use.name][number] for number in numbers]
         chosen = group.model_copy(update={"endpoints": tuple(group.endpoints[number] for number in numbers)})
+        if session:
+            chosen = chosen.model_copy(update={"balance": Balance(policy="hash")})
         labels = [way.endpoint.label for way in ways]
         terms = balancing(self._engine, name, chosen, labels)
         terms["failing"] = ()
@@ -100,8 +121,9 @@ class Exits:
             ways,
             fallback=model.fallback == DIRECT,
             resolve_here=model.resolve == "here",
-            sticky=_STICKY[model.sticky.by] if model.sticky is not None else 0,
+            sticky=_STICKY["client"] if session else _STICKY[model.sticky.by] if model.sticky is not None else 0,
             sticky_for=(model.sticky.for_ or 0.0) if model.sticky is not None else 0.0,
+            narrow=partial(self._narrowed, use),
         )
 
     def _way(

@@ -4,33 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from limen.config.rates import PERIODS
 from limen.engine.addresses import AddressSet
 from limen.engine.guard import Guard, Limit
+from limen.engine.host_lists import HostList
+from limen.engine.lists import AddressList
 from limen.runtime.names import limit_label
 
 if TYPE_CHECKING:
     from limen.config.models.limit import Limit as LimitModel
     from limen.config.models.routes import Route
     from limen.config.models.shield import Addresses, Maintenance
-    from limen.engine.lists import AddressList
 
-Lists = Mapping[str, "AddressList"]
-"""The address lists of a revision, by name."""
+Lists = Mapping[str, "AddressList | HostList"]
+"""The lists of a revision, by name."""
 
 _BY = {"route": 0, "client": 1, "host": 2, "identity": 5}
 _BY_FIELD, _BY_COOKIE = 3, 4
 _BURST_LEAST = 16384
+# How a table of names begins.
+_NAMES = (0x4C494D454E484F53).to_bytes(8, "little")
+
+
+def address_lists(lists: Lists) -> dict[str, AddressList]:
+    """Those of addresses among them."""
+    return {name: one for name, one in lists.items() if isinstance(one, AddressList)}
+
+
+def empty_list(descriptor: int) -> AddressList | HostList:
+    """A list of the kind whose table is in a file, still without it."""
+    return HostList() if os.pread(descriptor, 8, 0) == _NAMES else AddressList()
 
 
 def address_set(model: Addresses | None, lists: Lists) -> AddressSet | None:
     """The set that a section of addresses means; None without one."""
     if model is None:
         return None
-    return AddressSet(model.networks or (), [lists[name] for name in model.lists or ()])
+    known = address_lists(lists)
+    return AddressSet(model.networks or (), [known[name] for name in model.lists or ()])
 
 
 def route_guard(

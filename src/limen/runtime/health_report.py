@@ -42,12 +42,13 @@ def endpoint_row(health: Health, group: Group, seat: Seat, cells: tuple[int, ...
     """One endpoint, with what the workers count for it."""
     standing, endpoint, finding = seat.standing, seat.endpoint, seat.standing.finding
     state = _shown(health, group, seat, cells)
+    load = standing.load if group.model.load is None else health.board.busy(seat.slot)
     return {
         "address": str(endpoint.address),
         "region": endpoint.region,
         "weight": endpoint.weight,
         "runtime_weight": standing.weight,
-        "load": round(standing.load, 2) if standing.load is not None else None,
+        "load": round(load, 2) if load is not None else None,
         "priority": endpoint.priority,
         "backup": endpoint.backup,
         "max_requests": endpoint.max_requests,
@@ -63,6 +64,23 @@ def endpoint_row(health: Health, group: Group, seat: Seat, cells: tuple[int, ...
         "ejected_until": _iso(standing.ejected_until) if standing.ejected else None,
         **health.board.endpoint_report(cells),
     }
+
+
+def tell_states(health: Health, upstream: object) -> None:
+    """Add to the upstream of an explanation what only the supervisor knows: states, their reasons, and since when."""
+    if not isinstance(upstream, dict):
+        return
+    group = next((one for one in health.groups.values() if one.name == upstream["name"]), None)
+    if group is None:
+        return
+    cells = _cells(health, group)
+    shown_now = {
+        str(seat.endpoint.address): _shown(health, group, seat, cells[seat.slot]) for seat in group.seats.values()
+    }
+    for row in upstream["endpoints"]:
+        known = shown_now.get(row["address"])
+        if known is not None:
+            row.update(state=known.state.value, state_reason=known.reason, since=_iso(known.since))
 
 
 def conditions(health: Health) -> Conditions:

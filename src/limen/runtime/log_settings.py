@@ -6,9 +6,22 @@ import os
 from typing import TYPE_CHECKING
 
 from limen.observe.access_log import REFUSALS, AccessLog
+from limen.observe.discretion import Discretion
 
 if TYPE_CHECKING:
     from limen.runtime.revision import Revision
+
+
+def discretion_of(revision: Revision) -> Discretion:
+    """What logs may tell of clients."""
+    told = revision.config.log.privacy
+    return Discretion(
+        told.clients,  # type: ignore[arg-type]
+        told.users,  # type: ignore[arg-type]
+        told.targets,  # type: ignore[arg-type]
+        told.rotate,
+        revision.secret,
+    )
 
 
 def access_log_of(revision: Revision) -> AccessLog | None:
@@ -26,6 +39,7 @@ def access_log_of(revision: Revision) -> AccessLog | None:
         tls=settings.tls,
         ja4=settings.ja4,
         place=settings.place,
+        discretion=discretion_of(revision),
         flush=settings.flush,
     )
 
@@ -35,4 +49,5 @@ def audit_log_of(revision: Revision) -> AccessLog | None:
     settings = revision.config.log.audit
     if settings is None:
         return None
-    return AccessLog(os.path.join(revision.base, str(settings.path)), query=settings.query, wanted=REFUSALS)
+    path = os.path.join(revision.base, str(settings.path))
+    return AccessLog(path, query=settings.query, discretion=discretion_of(revision), wanted=REFUSALS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,12 @@ class SharedBoard:
         counts["response_seconds"] = round(cells[board.EndpointCell.NANOSECONDS] / 1e9, 6)
         return counts
 
+    def busy(self, slot: int) -> float | None:
+        """How busy an endpoint said it is in its last answer, 0 to 1; None if that is too long ago (reports.pyx)."""
+        told = self._front[board.LOADS + slot]
+        age = time.monotonic_ns() // 1_000_000 - (told >> board.LOAD_BITS)
+        return (told & (1 << board.LOAD_BITS) - 1) / 1000 if told and age < board.LOAD_LIFE else None
+
     # -- health: what the supervisor says, and what workers cry
 
     def tell_health(self, slot: int, *, flags: int, weight: int, since: int) -> None:
@@ -146,7 +153,12 @@ def slot_names(estate: Estate) -> Names:
     endpoints = slots.get(ENDPOINT, {})
     return Names(
         listeners={number: name for name, number in slots.get(LISTENER, {}).items()},
-        routes={number: name for name, number in slots.get(ROUTE, {}).items()},
+        routes={number: name for name, number in slots.get(ROUTE, {}).items() if "\n" not in name},
+        rules={
+            number: (name.partition("\n")[0], name.partition("\n")[2])
+            for name, number in slots.get(ROUTE, {}).items()
+            if "\n" in name
+        },
         endpoints={
             endpoints[endpoint_name(name, endpoint.address)]: (name, str(endpoint.address))
             for name, upstream in config.groups.items()

@@ -11,7 +11,7 @@ from limen.observe.board import ENDPOINTS, LISTENERS, ROUTES
 from limen.observe.limits import SLOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from limen.config import Config
     from limen.config.models.limit import Limit
@@ -20,6 +20,9 @@ LISTENER = "listener"
 ROUTE = "route"
 ENDPOINT = "endpoint"
 LIMIT = "limit"
+# Of a listener without rules of its own; limen.policy.access has them, which the supervisor does not load.
+DEFAULT_RULES = ("default-tunnel", "default-tunnel-ports", "default-plain")
+DEFAULT_SOCKS_RULES = ("default-datagrams", "default-datagram-ports", "default-bind", *DEFAULT_RULES)
 CAPACITY = {LISTENER: LISTENERS, ROUTE: ROUTES, ENDPOINT: ENDPOINTS, LIMIT: SLOTS}
 
 
@@ -62,6 +65,28 @@ def share_name(route: str, upstream: str) -> str:
     return f"{route}/{upstream}"
 
 
+def rule_label(name: str, number: int) -> str:
+    """What an access rule is called in logs and metrics: its name, or its place in the list, from 0 as in messages."""
+    return name or f"#{number}"
+
+
+def rule_slot(listener: str, rule: str) -> str:
+    """What a rule counts under, beside the routes. No route is called so: names hold no line end."""
+    return f"{listener}\n{rule}"
+
+
+def _rule_slots(config: Config) -> Iterator[str]:
+    for listener in config.listeners:
+        if listener.forward is None:
+            continue
+        rules = listener.forward.access
+        if rules is not None:
+            names: Iterable[str] = [rule.name or "" for rule in rules]
+        else:
+            names = DEFAULT_RULES if listener.forward.socks is None else DEFAULT_SOCKS_RULES
+        yield from (rule_slot(listener.label, rule_label(name, number)) for number, name in enumerate(names))
+
+
 def limit_label(place: str, limits: Sequence[Limit], number: int) -> str:
     """What a limit is called: its name, or that of its route (with a number where there are several)."""
     return limits[number].name or (place if len(limits) == 1 else f"{place}/{number + 1}")
@@ -73,6 +98,11 @@ def limit_labels(config: Config) -> Iterator[str]:
         places = [(listener.route_label(index), route.limit) for index, route in enumerate(listener.routes or ())]
         if listener.forward is not None:
             places.append((listener.label, listener.forward.limit))
+            rules = listener.forward.access or ()
+            places += [
+                (f"{listener.label}/{rule_label(rule.name or '', number)}", rule.limit)
+                for number, rule in enumerate(rules)
+            ]
         if listener.stream is not None:
             places.append((listener.label, listener.stream.limit))
         for place, limits in places:
@@ -95,6 +125,7 @@ def slot_names(config: Config) -> dict[str, list[str]]:
                 if route.split is not None:
                     routes += [share_name(label, name) for name in route.upstreams]
         routes += [label for _, label, _ in listener.opaque_routes()]
+    routes += _rule_slots(config)
     found = {
         LISTENER: [listener.label for listener in config.listeners],
         ROUTE: routes,

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from limen.engine.mask import Mask
 from limen.engine.pages import Page, Pages, Template
+from limen.engine.scrub import Scrub
 
 if TYPE_CHECKING:
     from limen.config.models.masks import ErrorPage
     from limen.config.models.routes import Route
+    from limen.config.models.scrub import Scrub as ScrubModel
     from limen.config.models.shield import Maintenance
     from limen.config.models.upstreams import Upstream
     from limen.engine.upstream import Upstream as EngineUpstream
 
 ErrorPages = Mapping[int | str, "ErrorPage"]
 
+_SCRUB = {"keep": 0, "third_party": 1, "origin": 2, "drop": 3}
 TYPES = {"html": "text/html; charset=utf-8", "json": "application/json", "text": "text/plain; charset=utf-8"}
 PLAIN_JSON = '{"type":"about:blank","title":"{reason}","status":{status},"request_id":"{request_id}"}\n'
 PLAIN_TEXT = "{status} {reason}\nrequest id: {request_id}\n"
@@ -77,6 +80,21 @@ def compile_mask(route: Route, upstreams: Sequence[Upstream], engines: list[Engi
         cookies=model.cookies,
         domain=model.cookie_domain or "",
         upstreams=engines,
+    )
+
+
+def compile_scrub(model: ScrubModel | None) -> Scrub | None:
+    """What is taken off the fields of a proxy's exchanges; None where nothing is."""
+    if model is None:
+        return None
+    return Scrub(
+        user_agent=model.user_agent,
+        language=model.language,
+        referer=_SCRUB[model.referer],
+        cookies=_SCRUB[model.cookies],
+        validators=model.validators,
+        hints=model.hints,
+        signal=model.signal,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def resilience(route: Route, upstreams: Mapping[str, Upstream]) -> Resilience:
-    """Retries, deadline, mirror and hedge of a route."""
+    """Retries, deadline, mirror, hedge and urgency of a route."""
     retry, mirror, deadline = route.retry, route.mirror, route.timeouts.deadline
     most = route.hedge.most if route.hedge is not None else None
     return Resilience(
@@ -37,6 +37,7 @@ def resilience(route: Route, upstreams: Mapping[str, Upstream]) -> Resilience:
         hedge_after=route.hedge.after if route.hedge is not None else 0.0,
         hedge_most=most if isinstance(most, int) else 0,
         hedge_share=most if isinstance(most, float) else 0.0,
+        urgent=route.urgent,
     )
 
 

@@ -25,6 +25,7 @@ from limen.tls.tickets import Rings
 if TYPE_CHECKING:
     from limen.config import Config, Document
     from limen.config.findings import Finding
+    from limen.runtime.list_fetcher import ListFetcher
     from limen.tls.gather import Gathered
     from limen.tls.stapling import Staples
     from limen.tls.store import Store
@@ -85,6 +86,7 @@ class Provision:
         self._databases = NO_DATABASES
         self._identity_files = NO_IDENTITY_FILES
         self.lists = Lists()
+        self._fetcher: ListFetcher | None = None
 
     def load(self, document: Document) -> Loaded:
         """All checks, and the material. Raises ConfigErrors."""
@@ -144,6 +146,21 @@ class Provision:
             findings=(*gathered.findings, *missing),
         )
 
+    @property
+    def fetcher(self) -> ListFetcher:
+        """Of lists behind URLs."""
+        if self._fetcher is None:
+            # aiohttp takes its time
+            from limen.runtime.list_fetcher import ListFetcher
+
+            self._fetcher = ListFetcher(self.lists)
+        return self._fetcher
+
+    @property
+    def fetch_due(self) -> float | None:
+        """Monotonic time at which a list is due to be fetched; None: none is fetched."""
+        return self._fetcher.next_due if self._fetcher is not None else None
+
     def prepare(self, loaded: Loaded) -> None:
         """Has the ticket keys of this configuration ready, beside those in force."""
         if loaded.gathered is not None:
@@ -152,6 +169,8 @@ class Provision:
     def settle(self, loaded: Loaded) -> None:
         """This one is in force: what only others needed is forgotten."""
         self.lists.settle(loaded.config)
+        if self._fetcher is not None or any(model.url for model in loaded.config.lists.values()):
+            self.fetcher.settle(loaded.config)
         if self._store is not None:
             self._store.keep(loaded.gathered.files if loaded.gathered is not None else ())
         if self.staples is not None:

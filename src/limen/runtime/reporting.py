@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from limen.errors import LimenError
 from limen.runtime import census
 from limen.runtime.explain.worker import ExplainFailed, ask_worker
-from limen.runtime.health_report import conditions, upstream_rows
+from limen.runtime.health_report import conditions, tell_states, upstream_rows
 from limen.runtime.live import live
 from limen.runtime.report import listeners, report
 from limen.tls.bridge_files import authorities_of
@@ -109,7 +109,10 @@ class Reporting:
         process = next((one.ready for one in self._crew.ready), None) if self._crew is not None else None
         if process is None:
             raise ExplainFailed("no worker serves at the moment")
-        return await ask_worker(process, asked)
+        answer = await ask_worker(process, asked)
+        if self._health is not None:
+            tell_states(self._health, answer.get("upstream"))
+        return answer
 
     async def exchanges(self, question: census.Question) -> Mapping[str, object]:
         """See limen.runtime.census.ask."""

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from limen.runtime.lists import Lists
     from limen.runtime.options import Options
     from limen.runtime.process import WorkerProcess
+
+_log = logging.getLogger("limen.supervisor")
 
 _TIMEOUT = 10.0
 # A message carries a bounded number of descriptors.
@@ -82,11 +85,20 @@ class Shared:
         if self.quotas is not None:
             await process.call("quotas", descriptors=[self.quotas], timeout=_TIMEOUT)
         tables = self._lists.tables()
-        paths = list(tables)
-        for start in range(0, len(paths), _AT_ONCE):
-            part = paths[start : start + _AT_ONCE]
-            descriptors = [tables[path].descriptor for path in part]
-            await process.call("lists", {"paths": part}, descriptors=descriptors, timeout=_TIMEOUT)
+        sources = list(tables)
+        for start in range(0, len(sources), _AT_ONCE):
+            part = sources[start : start + _AT_ONCE]
+            descriptors = [tables[source].descriptor for source in part]
+            await process.call("lists", {"sources": part}, descriptors=descriptors, timeout=_TIMEOUT)
+
+    async def reread(self, paths: Sequence[str], share: Callable[[], Awaitable[object]]) -> None:
+        """Reads these lists again, and shares them if one of them is new. A broken one stays as it was."""
+        wrong = await asyncio.to_thread(lambda: list(self._lists.reread(paths)))
+        for line in wrong:
+            _log.error("%s", line)
+        if len(wrong) < len(paths):
+            await share()
+            _log.info("lists were read again: %s", ", ".join(paths))
 
     def clear(self, slots: Iterable[int]) -> None:
         """Zeroes the counts of limits that change their name."""
@@ -100,13 +112,13 @@ class Shared:
             return []
         return [(names[slot], counts) for slot, counts in limits.LimitReader(self.limits).limits(names)]
 
-    def list_sizes(self, config: Config) -> list[tuple[str, int, int]]:
-        """Name, entries and bytes of each address list."""
+    def list_sizes(self, config: Config) -> list[tuple[str, int, int, int | None]]:
+        """Name, entries and bytes of each list, and of names the lines that were not understood."""
         tables = self._lists.tables()
+        found = [(name, model, tables[model.source]) for name, model in config.lists.items() if model.source in tables]
         return [
-            (name, tables[model.file].entries, tables[model.file].size)
-            for name, model in config.lists.items()
-            if model.file in tables
+            (name, table.entries, table.size, sum(count for _, count, _ in table.ignored) if model.has_names else None)
+            for name, model, table in found
         ]
 
     def close(self) -> None:
@@ -126,6 +138,7 @@ def has_limits(config: Config) -> bool:
         or any(route.limit for route in listener.routes or ())
         or (listener.forward is not None and bool(listener.forward.limit))
         or (listener.stream is not None and bool(listener.stream.limit))
+        or (listener.forward is not None and any(rule.limit for rule in listener.forward.access or ()))
         for listener in config.listeners
     )
 

@@ -383,17 +383,17 @@ class Supervisor(Reporting):
             await self._distribute_tickets()
 
     async def renew_lists(self, paths: Sequence[str]) -> None:
-        """Reads address lists again and puts them in force on all workers; a broken one stays as it was."""
+        """Reads lists again and puts them in force on all workers; a broken one stays as it was."""
         async with self._change:
-            if self._phase is not Phase.RUNNING or self._crew is None:
-                return
-            lists, config = self._provision.lists, self.loaded.config
-            wrong = await asyncio.to_thread(lambda: list(lists.reread(config, paths)))
-            for line in wrong:
-                _log.error("%s", line)
-            if len(wrong) < len(paths):
+            if self._phase is Phase.RUNNING and self._crew is not None:
+                await self._shared.reread(paths, partial(share, self._crew, self._shared))
+
+    async def fetch_lists(self) -> None:
+        """Fetches the lists that are due, and puts what is new in force on all workers."""
+        changed = await self._provision.fetcher.refresh(self.loaded.config, self._change)
+        async with self._change:
+            if changed and self._phase is Phase.RUNNING and self._crew is not None:
                 await share(self._crew, self._shared)
-                _log.info("address lists were read again: %s", ", ".join(paths))
 
     def _note_rejected(self, fields: Mapping[str, object]) -> None:
         if self._pins.note(fields):

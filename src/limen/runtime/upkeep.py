@@ -42,7 +42,10 @@ class Kept(Protocol):
         """Reads all files again and puts what changed in force; False when there was nothing to do or it failed."""
 
     async def renew_lists(self, paths: Sequence[str]) -> None:
-        """Reads these address lists again and puts what they hold in force."""
+        """Reads these lists again and puts what they hold in force."""
+
+    async def fetch_lists(self) -> None:
+        """Fetches the lists that are due, and puts in force what is new."""
 
     async def turn_tickets(self) -> None:
         """Lets keys whose time has come encrypt no more, and tells all workers."""
@@ -92,6 +95,7 @@ class Upkeep:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch_files())
             group.create_task(self._watch_lists())
+            group.create_task(self._fetch_lists())
             group.create_task(self._turn_tickets())
             group.create_task(self._tell_expiry())
             group.create_task(self._refresh_staples())
@@ -114,6 +118,14 @@ class Upkeep:
             changed = await asyncio.to_thread(self._provision.lists.look)
             if changed:
                 await self._instance.renew_lists(changed)
+            await asyncio.sleep(LOOK_INTERVAL)
+
+    async def _fetch_lists(self) -> None:
+        while True:
+            await self._has_lists.wait()
+            due = self._provision.fetch_due
+            if due is not None and due <= time.monotonic():
+                await self._instance.fetch_lists()
             await asyncio.sleep(LOOK_INTERVAL)
 
     async def _turn_tickets(self) -> None:

@@ -164,10 +164,10 @@ class Worker:
         self._core.take_quotas(descriptor)
 
     def _take_lists(self, message: Message) -> None:
-        paths = message.fields["paths"]
-        if not isinstance(paths, list) or len(paths) != len(message.descriptors):
-            raise ValueError("as many paths as descriptors are needed")
-        self._core.take_lists([(str(path), fd) for path, fd in zip(paths, message.descriptors, strict=True)])
+        sources = message.fields["sources"]
+        if not isinstance(sources, list) or len(sources) != len(message.descriptors):
+            raise ValueError("as many sources as descriptors are needed")
+        self._core.take_lists([(str(source), fd) for source, fd in zip(sources, message.descriptors, strict=True)])
 
     def _shed_idle(self, _message: Message) -> None:
         self._core.shed_idle()

@@ -102,7 +102,18 @@ def origin():
 
 
 class Proxy(Gateway):
-    """With what tests of bounds ask of it."""
+    """With what tests of bounds ask of it; its clients end with it."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._clients = ExitStack()
+
+    def __exit__(self, *reason):
+        self._clients.close()
+        return super().__exit__(*reason)
+
+    def connect(self, *arguments, **options):
+        return self._clients.enter_context(super().connect(*arguments, **options))
 
     def tunnel(self, port, host="127.0.0.1"):
         """A client in a CONNECT tunnel, and the answer."""

@@ -89,7 +89,11 @@ def test_two_thousand_tunnels_in_pages(start_proxy, origin):
             opened.append((reader, writer))
         for reader, _ in opened:
             assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
-        return await asyncio.to_thread(walk), opened
+        found = await asyncio.to_thread(walk)
+        for _, writer in opened:
+            writer.close()
+            await writer.wait_closed()
+        return found
 
     def walk():
         seen, after = [], ""
@@ -102,7 +106,7 @@ def test_two_thousand_tunnels_in_pages(start_proxy, origin):
             after = f"&after={page['next']}"
 
     try:
-        seen, _ = asyncio.run(hold(2000))
+        seen = asyncio.run(hold(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert len(seen) == len(set(seen)) == 2000

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from tests.integration.bounds.conftest import Proxy, written
-from tests.support import wait_until
+from tests.integration.bounds.conftest import written
+from tests.support import free_port, run_limen, wait_until
 
 AMOUNT = 4 * 1024**2
 
@@ -35,8 +35,10 @@ def read_to_end(client):
 def test_tunnels_are_cut_and_it_outlives_every_process(tmp_path, origin, start_proxy):
     source = origin("flood")
     proxy = start_proxy(**config(tmp_path))
-    clients = [proxy.tunnel(source.port)[0] for _ in range(4)]
-    got = sum(map(read_to_end, clients))
+    opened = [proxy.tunnel(source.port) for _ in range(4)]
+    # (what the kernel holds for a client that does not read counts, too: the last one may come too late)
+    assert opened[0][1].status == 200
+    got = sum(read_to_end(client) for client, head in opened if head.status == 200)
     assert AMOUNT * 0.98 <= got <= AMOUNT * 1.02
     wait_until(lambda: proxy.total("limen_faults_total", fault="quota") == 4, what="all tunnels cut")
     wait_until(lambda: proxy.total("limen_limit_warned_total", limit="family") == 2, what="both warnings counted")
@@ -72,22 +74,21 @@ def audit(proxy):
 
 def test_a_killed_worker_loses_nothing(tmp_path, origin, start_proxy):
     source = origin("http")
-    proxy = start_proxy(**config(tmp_path, quota="10/month"))
+    proxy = start_proxy(**config(tmp_path, quota="10/month"), allow=["died"])
 
     def ask():
         with proxy.connect() as client:
             return client.request("GET", f"http://127.0.0.1:{source.port}/10").status
 
     assert [ask() for _ in range(6)] == [200] * 6
-    for pid in proxy.worker_pids:
+    for pid in proxy.worker_pids():
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(proxy.worker_pids) == 2 and works(ask), what="fresh workers")
+    wait_until(lambda: len(proxy.worker_pids()) == 2 and works(ask), what="fresh workers")
     counted = [200] * 7
     while (status := ask()) == 200:
         counted.append(status)
     assert status == 429
     assert len(counted) == 10
-    proxy._allowed = [r".*"]
 
 
 def works(ask):
@@ -111,7 +112,10 @@ def test_bodies_are_cut_within_two_percent(tmp_path, origin, start_proxy):
 
 def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "quotas.state").write_bytes(b"something else" * 1000)
-    text = written(**config(tmp_path))
-    proxy = Proxy(text, status=1)
-    with pytest.raises(AssertionError, match="no file of quotas"):
-        proxy.start()
+    path = tmp_path / "limen.json"
+    text = written(**config(tmp_path)).replace("@PORT@", str(free_port())).replace("@ADMIN@", str(free_port()))
+    path.write_text(text)
+    done = run_limen("run", str(path))
+    assert done.returncode != 0
+    assert "no file of quotas" in done.stdout + done.stderr
+    assert (tmp_path / "quotas.state").read_bytes().startswith(b"something else")

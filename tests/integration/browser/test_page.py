@@ -112,6 +112,8 @@ def test_the_page_lives(look):
             page.wait_for(f"Number(({tile('Requests per second')}).replace(',', '')) > 0", "a rate")
             page.wait_for("document.querySelector('#routes').textContent.includes('web')")
             page.wait_for(f"/ms|s/.test({tile('Latency')})", "a latency")
+            # of each endpoint, too: how long it takes at the mean
+            page.wait_for(f"/ms|s/.test({ROW.format(first.address)}.cells[7].textContent)", "a mean")
 
             # a name that would be HTML is text
             ask("/hostile")

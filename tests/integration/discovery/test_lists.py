@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import run_limen, wait_until
 from tests.support.certificates import Authority
+from tests.support.origins import Reply
 from tests.support.registry import Registry
 
 CHANGED = "discovered endpoints of web are in force"
@@ -103,6 +104,55 @@ def test_check_asks_nobody(tmp_path):
     )
     done = run_limen("check", str(path))
     assert (done.returncode, done.stdout) == (0, "ok: 1 listener, 1 route, 1 upstream with 0 endpoints\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        ("- 127.0.0.1:8001\n- {address: '127.0.0.1:8002', weight: 2}\n", 0, "ok: 1 listener"),
+        ("- 127.0.0.1:8001\n- {address: 'b', weight: 2}\n", 2, "list.yaml:2:13: "),
+        ("- {address: 'a:1', wieght: 2}\n", 2, "wieght"),
+        ("[]\n", 0, "the list is empty"),
+        (None, 0, "there is no such file"),
+        (b"\xff\xfe", 2, "not UTF-8 text"),
+    ],
+)
+def test_check_reads_lists_in_files(tmp_path, content, status, words):
+    """A running instance would make do with what it had: so it is said before."""
+    path = tmp_path / "limen.yaml"
+    path.write_text(
+        "listeners: [{bind: 127.0.0.1:1, routes: [{upstream: web}]}]\nupstreams: {web: {discover: {file: list.yaml}}}\n"
+    )
+    if content is not None:
+        (tmp_path / "list.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = run_limen("check", str(path))
+    assert (done.returncode, words in done.stdout + done.stderr) == (status, True), done.stdout + done.stderr
+    if status:
+        assert "upstreams.web.discover.file" in done.stderr
+
+
+def test_masks_follow_the_list(start, listed, start_origin):
+    """What an origin tells of itself is changed however its address came here, and however late."""
+    first, second = (
+        start_origin(lambda _request, connection: Reply(302, fields=[("Location", own(connection))])) for _ in range(2)
+    )
+    listed(f"- {first.address}\n")
+    routes = [{"upstream": "web", "mask": True}]
+    gateway = start(source(listed), listeners=[{"bind": "127.0.0.1:@PORT@", "routes": routes}])
+    for origin in (first, second):
+        if origin is second:
+            listed(f"- {origin.address}\n")
+            gateway.wait_for_log(CHANGED)
+        # new ones in every worker
+        for _ in range(8):
+            assert gateway.get("/").get("location") == "http://test.example/login"
+        assert origin.requests
+
+
+def own(connection):
+    """A URL of the origin itself."""
+    address, port = connection.socket.getsockname()[:2]
+    return f"http://{address}:{port}/login"
 
 
 def polled(registry, **settings):

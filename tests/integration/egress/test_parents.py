@@ -29,6 +29,8 @@ listeners:
       access:
         - {allow: {methods: [PUT]}, egress: direct}
         - {allow: {methods: [POST]}, egress: {name: turns, country: DE}}
+        - {name: safe, allow: {hosts: .search.example}, redirect: only-there.example}
+        - {name: safer, allow: {hosts: find.example}, redirect: only-there.example, egress: socks}
         - {allow: {}}
   - {bind: "127.0.0.1:@SAFE@", forward: {access: [{allow: {}}], egress: plain}}
 egress:
@@ -249,6 +251,25 @@ def test_rules_choose_the_way(proxy: LimenProcess, first: Parent, second: Parent
         assert get(client, origin.address).status == 200
         assert (len(first.asked), len(second.asked)) == (1, 1)
     assert len(origin.connections) == 3
+
+
+def test_a_rules_other_host_is_what_parents_are_asked_for(
+    proxy: LimenProcess, first: Parent, second: Parent, origin
+) -> None:
+    with proxy.connect("RULES") as client:
+        for host in ("www.search.example", "search.example", "www.search.example"):
+            assert get(client, host).status == 200
+        assert get(client, "find.example").status == 200
+        # the host itself, as nobody names it, is not mixed up with what is led there
+        assert get(client, "only-there.example").status == 200
+    # not in absolute-form: the parent would go to the host that the request names; and one connection for both names
+    assert [(asked.kind, asked.target) for asked in first.asked] == [
+        ("CONNECT", "only-there.example:80"),
+        ("GET", "http://only-there.example/path?q"),
+    ]
+    assert [(asked.kind, asked.target) for asked in second.asked] == [("SOCKS5", "only-there.example:80")]
+    hosts = [dict(request.fields)["Host"] for request in origin.requests]
+    assert hosts == ["www.search.example", "search.example", "www.search.example", "find.example", "only-there.example"]
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1", "[::ffff:10.0.0.1]", "169.254.169.254", "localhost", "a.localhost"])

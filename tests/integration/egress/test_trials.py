@@ -60,6 +60,7 @@ egress:
     echo: http://@ECHO@/ip
     parents: [{url: "http://@PARENT@", country: DE}, {name: closed, url: "socks5://127.0.0.1:@CLOSED@"}]
   own: {echo: "http://@ECHO@/ip", sources: [127.0.0.7]}
+  said: {echo: "http://@ECHO@/ip", sources: [{addresses: 127.0.0.7, country: DE}]}
 """
 
 
@@ -88,4 +89,6 @@ def test_limen_egress_test_shows_where_ways_come_out(tmp_path: Path) -> None:
         assert "refused" in done.stdout.splitlines()[2]
         assert lines[3][:5] == ["own", "127.0.0.7", "127.0.0.7", "NL", "AS64500"]
         assert run_limen("egress", "test", str(path), "own").returncode == 0
+        said = run_limen("egress", "test", str(path), "said")
+        assert (said.returncode, "its label says DE" in said.stdout) == (1, True)
         assert parent.asked[0].target == echo.address

@@ -114,6 +114,20 @@ def test_the_queue_keeps_the_order_of_arrival(start_gateway, start_origin, gates
     assert [request.target for request in origin.requests] == ["/slow0", "/waits0", "/waits1", "/waits2"]
 
 
+def test_urgent_routes_go_before_others(start_gateway, start_origin, gates):
+    origin = start_origin(gates[0])
+    upstream = {"endpoints": [{"address": "@ORIGINA@", "max_requests": 1}], "queue": {"size": 4, "timeout": "20s"}}
+    routes = [{"match": {"path": {"regex": "/urgent.*"}}, "upstream": "web", "urgent": True}, {"upstream": "web"}]
+    gateway = start_gateway(origin, upstream=upstream, routes=routes)
+    clients = blocked(gateway, [origin], 1)
+    for number, target in enumerate(("/a", "/urgent1", "/b", "/urgent2"), 2):
+        clients.append(gateway.connect().send_request("GET", target))
+        wait_until(lambda number=number: gateway.total("limen_exchanges_in_flight") == number, what="it waits")
+    assert len(origin.requests) == 1
+    end(clients, gates)
+    assert [request.target for request in origin.requests] == ["/slow0", "/urgent1", "/urgent2", "/a", "/b"]
+
+
 def test_who_waits_too_long_is_shed_and_who_leaves_is_forgotten(start_gateway, start_origin, gates):
     origin = start_origin(gates[0])
     upstream = {"endpoints": [{"address": "@ORIGINA@", "max_requests": 1}], "queue": {"timeout": "200ms"}}

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.support import Reply, Reset, Wait, wait_until
+from tests.support.health import endpoints
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def test_reported_load_weighs_in_and_goes_no_further(start_gateway, start_origin
         ask(client, 4)
         wait_until(lambda: ask(client, 20) == 4, what="a fifth of the load")
         assert ask(client, 50) == 10
+        assert [row["load"] for row in endpoints(gateway)] == [0.75, 0]
         said[0] = "0%"
         wait_until(lambda: ask(client, 20) == 10, what="half of the load")
         said[0] = "whatever"

@@ -65,6 +65,33 @@ def test_who_does_not_answer_gets_nothing_and_comes_back(start_gateway, start_or
     assert gateway.total("limen_endpoint_state", endpoint=origins[1].address, state="up") == 1
 
 
+def test_so_many_probes_bring_it_back_and_no_more(start_gateway, start_origin):
+    """Back after `rise` intervals, out after `fall`: by the number of probes, whose times the schedule's tests hold."""
+    answers = [503]
+    asked = []
+
+    def script(request, _):
+        if request.target != "/healthz":
+            return Reply()
+        status = answers.pop(0) if len(answers) > 1 else answers[0]
+        asked.append(status)
+        return Reply(status)
+
+    origins = [start_origin(script), start_origin(Patient())]
+    gateway = start_gateway(*origins, upstream={"probe": {**FAST, "rise": 3, "fall": 2}}, root=WORKERS)
+    wait_for_states(gateway, "down", "up")
+    # one short of what is needed, then failures again: it stays down
+    answers[:] = [200, 200, 503]
+    wait_until(lambda: "200 200 503 503" in " ".join(map(str, asked)), what="the probes")
+    assert gateway.log.count("is up: status 200") == 0
+    answers[:] = [200, 200, 200, 503, 200]
+    gateway.wait_for_log("is up: status 200")
+    # one failure is not two
+    wait_until(lambda: "200 503 200 200 200" in " ".join(map(str, asked)), what="the probes")
+    assert gateway.log.count("is down: ") == 1
+    wait_for_states(gateway, "up", "up")
+
+
 @pytest.mark.skipif(not available("nginx"), reason="nginx is not installed")
 def test_nginx_is_stopped_killed_and_comes_back(start_gateway):
     probe = {**FAST, "path": "/hello"}

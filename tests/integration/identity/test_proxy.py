@@ -3,13 +3,14 @@
 import base64
 import json
 import subprocess
+from contextlib import ExitStack
 
 import bcrypt
 import httpx
 import pytest
 import requests
 
-from tests.support import RawClient, Reply, available, wait_until
+from tests.support import RawClient, Reply, available, blackhole, wait_until
 
 CONFIG = """
 workers: 1
@@ -187,6 +188,24 @@ def test_guessers_are_slowed_down_and_told_of(proxy, start_origin):
 
 
 @pytest.mark.skipif(not available("curl"), reason="curl is not installed")
+def test_more_questions_than_are_asked_at_once(start_limen):
+    text = """
+workers: 1
+admin: {bind: "127.0.0.1:@ADMIN@"}
+identities: {service: {check: "http://127.0.0.1:@SILENT@/"}}
+listeners: [{bind: "127.0.0.1:@PORT@", forward: {identity: service, access: [{allow: {}}]}}]
+"""
+    with blackhole() as silent, ExitStack() as clients:
+        proxy = start_limen(text, values={"SILENT": silent})
+        for number in range(32):
+            client = clients.enter_context(proxy.connect())
+            client.send(f"GET http://a/ HTTP/1.1\r\nHost: a\r\n{': '.join(basic(f'user{number}:word'))}\r\n\r\n")
+        wait_until(lambda: proxy.metrics()["limen_identity_checks_total"] == 32)
+        with proxy.connect() as client:
+            assert client.request("GET", "http://a/", [basic("one:more")]).status == 503
+        wait_until(lambda: any('fault="identity_shed"' in key for key, value in proxy.metrics().items() if value))
+
+
 def test_curl(proxy, start_origin):
     origin = start_origin(Reply(content=b"hello"))
     url = f"http://{origin.address}/"

@@ -32,7 +32,7 @@ def test_status_and_top(start_limen, start_origin):
         shown = site.command("status", str(site.path))
         assert shown.returncode == 0, shown.stderr
         assert re.search(r"live: 1 connections, 0 exchanges, 0 tunnels", shown.stdout)
-        assert re.search(r"^web +127\.0\.0\.1:\d+ +1 +0 +\d+ +1 +1 +0 +0 +up ", shown.stdout, re.MULTILINE)
+        assert re.search(r"^web +127\.0\.0\.1:\d+ +1 +0 +\d+ +1 +1 +0 +0 +0 +\S+s +- +up ", shown.stdout, re.MULTILINE)
         data = json.loads(site.command("status", str(site.path), "--json").stdout)
         assert [worker["state"] for worker in data["workers"]] == ["ready", "ready"]
         assert data["upstreams"][0]["endpoints"][0]["requests"] == 1

@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from limen.control.admin.openapi import document
-from tests.support import run_limen, wait_until
+from tests.support import Reply, run_limen, wait_until
 
 SITE = """
 workers: 1
@@ -90,6 +90,7 @@ def test_it_is_what_really_happens(site):
         before = count()
         with site.connect("PORT") as client:
             response = client.request("GET", target, host=host)
+        wait_until(lambda count=count, before=before: count() > before, what="its count")
         assert count() == before + 1
         assert response.status == answer["verdict"].get("status", 200)
 
@@ -205,3 +206,143 @@ def test_over_the_admin_address(site):
     assert site.admin("/explain").status == 400
     assert site.admin("/explain?url=http://a/&unknown=1").status == 400
     assert site.admin("/explain?url=http://a/&listener=absent").status == 400
+
+
+STEERED = """
+workers: 1
+admin: {bind: "127.0.0.1:@ADMIN@"}
+places:
+  networks:
+    - {clients: 10.1.1.0/24, region: eu, zone: a, country: DE}
+    - {clients: 10.2.0.0/16, region: us}
+listeners:
+  - name: front
+    bind: 127.0.0.1:@PORT@
+    deny: {networks: [203.0.113.0/24]}
+    routes:
+      - {name: near, match: {path: /near}, upstream: near}
+      - {name: split, match: {path: /split}, split: [{weight: 3, upstream: near}, {weight: 1, upstream: shop}]}
+      - name: keyed
+        match: {path: /keyed}
+        split: {to: [{weight: 1, upstream: near}, {weight: 1, upstream: shop}], by: client}
+      - {name: closed, match: {path: /closed}, maintenance: true, upstream: shop}
+      - {name: walled, match: {path: /walled}, allow: {networks: [10.0.0.0/8]}, upstream: shop}
+      - {name: rated, match: {path: /rated}, limit: {rate: 2/m, by: client}, respond: {status: 204}}
+      - {name: shop, upstream: shop}
+upstreams:
+  near:
+    endpoints:
+      - {address: "127.0.0.1:7001", region: eu, zone: a}
+      - {address: "127.0.0.1:7002", region: eu, zone: b}
+      - {address: "127.0.0.1:7003", region: us}
+    balance: {policy: nearest, then: round_robin}
+  shop:
+    endpoints: ["@A@", "@B@"]
+    sticky: {cookie: {key: "0123456789abcdef0123", name: own}}
+    probe: {path: /healthz, interval: 100ms, fall: 1, rise: 1}
+    max_requests: 10
+"""
+
+
+@pytest.fixture
+def steered(start_limen, start_origin):
+    well = {"A": True, "B": True}
+
+    def script(name):
+        return lambda request, _: Reply(200 if well[name] or request.target != "/healthz" else 503)
+
+    site = start_limen(STEERED, values={name: start_origin(script(name)) for name in well})
+    site.well = well
+    return site
+
+
+def places(answer):
+    return {row["address"]: row["place"] for row in answer["upstream"]["endpoints"]}
+
+
+@pytest.mark.sanitize
+def test_the_clients_place_and_cookie_count(steered):
+    answer = explain(steered, "http://x/near", "--from", "10.1.1.5")
+    assert answer["place"] == {"country": "DE", "region": "eu", "zone": "a"}
+    assert (answer["upstream"]["policy"], answer["upstream"]["then"]) == ("nearest", "round_robin")
+    assert places(answer) == {"127.0.0.1:7001": 1, "127.0.0.1:7002": 2, "127.0.0.1:7003": 3}
+    answer = explain(steered, "http://x/near", "--from", "10.2.0.1")
+    assert answer["verdict"]["to"] == "127.0.0.1:7003"
+    assert explain(steered, "http://x/near", "--from", "192.0.2.1")["place"] is None
+
+    first = steered.get("/")
+    cookie = first.get_all("Set-Cookie")[0].partition(";")[0]
+    answer = explain(steered, "http://x/", "--field", f"Cookie: {cookie}")
+    own = answer["verdict"]["to"]
+    assert answer["upstream"]["sticky"]["found"] == "kept"
+    assert answer["verdict"]["reason"].startswith("the client keeps it by its cookie")
+    assert explain(steered, "http://x/", "--field", "Cookie: own=forged")["upstream"]["sticky"]["found"] == "unknown"
+    assert explain(steered, "http://x/")["upstream"]["sticky"]["found"] == "none"
+    # drained it keeps its own and nobody else, disabled not even them
+    assert steered.command("endpoint", "drain", "shop", own).returncode == 0
+    answer = explain(steered, "http://x/", "--field", f"Cookie: {cookie}")
+    assert (answer["verdict"]["to"], answer["upstream"]["sticky"]["found"]) == (own, "kept")
+    assert explain(steered, "http://x/")["verdict"]["to"] != own
+    assert steered.command("endpoint", "disable", "shop", own).returncode == 0
+    answer = explain(steered, "http://x/", "--field", f"Cookie: {cookie}")
+    assert (answer["verdict"]["to"] != own, answer["upstream"]["sticky"]["found"]) == (True, "out")
+    row = next(row for row in answer["upstream"]["endpoints"] if row["address"] == own)
+    assert (row["place"], row["reason"], row["state"]) == (None, "disabled at run time", "disabled")
+    text = steered.command("explain", "http://x/", "--field", f"Cookie: {cookie}").stdout
+    assert "sticky    the endpoint of the client's cookie is out" in text
+    # and what really happens
+    moved = steered.get("/", fields=[("Cookie", cookie)])
+    assert moved.get_all("Set-Cookie")
+
+
+def test_shares_of_a_split_without_taking_a_turn(steered):
+    shares = [explain(steered, "http://x/split")["share"] for _ in range(5)]
+    assert len({share["upstream"] for share in shares}) == 1, "asked is not gone"
+    assert {share["by"] for share in shares} == {"turn"}
+    answer = explain(steered, "http://x/split")
+    assert answer["route"]["name"] == "split"
+    assert answer["upstream"]["name"] == answer["share"]["upstream"]
+    keyed = {
+        client: explain(steered, "http://x/keyed", "--from", client)["share"]
+        for client in ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6")
+    }
+    assert {share["by"] for share in keyed.values()} == {"key"}
+    assert {share["upstream"] for share in keyed.values()} == {"near", "shop"}
+
+
+def test_what_stands_before_a_route(steered):
+    answer = explain(steered, "http://x/", "--from", "203.0.113.7")
+    assert (answer["verdict"]["outcome"], answer["verdict"]["fault"]) == ("refused", "client_denied")
+    assert "route" not in answer
+    assert explain(steered, "http://x/closed")["verdict"]["fault"] == "maintenance"
+    assert explain(steered, "http://x/walled", "--from", "192.0.2.1")["verdict"]["fault"] == "denied"
+    assert explain(steered, "http://x/walled", "--from", "10.9.9.9")["verdict"]["outcome"] == "forwarded"
+    for left in (2, 1, 0):
+        for _ in range(2):
+            answer = explain(steered, "http://x/rated")
+            assert [(one["name"], one["most"], one["left"], one["refuses"]) for one in answer["rates"]] == [
+                ("rated", 2, left, left == 0)
+            ]
+        assert answer["verdict"]["status"] == (204 if left else 429)
+        assert steered.get("/rated").status == (204 if left else 429)
+    # another client has its own
+    assert explain(steered, "http://x/rated", "--from", "192.0.2.1")["verdict"]["status"] == 204
+
+
+def test_states_with_their_reasons(steered):
+    address = steered.values["A"].address
+    steered.well["A"] = False
+
+    def row():
+        rows = explain(steered, "http://x/")["upstream"]["endpoints"]
+        return next(one for one in rows if one["address"] == address)
+
+    wait_until(lambda: row()["state"] == "down", what="a failed probe")
+    wait_until(lambda: not row()["usable"], what="the worker's survey")
+    found = row()
+    assert (found["place"], found["reason"], found["words"]) == (None, "down by its probe", ["down"])
+    assert found["state_reason"] == "probe: status 503 is not 200-399"
+    assert found["since"] is not None
+    text = steered.command("explain", "http://x/").stdout
+    assert "down by its probe (probe: status 503 is not 200-399)" in text
+    assert "max_requests: 0 of 10" in text

@@ -30,7 +30,7 @@ def test_a_route_denies_and_a_change_of_the_file_is_taken(start_gateway, start_o
     assert [status(gateway, address) for address in ("203.0.113.9", "198.51.100.1", "2001:db8::1")] == [403, 200, 403]
     assert gateway.metrics()['limen_address_list_entries{list="bad"}'] == 1
     bad.write_text("# both now\n203.0.113.0/24\n198.51.100.1\n", encoding="utf-8")
-    gateway.wait_for_log("address lists were read again")
+    gateway.wait_for_log("lists were read again")
     # both workers have it when it is told
     assert [status(gateway, "198.51.100.1") for _ in range(8)] == [403] * 8
     bad.write_text("198.51.100.2\nnonsense\n", encoding="utf-8")
@@ -42,7 +42,7 @@ def test_a_route_denies_and_a_change_of_the_file_is_taken(start_gateway, start_o
     gateway.wait_for_log(r"was not taken, its former entries stay: (?!line)")
     assert status(gateway, "198.51.100.1") == 403
     bad.write_text("198.51.100.2\n", encoding="utf-8")
-    gateway.wait_for_log("address lists were read again", count=2)
+    gateway.wait_for_log("lists were read again", count=2)
     assert [status(gateway, address) for address in ("198.51.100.1", "198.51.100.2")] == [200, 403]
     assert gateway.faults() == {"denied"}
 
@@ -54,12 +54,12 @@ def test_a_listener_closes_before_a_byte_is_read(start_gateway, bad, tmp_path):
     )
     assert gateway.get("/").status == 200
     bad.write_text("127.0.0.0/8\n", encoding="utf-8")
-    gateway.wait_for_log("address lists were read again")
+    gateway.wait_for_log("lists were read again")
     for _ in range(6):
         with gateway.connect() as client:
             client.expect_end()
     bad.write_text("192.0.2.1\n", encoding="utf-8")
-    gateway.wait_for_log("address lists were read again", count=2)
+    gateway.wait_for_log("lists were read again", count=2)
     assert gateway.get("/").status == 200
     # the admin address has its own door
     assert gateway.total("limen_faults_total", fault="client_denied") == 6
@@ -152,5 +152,5 @@ listeners:
     assert ask("127.0.0.1") == 200
     assert ask("127.0.0.2") == 403
     (tmp_path / "targets.txt").write_text("127.0.0.1\n", encoding="utf-8")
-    proxy.wait_for_log("address lists were read again")
+    proxy.wait_for_log("lists were read again")
     wait_until(lambda: ask("127.0.0.1") == 403, what="the new list")

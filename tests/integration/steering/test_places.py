@@ -1,5 +1,6 @@
 """Where clients are: routes, access rules and `nearest` by networks and by an MMDB file that changes."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -178,3 +179,41 @@ def test_the_next_ones_take_over(near, ask):
     assert {ask(near, client="10.2.0.1").text for _ in range(12)} == {"asia"}
     lose("ASIA")
     assert {ask(near, client="10.3.0.1").text for _ in range(12)} == {"eub"}
+
+
+TOLD = """
+workers: 1
+log: {access: {path: access.jsonl, place: true, flush: 20ms}}
+places:
+  networks:
+    - {clients: 192.0.2.0/25, country: FR, continent: EU, asn: 64500, region: eu}
+    - {clients: 192.0.2.128/25, country: IT}
+listeners:
+  - bind: 127.0.0.1:@PORT@
+    proxy_protocol: {from: [127.0.0.1]}
+    routes: [{hooks: ["placing:tell"], upstream: none}]
+upstreams: {none: {endpoints: ["127.0.0.1:1"]}}
+"""
+HOOK = """
+def tell(exchange):
+    exchange.reply(200, str(exchange.place))
+"""
+
+
+def test_hooks_and_the_log_have_the_place(start_limen, ask, tmp_path):
+    (tmp_path / "placing.py").write_text(HOOK)
+    site = start_limen(TOLD, directory=tmp_path)
+    told = {
+        "192.0.2.1": "Place(country='FR', continent='EU', asn=64500, region='eu')",
+        "192.0.2.200": "Place(country='IT', continent=None, asn=None, region=None)",
+        "198.51.100.1": "None",
+    }
+    for client, text in told.items():
+        assert ask(site, client=client).text == text
+    log = tmp_path / "access.jsonl"
+    wait_until(lambda: log.exists() and log.read_text().count("\n") == len(told), what="the records")
+    records = {one["client"]: one for one in map(json.loads, log.read_text().splitlines())}
+    keys = ("country", "continent", "asn", "region")
+    assert [records["192.0.2.1"].get(key) for key in keys] == ["FR", "EU", 64500, "eu"]
+    assert [records["192.0.2.200"].get(key) for key in keys] == ["IT", None, None, None]
+    assert not set(keys) & set(records["198.51.100.1"])

@@ -162,6 +162,35 @@ def test_a_full_endpoint_keeps_its_clients(start_limen, start_origin):
     assert site.get(fields=[("Cookie", f"own={value}")]).text == first.text
 
 
+def test_who_keeps_an_endpoint_counts_at_the_upstream(start_limen, start_origin):
+    """With `max_requests` of the upstream, clients with a cookie take places like others, and give them back."""
+    opened = threading.Event()
+    origins = {name: start_origin(Gate(opened, name.encode())) for name in "AB"}
+    site = start_limen(site_of(origins, OWN) + "    max_requests: 2\n")
+    value = taken(site.get())[1]
+    own = [("Cookie", f"own={value}")]
+    for _ in range(5):
+        assert site.get(fields=own).status == 200
+    held = []
+    try:
+        for number in range(2):
+            held.append(site.connect().send_request("GET", "/slow", fields=own))
+            wait_until(
+                lambda number=number: sum(r.target == "/slow" for o in origins.values() for r in o.requests) > number,
+                what="the request",
+            )
+        for _ in range(4):
+            assert site.get(fields=own).status == 503
+            assert site.get().status == 503
+        opened.set()
+        assert [client.read_response().status for client in held] == [200, 200]
+    finally:
+        opened.set()
+        for client in held:
+            client.close()
+    assert site.get(fields=own).status == 200
+
+
 class Gate:
     def __init__(self, opened, name):
         self.opened = opened

@@ -16,6 +16,8 @@ CLONE_NEWNET = 0x40000000
 CLIENT, ROUTER = "192.0.2.2", "192.0.2.1"
 CLIENT6, ROUTER6 = "2001:db8::2", "2001:db8::1"
 TARGET, TARGET6 = "203.0.113.10", "2001:db8:10::10"
+# Nobody goes there but by a rule.
+OTHER = "203.0.113.20"
 
 
 def run(*command: str) -> None:
@@ -112,6 +114,7 @@ class Network:
         self.client.run("ip", "route", "add", "default", "via", ROUTER)
         self.client.run("ip", "-6", "route", "add", "default", "via", ROUTER6)
         self.router.run("ip", "address", "add", f"{TARGET}/32", "dev", "lo")
+        self.router.run("ip", "address", "add", f"{OTHER}/32", "dev", "lo")
         self.router.run("ip", "-6", "address", "add", f"{TARGET6}/128", "dev", "lo", "nodad")
 
     def redirect(self, port: int, to: int) -> None:

@@ -9,8 +9,12 @@ import threading
 import pytest
 
 from limen.engine.access import AccessTable
+from limen.engine.demand import Demand
 from limen.engine.engine import Engine
+from limen.engine.identifying import Claim
+from limen.engine.identity import IdentityCache, identity_of
 from limen.engine.service import Action, Service
+from limen.faults import FaultNumber
 from limen.policy.specs import AccessSpec
 from tests.integration.bridge.conftest import records, shown
 from tests.integration.tls.test_terminate import certificates
@@ -116,26 +120,34 @@ class Identities:
         self.asked: list[tuple[bytes, bytes]] = []
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    def __call__(self, way, user: bytes, password: bytes) -> None:
-        self.asked.append((user, password))
+    def __call__(self, claim: Claim) -> None:
         assert self.loop is not None
-        if user == b"broken":
+        assert claim.field is None
+        assert claim.name is not None
+        self.asked.append((claim.name, claim.password))
+        if claim.name == b"broken":
             raise RuntimeError("no answer")
-        if user == b"at once":
-            way.conclude(True)
-        elif user != b"never":
-            self.loop.call_later(0.05, way.conclude, password == b"secret")
+        if claim.name != b"never":
+            self.loop.call_later(0.0 if claim.name == b"at once" else 0.05, self.settle, claim)
+
+    def settle(self, claim: Claim) -> None:
+        if claim.password == b"secret":
+            claim.settle(identity_of(claim.name.decode()), lifetime=60.0)
+        else:
+            claim.settle(fault=FaultNumber.IDENTITY)
 
 
 @pytest.fixture
 def engine():
     """An engine in a thread of this process, whose listener asks who its clients are."""
     identities = Identities()
-    made = Engine(report=lambda *_: None)
+    made = Engine(report=lambda *_: None, identify=identities)
+    made.identities = IdentityCache()
+    demand = Demand("chain", proxy=True, challenges=["Basic realm=test"])
     access = AccessTable([AccessSpec(True)])
     service = Service(
-        "front", target_source=1, action=Action("front"), access=access, private_allowed=True, ways=1 | 1 << 4 | 1 << 5,
-        pairs=identities, head_timeout=0.5,
+        "front", target_source=1, action=Action("front", demand=demand), access=access, private_allowed=True,
+        ways=1 | 1 << 4 | 1 << 5, head_timeout=0.5,
     )  # fmt: skip
     with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
         listening.setblocking(False)
@@ -180,7 +192,8 @@ def test_user_and_password(engine):
                     assert client.read_exactly(4) == b"\x05\x02\x01\x00"
                     assert read_reply5(client)[0] == 0
                     assert client.read_exactly(10) == b"sent ahead"
-        assert identities.asked == [(b"alice", b"secret")] * 2 + [(b"at once", b"secret")] * 2
+        # who is known of late is not asked about again
+        assert identities.asked == [(b"alice", b"secret"), (b"at once", b"secret")]
         refused = {
             # wrong, and what came ahead goes nowhere
             b"\x05\x01\x02" + pair(b"alice", b"wrong") + ahead: b"\x05\x02\x01\x01",
@@ -199,7 +212,7 @@ def test_user_and_password(engine):
         # clients that go while they are asked about
         for _ in range(3):
             with RawClient(address) as client:
-                client.send(b"\x05\x01\x02" + pair(b"alice", b"secret"))
+                client.send(b"\x05\x01\x02" + pair(b"never", b"secret"))
                 client.reset()
         assert len(origin.connections) == 4
         wait_until(lambda: made.live()["connections"] == 0)

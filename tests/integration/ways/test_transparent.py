@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.ways.network import ROUTER, ROUTER6, TARGET, TARGET6, Network
+from tests.integration.ways.network import OTHER, ROUTER, ROUTER6, TARGET, TARGET6, Network
 from tests.support import LimenProcess, RawClient, RawOrigin, Reply, ScriptedOrigin, echo, wait_until
 
 TEXT = """
@@ -17,7 +17,9 @@ log: {access: {path: "@DIR@/access.jsonl"}}
 resolver: {hosts: false, servers: ["127.0.0.1:1"], timeout: 200ms}
 listeners:
   - {bind: "0.0.0.0:3129", name: four, forward: &rules {transparent: @KIND@, targets: {allow: [203.0.113.0/24, "2001:db8:10::/48"]},
-      access: [{name: blocked, deny: {hosts: [.blocked.example]}}, {name: high, deny: {ports: ["1024-65535"]}}, {allow: {}}],
+      access: [{name: never, deny: {addresses: 203.0.113.66}},
+               {name: safe, allow: {hosts: www.safe.example}, redirect: 203.0.113.20},
+               {name: unsafe, allow: {hosts: www.unsafe.example}, redirect: 203.0.113.66}, {name: blocked, deny: {hosts: [.blocked.example]}}, {name: high, deny: {ports: ["1024-65535"]}}, {allow: {}}],
       open: true}}
   - {bind: "[::]:3129", name: six, forward: *rules}
 """
@@ -84,6 +86,17 @@ def test_plain_http_goes_where_the_client_was_going(network, target):
         with connect(network, target, 80) as client:
             client.send("GET / HTTP/1.0\r\n\r\n")
             assert client.read_response().content == b"the target"
+
+
+def test_a_rule_leads_to_another_host_whose_address_is_judged(network, target):
+    """Although the address where the client was going is known from the beginning."""
+    with network.router, at(80, ScriptedOrigin(Reply(content=b"safe"), host=OTHER)) as origin:
+        with connect(network, target, 80) as client:
+            response = client.request("GET", "/x", host="www.safe.example")
+            assert (response.status, response.content) == (200, b"safe")
+            response = client.request("GET", "/x", host="www.unsafe.example")
+            assert (response.status, "rule: never" in response.text) == (403, True)
+        assert [request.get("host") for request in origin.requests] == ["www.safe.example"]
 
 
 def test_tls_goes_unopened_and_its_name_is_looked_at(network, target):

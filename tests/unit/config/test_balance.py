@@ -65,6 +65,7 @@ def test_refusals(keys, message):
         ("balance: first", "[{address: 127.0.0.1:9001, max_requests: 5}, 127.0.0.1:9002]", ""),
         ("queue: {size: 5}", "[{address: 127.0.0.1:9001, max_requests: 5}]", ""),
         ("queue: {size: 5}\n    max_requests: 9", TWO, ""),
+        ("queue: {size: 5}\n    max_connections: 9", TWO, ""),
     ],
 )
 def test_findings(keys, endpoints, found):
@@ -80,6 +81,23 @@ def test_policies_that_cannot_go_by_load(policy):
     endpoints = "[{address: 127.0.0.1:9001, max_requests: 5}, {address: 127.0.0.1:9002, max_requests: 5}]"
     report = reads(TEXT % (endpoints, text), "f.yaml").check()
     assert f"f.yaml:6:13: upstreams.web.probe.load: the policy {policy} cannot go by" in str(report.errors[0])
+
+
+@pytest.mark.parametrize("policy", ["hash", "first"])
+def test_nor_by_what_responses_say(policy):
+    endpoints = "[{address: 127.0.0.1:9001, max_requests: 5}, {address: 127.0.0.1:9002, max_requests: 5}]"
+    report = reads(TEXT % (endpoints, f"balance: {policy}\n    load: X-Load"), "f.yaml").check()
+    assert f"f.yaml:6:5: upstreams.web.load: the policy {policy} cannot go by" in str(report.errors[0])
+
+
+@pytest.mark.parametrize(("queue", "warned"), [("", True), ("queue: {size: 5}\n    max_requests: 9", False)])
+def test_urgent_where_nobody_waits(queue, warned):
+    text = TEXT.replace("upstream: web", "upstream: web, urgent: true") % (TWO, queue)
+    report = reads(text, "f.yaml").check()
+    assert report.errors == ()
+    assert [str(one).partition("routes[0].")[2][:24] for one in report.warnings] == (
+        ["urgent: `urgent` has no "] if warned else []
+    )
 
 
 def test_backups_alone_are_refused():

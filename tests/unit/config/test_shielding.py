@@ -62,8 +62,8 @@ def route(text, root="", listener=""):
         ("limit: [{name: a, rate: 1/s}, {name: a, rate: 1/s}]", "stands twice"),
         ("limit: [" + ", ".join(["{rate: 1/s}"] * 9) + "]", "9 limits at one place"),
         ("deny: {}", "no addresses are named"),
-        ("deny: {lists: [nope]}", "unknown address list 'nope'"),
-        ("match: {client_lists: [nope]}", "unknown address list"),
+        ("deny: {lists: [nope]}", "unknown list 'nope'"),
+        ("match: {client_lists: [nope]}", "unknown list"),
         ("errors: {200: {text: x}}", "is no status of an error"),
         ("errors: {6xx: {text: x}}", "is no status of an error"),
         ("errors: {500: {}}", "no page is given"),
@@ -85,7 +85,7 @@ def test_limits_of_one_name_must_agree():
 
 def test_a_list_that_is_not_used_is_told():
     document = reads(route("name: x", root="lists: {bad: {file: bad.txt}}"))
-    assert [warning.message for warning in document.check().warnings] == ["the address list 'bad' is not used"]
+    assert [warning.message for warning in document.check().warnings] == ["the list 'bad' is not used"]
 
 
 def test_a_mask_without_an_origin_is_told():

@@ -11,6 +11,7 @@ FORWARD = "listeners: [{bind: 127.0.0.1:80, forward: {%s}}]\n"
 RULE = "listeners:\n  - bind: 127.0.0.1:80\n    forward:\n      access:\n        - %s\n"
 UPSTREAM = "listeners: [{bind: 127.0.0.1:80, routes: [{upstream: web}]}]\nupstreams:\n  web: {%s}\n"
 ROOT = "%s\nlisteners: [{bind: 127.0.0.1:80, forward: {}}]\n"
+LIST = "listeners: [{bind: 127.0.0.1:3128, forward: {}}]\nlists:\n  a: %s\n"
 BIND = "listeners: [{bind: %s, forward: {}}]\n"
 
 # name: (text, message)
@@ -19,11 +20,11 @@ CASES = {
     "comment_only": ("# nothing\n", "f.yaml: the configuration is empty; it needs at least `listeners`"),
     "scalar_root": (
         "hello",
-        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, places, lists, identities, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, egress, places, lists, icap, identities, admin, control, log, resolver, limits, drain",
     ),
     "list_root": (
         "- a\n- b\n",
-        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, places, lists, identities, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, egress, places, lists, icap, identities, admin, control, log, resolver, limits, drain",
     ),
     "null_listeners": ("listeners:\n", "f.yaml:1:11: listeners: expected a list, found nothing; write it like [a, b]"),
     "empty_listeners": ("listeners: []\n", "f.yaml:1:12: listeners: the list is empty; name at least one"),
@@ -88,11 +89,11 @@ CASES = {
     "unknown_key": (ROOT % "workrs: 2", "f.yaml:1:1: workrs: unknown key 'workrs'; did you mean 'workers'?"),
     "unknown_far": (
         ROOT % "zzz: 2",
-        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, places, lists, identities, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, egress, places, lists, icap, identities, admin, control, log, resolver, limits, drain",
     ),
     "later_root": (
-        ROOT % "egress: {}",
-        "f.yaml:1:1: egress: the key 'egress' is not available in this version; remove it",
+        ROOT % "cluster: {}",
+        "f.yaml:1:1: cluster: the key 'cluster' is not available in this version; remove it",
     ),
     "later_http2": (
         "listeners: [{bind: 127.0.0.1:80, http2: {}}]\n",
@@ -147,7 +148,7 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, host, hooks, hook_timeout, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, urgent, host, hooks, hook_timeout, icap, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",
@@ -159,7 +160,7 @@ CASES = {
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
-        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, anonymity, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, body, timeouts, request, response",
+        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, egress, anonymity, scrub, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, icap, body, timeouts, request, response",
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",
@@ -472,9 +473,97 @@ CASES = {
         RULE % "allow: {clients: []}",
         "f.yaml:5:28: listeners[0].forward.access[0].allow.clients: the list is empty; name at least one, or leave the key out",
     ),
+    "rule_redirect_host": (
+        RULE % "{allow: {}, redirect: 'https://safe.example/'}",
+        "f.yaml:5:33: listeners[0].forward.access[0].redirect: with `allow` it is a host; write the name alone, or `deny` to answer",
+    ),
+    "rule_redirect_url": (
+        RULE % "{deny: {}, redirect: safe.example}",
+        "f.yaml:5:32: listeners[0].forward.access[0].redirect: 'safe.example' is not a redirect target; write a URL such as https://{host}{path}, or a path",
+    ),
+    "rule_redirect_address": (
+        RULE % "{allow: {addresses: 10.0.0.0/8}, redirect: safe.example}",
+        "f.yaml:5:54: listeners[0].forward.access[0].redirect: another host is dialled, so the target has no address; leave `redirect` out, or the condition on the address",
+    ),
+    "rule_limit_denied": (
+        RULE % "{deny: {}, limit: {rate: 1/s}}",
+        "f.yaml:5:29: listeners[0].forward.access[0].limit: a rule that denies has nothing to limit; use it with `allow`",
+    ),
+    "rule_dry_redirect": (
+        RULE % "{deny: {}, dry_run: true, redirect: 'https://a.example/'}",
+        "f.yaml:5:47: listeners[0].forward.access[0].redirect: a rule with `dry_run` does nothing; leave out `redirect` until it is in force",
+    ),
+    "rule_response_allowed": (
+        RULE % "{allow: {response: {size: {over: 1MiB}}}}",
+        "f.yaml:5:19: listeners[0].forward.access[0].allow: the request has passed when the response is there; use it with `deny`",
+    ),
+    "rule_response_address": (
+        RULE % "{deny: {response: {size: {over: 1MiB}}, addresses: 10.0.0.0/8}}",
+        "f.yaml:5:18: listeners[0].forward.access[0].deny: a rule on the response has no condition on addresses; put the condition on the address into a rule before",
+    ),
+    "rule_response_empty": (
+        RULE % "{deny: {response: {}}}",
+        "f.yaml:5:29: listeners[0].forward.access[0].deny.response: nothing is asked of the response; write `content_types` or `size`",
+    ),
+    "rule_size_empty": (
+        RULE % "{deny: {size: {}}}",
+        "f.yaml:5:25: listeners[0].forward.access[0].deny.size: no size is given; write `over` or `upto`",
+    ),
+    "rule_size_order": (
+        RULE % "{deny: {size: {over: 2MiB, upto: 1MiB}}}",
+        "f.yaml:5:44: listeners[0].forward.access[0].deny.size.upto: no size is over the one and up to the other; write the smaller one at `over`",
+    ),
+    "rule_type": (
+        RULE % "{deny: {content_types: image}}",
+        "f.yaml:5:34: listeners[0].forward.access[0].deny.content_types: 'image' is not a content type; write it like application/json, or image/*",
+    ),
+    "rule_scheme": (
+        RULE % "{deny: {schemes: htps}}",
+        "f.yaml:5:28: listeners[0].forward.access[0].deny.schemes: 'htps' is not known here; did you mean 'https'?",
+    ),
+    "rule_suffix_alone": (
+        RULE % "{deny: {hosts: '.<suffix>'}}",
+        "f.yaml:5:26: listeners[0].forward.access[0].deny.hosts: '.<suffix>' is not a host pattern; a name stands before `.<suffix>`, without wildcards",
+    ),
+    "rule_suffix_glob": (
+        RULE % "{deny: {hosts: 'a*.b.<suffix>'}}",
+        "f.yaml:5:26: listeners[0].forward.access[0].deny.hosts: 'a*.b.<suffix>' is not a host pattern; a name stands before `.<suffix>`, without wildcards",
+    ),
+    "list_neither": (
+        LIST % "{format: domains}",
+        "f.yaml:3:6: lists.a: needs exactly one of file or url; has none of them",
+    ),
+    "list_both": (
+        LIST % "{file: a.txt, url: 'https://a.example/'}",
+        "f.yaml:3:25: lists.a.url: needs exactly one of file or url; has file and url",
+    ),
+    "list_format": (
+        LIST % "{file: a.txt, format: domain}",
+        "f.yaml:3:28: lists.a.format: 'domain' is not known here; did you mean 'domains'?",
+    ),
+    "list_refresh": (
+        LIST % "{file: a.txt, refresh: 1h}",
+        "f.yaml:3:29: lists.a.refresh: is of lists that are fetched, and this one is a file; leave it out",
+    ),
+    "list_categories": (
+        LIST % "{file: a.txt, format: domains, categories: [a]}",
+        "f.yaml:3:49: lists.a.categories: lists of the format domains have no categories; leave it out",
+    ),
+    "list_below": (
+        LIST % "{file: a.txt, format: adblock, below: true}",
+        "f.yaml:3:44: lists.a.below: has no meaning in the format adblock; leave it out",
+    ),
+    "list_digest": (
+        LIST % "{file: a.txt, sha256: abc}",
+        "f.yaml:3:28: lists.a.sha256: 'abc' is not a SHA-256 digest; write its 64 hexadecimal digits",
+    ),
+    "list_url": (
+        LIST % "{url: 'ftp://a.example/x'}",
+        "f.yaml:3:12: lists.a.url: 'ftp://a.example/x' is not a URL; write https://host/path",
+    ),
     "rule_word": (
         RULE % "allow: all",
-        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, client_lists, users, groups, hosts, addresses, address_lists, ports, methods, country, continent, asn, region, times",
+        "f.yaml:5:18: listeners[0].forward.access[0].allow: expected a mapping, found 'all'; its keys are clients, client_lists, users, groups, hosts, addresses, address_lists, target, host_lists, ports, methods, schemes, path, content_types, size, response, country, continent, asn, region, times",
     ),
     "target_host_port": (
         RULE % "allow: {hosts: ['a.example.com:443']}",

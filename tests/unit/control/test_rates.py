@@ -62,6 +62,17 @@ def test_rates_are_differences_by_time():
     assert [one["requests"] for one in found["upstreams"][0]["endpoints"]] == [100, 0]
 
 
+def test_endpoints_have_their_mean_of_the_moment():
+    before = sample(10.0, 100, responses=100, response_seconds=10.0, ejections=1, load=0.5)
+    after = sample(12.0, 300, responses=150, response_seconds=10.2, ejections=2, load=0.75)
+    quiet, found = rates(before, after)["upstreams"][0]["endpoints"]
+    assert (found["mean"], found["ejections"], found["load"]) == (0.004, 2, 0.75)
+    assert quiet["mean"] is None
+    text = "\n".join(drawn(rates(before, after)))
+    assert "  4.0ms  " in text
+    assert "  2          75%" in text
+
+
 def test_after_a_restart_rates_are_those_since_it():
     assert rates(sample(10.0, 1000), sample(12.0, 30))["traffic"]["requests"] == 15
 

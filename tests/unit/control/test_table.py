@@ -41,6 +41,11 @@ STATUS = {
                     "weight": 1,
                     "runtime_weight": 7,
                     "active": 3,
+                    "retries": 4,
+                    "ejections": 2,
+                    "responses": 8,
+                    "response_seconds": 0.1,
+                    "load": 0.75,
                     "state": "down",
                     "reason": "probe: status 503 is not 200-399",
                     "since": "2026-01-01T00:00:00.000+00:00",
@@ -62,12 +67,14 @@ def test_an_overview_has_every_worker_listener_and_endpoint():
         assert words in [line.split() for line in text.splitlines()]
     assert ["/a.pem", "front", "2026-12-01", "5"] in [line.split() for line in text.splitlines()]
     assert "front     127.0.0.1:80  2 routes" in text
-    assert ["web", "127.0.0.1:9001", "1", *"------", "up", "-", "-", "-"] in [
+    assert ["web", "127.0.0.1:9001", "1", *"---------", "up", "-", "-", "-"] in [
         line.split() for line in text.splitlines()
     ]
     (line,) = (line for line in text.splitlines() if "127.0.0.1:9002" in line)
     assert line.startswith("web (panic)  127.0.0.1:9002  7 (run time)  3 ")
     assert line.endswith("failed  probe: status 503 is not 200-399")
+    assert line.split()[5:].count("-") == 4
+    assert "  4        2          12.5ms  75%   down   " in line
     assert "down   " in line
 
 

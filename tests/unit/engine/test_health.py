@@ -11,6 +11,7 @@ from limen.engine import _engine_probe as probe
 from limen.engine.balance import Balancer
 from limen.engine.board import Board
 from limen.engine.engine import Engine
+from limen.engine.explain import standing
 from limen.engine.upstream import Endpoint, Upstream
 from limen.faults import FaultNumber
 from limen.observe.board import BoardReader, EndpointCell, HealthFlag
@@ -273,3 +274,24 @@ def test_who_is_found_well_is_no_longer_left_out_by_workers_that_could_not_dial_
     for upstream in both.upstreams:
         probe.dial_failed(upstream.members[0], NOW + 3 * SECOND)
     assert both.shares(now=NOW + 4 * SECOND).keys() == {1}
+
+
+@pytest.mark.parametrize("policy", ALL)
+def test_who_is_asked_about_hears_of_changes_all_the_same(pair, policy):
+    """Explaining between a change and the next choice hides nothing of it, and leaves no table of its own behind."""
+    two = pair(4, policy=policy)
+    assert two.shares()
+    before = standing(two.upstreams[0])[0]
+    two.tell(e0=HealthFlag.DISABLED, e1=(0, 50, 0))
+    for upstream in two.upstreams:
+        rows, order = standing(upstream)
+        assert 0 not in order
+        assert [row["words"] for row in rows] == [["disabled"], [], [], []]
+        assert rows[1]["weight"] == 50
+    found = two.shares()
+    assert 0 not in found
+    two.tell(e0=0, e1=(0, 1, 0))
+    for upstream in two.upstreams:
+        standing(upstream)
+    assert 0 in two.shares()
+    assert [row["weight"] for row in standing(two.upstreams[0])[0]] == [row["weight"] for row in before]

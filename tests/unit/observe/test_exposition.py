@@ -98,7 +98,8 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
     probe.count_fault(board, 1)
     probe.listener_add(board, 0, ListenerCell.ACCEPTED, 1)
     probe.endpoint_add(board, 0, EndpointCell.REQUESTS, 1)
-    names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")})
+    names = Names({0: "entry"}, {0: "api"}, {0: ("web", "127.0.0.1:80")}, {1: ("entry", "no-mail")})
+    probe.count_exchange(board, 1, 0, 0, 0, 1)
     expiries = [("entry", "", "/a.pem", 1_800_000_000), ("entry", "", "/a.pem", 1_800_000_000)]
     limits = [("api", (3, 1, 0, 0, 0, 0, 0, 0))]
     conditions = Conditions([Condition("web", "127.0.0.1:80", "down", 3, 2, 1)], {"web": True})
@@ -109,7 +110,7 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
         [("web", (3, 1_800_000_000, 2, 1))],
         conditions,
         limits=limits,
-        lists=[("bad", 5, 1000)],
+        lists=[("bad", 5, 1000, None), ("ads", 7, 2000, 3)],
     ).decode()
     endpoint = 'upstream="web",endpoint="127.0.0.1:80"'
     for line in (
@@ -118,6 +119,9 @@ def test_what_is_shown_is_what_the_catalogue_says(descriptor: int) -> None:
         f"limen_probes_failed_total{{{endpoint}}} 2",
         f"limen_ejections_total{{{endpoint}}} 1",
         'limen_upstream_panic{upstream="web"} 1',
+        'limen_rule_exchanges_total{listener="entry",rule="no-mail"} 1',
+        'limen_host_list_entries{list="ads"} 7',
+        'limen_host_list_ignored{list="ads"} 3',
     ):
         assert line in text.splitlines()
     assert 'limen_discovery_endpoints{upstream="web"} 3\n' in text

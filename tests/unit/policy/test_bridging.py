@@ -12,12 +12,12 @@ PATH = "listeners[0].forward"
 FACTS = OriginCertificate("CN=a.example", "CN=R3,O=Let's Encrypt,C=US", ("a.example",), "ab" * 32, 2_000_000_000)
 
 
-def made(*, fronting=None, pinning=None, **keys):
+def made(*, fronting=None, pinning=None, lists=None, **keys):
     bridge = {"authority": {"certificate": "ca.pem", "key": "ca.key"}, **keys}
     if "hosts" not in keys and "hello" not in keys:
         bridge["hosts"] = [".example"]
     bridge.setdefault("pinned", {"known": False})
-    return Bridging(Forward.model_validate({"bridge": bridge, "fronting": fronting}), PATH, pinning)
+    return Bridging(Forward.model_validate({"bridge": bridge, "fronting": fronting}), PATH, pinning, lists)
 
 
 def connect(bridging, host="a.example", client="10.0.0.1", port=443):
@@ -49,6 +49,43 @@ def test_defaults_of_connect():
     # with names that must agree, every tunnel is looked into
     verdict = connect(made(), "a.test")
     assert (verdict.action, verdict.rule) == (LOOK, f"{PATH}.fronting")
+
+
+class Listed:
+    """As HostList is asked."""
+
+    def __init__(self, *names):
+        self.names = names
+
+    def holds(self, host):
+        return host.decode() in self.names
+
+
+def test_lists_of_names_stand_beside_hosts():
+    banks, others = Listed("bank.example", "bank.test"), Listed("more.test")
+    bridging = made(
+        fronting="allow",
+        lists={"banks": banks, "others": others},
+        connect=[{"name": "banks", "pass": {"host_lists": "banks", "hosts": "own.example"}}],
+        hello=[
+            {"name": "no-h3", "refuse": {"host_lists": ["banks", "others"], "clients": "10.0.0.0/8"}},
+            {"bridge": {"host_lists": "others"}},
+        ],
+        certificate=[{"name": "odd", "pass": {"host_lists": "others", "problem": "expired"}}],
+    )
+    for host in ("bank.example", "own.example", "BANK.example."):
+        assert connect(bridging, host) == connect(bridging, "bank.example"), host
+    assert (connect(bridging, "bank.example").action, connect(bridging, "bank.example").rule) == (PASS, "banks")
+    # looked into because a rule with a list may bridge it
+    assert connect(bridging, "more.test").action is LOOK
+    assert connect(bridging, "none.test").action is PASS
+    assert hello(bridging, "more.test").rule == "no-h3"
+    assert hello(bridging, "more.test", client="192.0.2.1").action is BRIDGE
+    assert hello(bridging, "192.0.2.1", "bank.test").rule == "no-h3"
+    assert bridging.at_certificate("more.test", None, "expired").rule == "odd"
+    # a list that is read anew counts from then on
+    banks.names = ()
+    assert connect(bridging, "bank.example").rule == f"{PATH}.bridge.connect"
 
 
 def test_a_rule_that_bridges_makes_connect_look():

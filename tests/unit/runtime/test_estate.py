@@ -33,7 +33,14 @@ def test_an_estate_has_everything_a_worker_needs(config):
         assert [place.key for place in revision.listeners] == ["127.0.0.1:0", "127.0.0.1:0#2"]
         assert revision.slots == {
             "listener": {"front": 0, "127.0.0.1:0": 1},
-            "route": {"front": 0, "all": 1, "127.0.0.1:0": 2},
+            "route": {
+                "front": 0,
+                "all": 1,
+                "127.0.0.1:0": 2,
+                "127.0.0.1:0\ndefault-tunnel": 3,
+                "127.0.0.1:0\ndefault-tunnel-ports": 4,
+                "127.0.0.1:0\ndefault-plain": 5,
+            },
             "endpoint": {"web/127.0.0.1:9001": 0, "web/127.0.0.1:9002": 1, "web/*retries": 2},
         }
         assert revision.own_addresses == (*(place.address for place in revision.listeners), estate.admin.address)

@@ -5,6 +5,7 @@ what was left out has its default. Made by `limen.config.load`, read by policy, 
 """
 
 from limen.config.addresses import Address, Ports
+from limen.config.models.access import Condition, Rule, Times
 from limen.config.models.admin import Admin, Control
 from limen.config.models.balance import Balance, HashKey, Queue
 from limen.config.models.bridge import Bridge, BridgeAuthority, BridgeTls, Learn, Leaves, Pinned
@@ -20,7 +21,7 @@ from limen.config.models.certificates import CertificateMatch
 from limen.config.models.discover import DnsSource, EndpointDefaults, FileSource, HttpSource, SrvSource
 from limen.config.models.drain import Drain
 from limen.config.models.edits import FieldEdits
-from limen.config.models.forward import Condition, Forward, ForwardBody, ForwardTimeouts, Rule, Socks, Targets, Times
+from limen.config.models.forward import Forward, ForwardBody, ForwardTimeouts, Socks, Targets
 from limen.config.models.health import Ejection, ErrorRate, Outlier, Probe, ProbeBody, Slow
 from limen.config.models.hello import HelloMatch, OpaqueRoute
 from limen.config.models.icap import Icap, IcapService
@@ -45,6 +46,7 @@ from limen.config.models.listeners import (
     ProxyProtocolIn,
     RequestId,
 )
+from limen.config.models.lists import SharedList
 from limen.config.models.log import AccessLog, Log
 from limen.config.models.masks import ErrorPage, Mask
 from limen.config.models.pac import Pac
@@ -62,7 +64,7 @@ from limen.config.models.routes import (
     Route,
 )
 from limen.config.models.section import Section
-from limen.config.models.shield import Addresses, AddressList, Maintenance
+from limen.config.models.shield import Addresses, Maintenance
 from limen.config.models.socks import SocksBind, SocksUdp, SocksWays
 from limen.config.models.stream import Stream, StreamTimeouts
 from limen.config.models.tls import (
@@ -79,7 +81,6 @@ from limen.config.models.upstreams import Discover, Endpoint, Pool, Upstream, Up
 __all__ = [
     "AccessLog",
     "Address",
-    "AddressList",
     "Addresses",
     "Admin",
     "Backoff",
@@ -168,6 +169,7 @@ __all__ = [
     "RouteTimeouts",
     "Rule",
     "Section",
+    "SharedList",
     "Slow",
     "Socks",
     "SocksBind",

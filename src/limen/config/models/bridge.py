@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -120,6 +121,18 @@ class Bridge(Section):
     pinned: Pinned = Field(default_factory=Pinned, description="Hosts that pass because their clients pin.")
     leaves: Leaves = Field(default_factory=Leaves, description="How leaves are made and kept.")
     tls: BridgeTls = Field(default_factory=BridgeTls, description="TLS towards the origins.")
+
+    def uses_of_lists(self) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
+        """Each place with names of lists, and those."""
+        points: Mapping[str, Sequence[ConnectRule | HelloRule | CertificateRule]] = {
+            "connect": self.connect,
+            "hello": self.hello,
+            "certificate": self.certificate,
+        }
+        for point, rules in points.items():
+            for number, rule in enumerate(rules):
+                if rule.condition.host_lists is not None:
+                    yield (point, number, rule.action, "host_lists"), rule.condition.host_lists
 
     @model_validator(mode="after")
     def _something_to_bridge(self) -> Bridge:

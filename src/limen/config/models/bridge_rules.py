@@ -49,6 +49,11 @@ class ConnectCondition(PointCondition):
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None, description="Host of CONNECT's target, with the patterns of access rules."
     )
+    host_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Lists of names (`lists` of the root) of the same host; together with `hosts`, one of both must "
+        "hold.",
+    )
     ports: Annotated[tuple[PortRange, ...], Several(single=True)] | None = Field(
         default=None, description='Ports of the target: numbers, and ranges such as `"8000-8999"`.'
     )
@@ -63,6 +68,11 @@ class HelloCondition(PointCondition):
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of CONNECT's target. Where that is an IP address, the name in the client hello counts, too.",
+    )
+    host_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Lists of names (`lists` of the root) of the same host; together with `hosts`, one of both must "
+        "hold.",
     )
     names: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
@@ -87,6 +97,11 @@ class CertificateCondition(PointCondition):
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
         description="Host of CONNECT's target, or the name in the client hello where the target is an IP address.",
+    )
+    host_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Lists of names (`lists` of the root) of the same host; together with `hosts`, one of both must "
+        "hold.",
     )
     problem: Annotated[tuple[Problem, ...], Several(single=True)] | None = Field(
         default=None,

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.addresses import Address
 from limen.config.exits import ParentUrl
+from limen.config.labels import LABELS
 from limen.config.models.balance import Balance
 from limen.config.models.health import Probe
 from limen.config.models.section import Section, Several, Shorthand, given
@@ -23,7 +24,6 @@ DIRECT = "direct"
 """A name that no egress has: without one."""
 GROUP = "egress/"
 """What the names of ways begin with where they stand among upstreams: in logs, metrics, status and API."""
-LABELS = ("country", "region", "city", "provider")
 
 
 class _Way(Section):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from limen.config.models import places
+from limen.config.models.access import Rule
 from limen.config.models.bridge import Bridge
 from limen.config.models.edits import FieldEdits
 from limen.config.models.egress import UseOfEgress
@@ -14,123 +14,13 @@ from limen.config.models.icap import Icap
 from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
 from limen.config.models.pac import Pac
-from limen.config.models.places import Asns, Continents, Countries, Regions
 from limen.config.models.routes import SIZE_CAP
-from limen.config.models.section import Listed, Section, Sections, Several, WrittenAs, exactly_one
+from limen.config.models.scrub import Scrub
+from limen.config.models.section import Listed, Section, Sections, Several, WrittenAs
 from limen.config.models.socks import SocksTerms, SocksWays
 from limen.config.refusal import Refused
-from limen.config.scalars import (
-    Clock,
-    Flag,
-    Hook,
-    Method,
-    Name,
-    Network,
-    PortRange,
-    TargetHost,
-    Text,
-    Zone,
-    choice,
-    duration,
-)
+from limen.config.scalars import Flag, Hook, Network, choice, duration
 from limen.config.units import parse_duration
-
-Day = Annotated[str, choice("mon", "tue", "wed", "thu", "fri", "sat", "sun")]
-
-
-class Times(Section):
-    """A span of the week."""
-
-    days: Annotated[tuple[Day, ...], Several(single=True)] = Field(
-        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="Days on which the span begins."
-    )
-    from_: Clock = Field(default="00:00", alias="from", description="Beginning of the span, included.")
-    to: Clock = Field(
-        default="24:00", description="End of the span, excluded; earlier than `from` means: on the next day."
-    )
-    zone: Zone = Field(default="UTC", description="Time zone of the clock, by its IANA name.")
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> Times:
-        if self.from_ == self.to:
-            raise Refused("the span is empty", "leave out `from` and `to` for the whole day", at="to")
-        return self
-
-
-class Condition(Section):
-    """What a rule asks for; all keys given must hold, and one of the values of each list. `{}` matches everything."""
-
-    clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
-        default=None, description="Networks of the client address."
-    )
-    client_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
-        default=None,
-        description="Address lists (`lists` of the root) of the client address; together with `clients`, one of both "
-        "must hold.",
-    )
-    users: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
-        default=None,
-        description="Names of clients, as `identity` found them, exactly; `*` for everybody who is known.",
-    )
-    groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
-        default=None, description="Groups of clients, as `identity` found them."
-    )
-    hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
-        default=None,
-        description="Host of the target, as the client wrote it: exact, `.example.com` for the name itself and all "
-        "below, or a glob such as `cdn*.example.com` (`*` stays within a label, `**` crosses dots). A client can name "
-        "an address instead of a host: to keep it from something, use `addresses`.",
-    )
-    addresses: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
-        default=None,
-        description="Networks of the target's address, after resolving. Rules with it are decided when the name is "
-        "resolved, and the address that was checked is the one dialled.",
-    )
-    address_lists: Annotated[tuple[Name, ...], Several(single=True)] | None = Field(
-        default=None,
-        description="Address lists of the target's address, after resolving; together with `addresses`, one of both "
-        "must hold.",
-    )
-    ports: Annotated[tuple[PortRange, ...], Several(single=True)] | None = Field(
-        default=None, description='Ports of the target: numbers, and ranges such as `"1025-65535"`.'
-    )
-    methods: Annotated[tuple[Method, ...], Several(single=True)] | None = Field(
-        default=None, description="Request methods; CONNECT is what tunnels (https) are asked with."
-    )
-    country: Countries = Field(default=None, description=places.COUNTRY)
-    continent: Continents = Field(default=None, description=places.CONTINENT)
-    asn: Asns = Field(default=None, description=places.ASN)
-    region: Regions = Field(default=None, description=places.REGION)
-    times: Annotated[tuple[Times, ...], Several(single=False)] | None = Field(
-        default=None, description="Spans of the week; one of them must hold when the request arrives."
-    )
-
-
-class Rule(Section):
-    """One rule of `access`: exactly one of `allow` and `deny`."""
-
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["allow"]}, {"required": ["deny"]}]})
-
-    name: Name | None = Field(default=None, description="Name in logs, so that a denied client can be told why.")
-    allow: Condition | None = Field(default=None, description="Let requests pass that match this; `{}` matches all.")
-    deny: Condition | None = Field(default=None, description="Answer requests with 403 that match this.")
-    egress: UseOfEgress | None = Field(
-        default=None,
-        description="Way out of what this rule allows, instead of the listener's: a name, `direct` for none, or a "
-        "section with the labels that the way must have.",
-    )
-
-    @model_validator(mode="after")
-    def _one_verdict(self) -> Rule:
-        exactly_one(self, "allow", "deny")
-        if self.egress is not None and self.allow is None:
-            raise Refused("what is denied goes out by no way", "remove `egress`, or write `allow`", at="egress")
-        return self
-
-    @property
-    def condition(self) -> Condition:
-        """The condition, whichever verdict it has."""
-        return self.allow or self.deny or Condition()
 
 
 class Targets(Section):
@@ -191,6 +81,9 @@ class Forward(Section):
         description="What targets learn: `transparent` adds Via, Forwarded and X-Forwarded-* with the client's "
         "address, and the request id; `anonymous` only Via, `elite` nothing. The last two"
         " also drop such fields of the client.",
+    )
+    scrub: Scrub | None = Field(
+        default=None, description="Fields that tell one client from another: dropped, cut or replaced."
     )
     identity: Annotated[Demand, Listed("by", items="string", single=True)] | None = Field(
         default=None,

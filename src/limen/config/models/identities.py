@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
+from limen.config.labels import LABELS
 from limen.config.models.section import Section, Several, Shorthand, WrittenAs, exactly_one
 from limen.config.refusal import Refused
 from limen.config.scalars import FieldName, FilePath, Flag, Hook, HttpUrl, LdapUrl, Text, choice, duration
@@ -241,6 +242,11 @@ class Demand(Section):
     )
     timeout: Annotated[float, duration("100ms", "1m")] = Field(
         default=parse_duration("15s"), description="Longest time until it is known; 503 beyond."
+    )
+    parameters: Annotated[tuple[Annotated[str, choice(*LABELS, "session")], ...], Several(single=True)] | None = Field(
+        default=None,
+        description="What clients of a proxy may add to their user name to choose their way out, as in "
+        "`alice-country-fr-session-a1`: labels that the way must have, and `session`, whose requests keep one way.",
     )
 
     @model_validator(mode="after")

@@ -196,6 +196,9 @@ class Listener(Section):
         "it is the same count: a client address's connections to the worker over all listeners. Spares only `trusted` "
         "addresses. `none` leaves it at the root's.",
     )
+    log: Flag = Field(
+        default=True, description="Whether its exchanges are in the access log; counted they are in any case."
+    )
     connections: ListenerCap = Field(
         default=None,
         description="Connections of this listener at a time, all workers together; what comes beyond is closed at "

@@ -50,6 +50,29 @@ class AccessLog(Section):
         return self
 
 
+class Privacy(Section):
+    """How much logs tell of clients and of where they go. Pseudonyms are the same for the same value, in all workers,
+    until the period is over; without the key, which is only in memory, nothing leads back from them.
+    """
+
+    clients: Annotated[str, choice("full", "network", "pseudonym", "none")] = Field(
+        default="full",
+        description="Addresses of clients: `full`, their `network` (the first 24 bits, of IPv6 48), a `pseudonym`, or "
+        "`none`.",
+    )
+    users: Annotated[str, choice("full", "pseudonym", "none")] = Field(
+        default="full", description="Names of identities, and what certificates of clients say."
+    )
+    targets: Annotated[str, choice("full", "host", "pseudonym", "none")] = Field(
+        default="full",
+        description="Where clients go: `full`, only the `host`, a `pseudonym` of it, or `none`. All but `full` leave "
+        "out path, query and Referer.",
+    )
+    rotate: Annotated[float, duration("1m", "400d")] = Field(
+        default=parse_duration("24h"), description="After this time everybody has another pseudonym."
+    )
+
+
 class AuditLog(Section):
     """One JSON line per exchange that policy refused, in the form of the access log."""
 
@@ -68,6 +91,9 @@ class Log(Section):
     )
     access: Annotated[AccessLog, Shorthand("path")] | None = Field(
         default=None, description="The access log; a plain string is its path. None by default."
+    )
+    privacy: Privacy = Field(
+        default_factory=Privacy, description="How much the logs tell of clients and of where they go."
     )
     audit: Annotated[AuditLog, Shorthand("path")] | None = Field(
         default=None,

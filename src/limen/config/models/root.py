@@ -13,11 +13,11 @@ from limen.config.models.icap import IcapService
 from limen.config.models.identities import Provider
 from limen.config.models.limits import Limits
 from limen.config.models.listeners import Listener
+from limen.config.models.lists import SharedList
 from limen.config.models.log import Log
 from limen.config.models.places import Places
 from limen.config.models.resolver import Resolver
 from limen.config.models.section import Section, Several
-from limen.config.models.shield import AddressList
 from limen.config.models.upstreams import Upstream
 from limen.config.scalars import Name, WorkerCount
 
@@ -39,8 +39,9 @@ class Config(Section):
         default=None,
         description="Where clients are, for `nearest` and for conditions on country, continent and the like.",
     )
-    lists: dict[Name, AddressList] = Field(
-        default_factory=dict, description="Address lists in files, by name; read when they change."
+    lists: dict[Name, SharedList] = Field(
+        default_factory=dict,
+        description="Lists of addresses or of host names, by name: in files, or fetched from URLs.",
     )
     icap: dict[Name, IcapService] = Field(
         default_factory=dict, description="Services that examine or adapt content over ICAP, by name."

@@ -251,6 +251,11 @@ class Route(Section):
     mirror: Annotated[Mirror, Shorthand("upstream")] | None = Field(
         default=None, description="Copies of the requests for another upstream; its name, or a section."
     )
+    urgent: Flag = Field(
+        default=False,
+        description="Whether its requests go before those of other routes in the `queue` of an upstream that is full, "
+        "in their order and together with retries.",
+    )
     host: OriginHost = Field(
         default="pass",
         description="Host field towards the origin: `pass` as the client sent it, `endpoint` the endpoint's address as "
@@ -306,8 +311,8 @@ class Route(Section):
     @model_validator(mode="after")
     def _one_action(self) -> Route:
         exactly_one(self, "upstream", "split", "respond", "redirect")
-        for key in ("hedge", "mirror"):
-            if not self.upstreams and getattr(self, key) is not None:
+        for key in ("hedge", "mirror", "urgent"):
+            if not self.upstreams and getattr(self, key):
                 raise Refused(f"`{key}` needs an `upstream`", "leave it out where the answer is made here", at=key)
         return self
 

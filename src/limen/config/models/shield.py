@@ -1,4 +1,4 @@
-"""What shields origins: address lists, who may come, and maintenance."""
+"""What shields origins: who may come, and maintenance."""
 
 from __future__ import annotations
 
@@ -9,22 +9,9 @@ from pydantic import Field, model_validator
 from limen.config.models.masks import ErrorPage
 from limen.config.models.section import Section, Several, WrittenAs, given
 from limen.config.refusal import Refused
-from limen.config.scalars import FilePath, Flag, Name, Network, duration, optional, whole
+from limen.config.scalars import Flag, Name, Network, duration, optional
 
 CLOSED = WrittenAs((True, {}), (False, {"closed": False}))
-
-
-class AddressList(Section):
-    """A file of addresses, which may be millions.
-
-    One address, prefix or range `first-last` per line; `#` and `;` begin a comment. The file is watched. One that
-    cannot be read leaves the list as it was, and is told with the number of the line.
-    """
-
-    file: FilePath = Field(description="The file.")
-    max: Annotated[int, whole(1, 16_000_000)] = Field(
-        default=2_000_000, description="Most entries; a longer file is refused. An IPv4 entry takes 8 bytes at most."
-    )
 
 
 class Addresses(Section):

@@ -158,7 +158,7 @@ class Upstream(Section):
     queue: Queue | None = Field(
         default=None,
         description="Let exchanges wait while all endpoints, or the upstream, are full (`max_requests`); without it "
-        "they are shed at once. In order of arrival per worker, retries first.",
+        "they are shed at once. In order of arrival per worker, retries and `urgent` routes first.",
     )
     probe: Annotated[Probe, Shorthand("path")] | None = Field(
         default=None, description="Ask the endpoints at intervals whether they are well: a path, or a section."

@@ -57,13 +57,14 @@ def run(options: argparse.Namespace) -> int:
         raise LimenError("the configuration has no `egress`")
     trials = asyncio.run(_try_all(config, [(passage, options.echo or echo) for _, _, passage, echo in ways], options))
     databases = [Database(open_database(descriptor)) for descriptor in loaded.databases.descriptors]
+    countries = {(name, way.label): way.country for name, egress in config.egress.items() for way in egress.ways}
     rows = [
-        (name, label, *_row(trial, _located(trial.address, databases)))
+        (name, label, *_row(trial, _located(trial.address, databases), countries.get((name, label))))
         for (name, label, _, _), trial in zip(ways, trials, strict=True)
     ]
     for line in table(("EGRESS", "WAY", "SEEN AS", "COUNTRY", "ASN", "SECONDS", "REASON"), rows):
         print(line)
-    return 0 if all(trial.address for trial in trials) else 1
+    return 0 if all(trial.address for trial in trials) and not any(row[-1] for row in rows) else 1
 
 
 async def _try_all(config: Config, asked: Sequence[tuple[Passage, str]], options: argparse.Namespace) -> list[Trial]:
@@ -89,6 +90,10 @@ def _located(address: str, databases: Sequence[Database]) -> Located:
     return found
 
 
-def _row(trial: Trial, located: Located) -> tuple[str, ...]:
+def _row(trial: Trial, located: Located, labelled: str | None) -> tuple[str, ...]:
+    """`labelled`: the country that the way is said to come out in."""
+    reason = trial.reason
+    if not reason and labelled and located.country and located.country != labelled:
+        reason = f"its label says {labelled}"
     asn = f"AS{located.asn}" if located.asn else "-"
-    return trial.address or "-", located.country or "-", asn, f"{trial.seconds:.3f}", trial.reason
+    return trial.address or "-", located.country or "-", asn, f"{trial.seconds:.3f}", reason

@@ -79,4 +79,6 @@ def _of_file(asked: Asked, file: str) -> Mapping[str, object]:
     from limen.runtime.provision import Provision
 
     absolute = Path(file).absolute()
-    return explain_alone(asked, Provision().load(read(absolute)), str(absolute.parent))
+    provision = Provision()
+    loaded = provision.load(read(absolute))
+    return explain_alone(asked, loaded, str(absolute.parent), provision.lists.tables())

@@ -16,11 +16,12 @@ from limen.runtime.census import FILTERS, PAGE_MOST, wanted_of
 _MEANINGS = {
     "id": "one of them, as the list names it",
     "client": "of this address or network",
+    "user": "of this identity",
     "target": "to this host, host:port or pattern with *",
     "listener": "of this listener",
     "rule": "by this access rule or route",
     "upstream": "to this upstream",
-    "protocol": "http/1.1, connect, upgrade or tcp",
+    "protocol": "http/1.1, connect, upgrade, socks5, socks4, tls or tcp",
 }
 
 
@@ -35,9 +36,7 @@ def add(subparsers: Subparsers) -> None:
     for name in FILTERS:
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"only {_MEANINGS[name]}", default="")
     parser.add_argument("--most", metavar="N", type=int, default=100, help="rows at most (default: 100)")
-    parser.add_argument(
-        "--top", action="store_true", help="name those with most bytes under way, too"
-    )
+    parser.add_argument("--top", action="store_true", help="name those with most bytes under way, too")
     parser.add_argument("--json", action="store_true", help="print JSON instead")
     parser.add_argument("--kill", action="store_true", help="end those that fit; without a condition --all is needed")
     parser.add_argument("--all", action="store_true", help="with --kill: end everything")

@@ -825,7 +825,7 @@ cdef class Http1Client(Accepted):
         self.party = None
         if self.way is not None:
             # it holds us
-            self.way.client = None
+            self.way.leave()
         if self.pipe != NULL:
             self.worker.pipe_give(self.pipe)
             self.pipe = NULL

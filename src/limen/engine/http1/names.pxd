@@ -36,20 +36,27 @@ cdef inline int field_id(const char* name, size_t length) noexcept nogil:
     elif length == 11:
         if name_is(name, b"retry-after", 11): return FIELD_RETRY_AFTER
         if name_is(name, b"x-client-ip", 11): return FIELD_CLIENT_IP
+        if name_is(name, b"x-remote-ip", 11): return FIELD_CLIENT_IP
+        if name_is(name, b"x-forwarded", 11): return FIELD_CLIENT_IP
         if name_is(name, b"client-cert", 11): return FIELD_CLIENT_CERT
     elif length == 12:
         if name_is(name, b"content-type", 12): return FIELD_CONTENT_TYPE
         if name_is(name, b"x-request-id", 12): return FIELD_X_REQUEST_ID
         if name_is(name, b"max-forwards", 12): return FIELD_MAX_FORWARDS
         if name_is(name, b"proxy-status", 12): return FIELD_PROXY_STATUS
+        if name_is(name, b"cf-ipcountry", 12): return FIELD_CLIENT_IP
     elif length == 13:
         if name_is(name, b"authorization", 13): return FIELD_AUTHORIZATION
+        if name_is(name, b"x-remote-addr", 13): return FIELD_CLIENT_IP
+        if name_is(name, b"forwarded-for", 13): return FIELD_CLIENT_IP
         if name_is(name, b"x-rewrite-url", 13): return FIELD_X_ORIGINAL_URL
     elif length == 14:
         if name_is(name, b"content-length", 14): return FIELD_CONTENT_LENGTH
         if name_is(name, b"x-original-url", 14): return FIELD_X_ORIGINAL_URL
         if name_is(name, b"http2-settings", 14): return FIELD_HTTP2_SETTINGS
         if name_is(name, b"true-client-ip", 14): return FIELD_CLIENT_IP
+        if name_is(name, b"x-proxyuser-ip", 14): return FIELD_CLIENT_IP
+        if name_is(name, b"x-bluecoat-via", 14): return FIELD_PROXY_OTHER
     elif length == 15:
         if name_is(name, b"x-forwarded-for", 15): return FIELD_X_FORWARDED_FOR
     elif length == 16:
@@ -65,10 +72,15 @@ cdef inline int field_id(const char* name, size_t length) noexcept nogil:
         if name_is(name, b"x-forwarded-proto", 17): return FIELD_X_FORWARDED_PROTO
         if name_is(name, b"client-cert-chain", 17): return FIELD_CLIENT_CERT
     elif length == 18:
+        if name_is(name, b"wl-proxy-client-ip", 18): return FIELD_CLIENT_IP
         if name_is(name, b"proxy-authenticate", 18): return FIELD_PROXY_AUTHENTICATE
     elif length == 19:
+        if name_is(name, b"x-appengine-user-ip", 19): return FIELD_CLIENT_IP
         if name_is(name, b"proxy-authorization", 19): return FIELD_PROXY_AUTHORIZATION
         if name_is(name, b"x-cluster-client-ip", 19): return FIELD_CLIENT_IP
+    elif length == 24:
+        if name_is(name, b"x-envoy-external-address", 24): return FIELD_CLIENT_IP
+        if name_is(name, b"x-original-forwarded-for", 24): return FIELD_CLIENT_IP
     elif length == 25:
         if name_is(name, b"proxy-authentication-info", 25): return FIELD_PROXY_AUTHENTICATION_INFO
     if length > 6 and name_is(name, b"proxy-", 6):

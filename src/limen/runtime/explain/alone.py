@@ -5,6 +5,7 @@ nobody: every endpoint is usable and idle.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
@@ -14,25 +15,38 @@ from limen.egress.resolver import Resolver
 from limen.engine.engine import Engine
 from limen.policy import schedule
 from limen.runtime.assemble import assemble
-from limen.runtime.core import own_addresses
+from limen.runtime.bridges import Surroundings
 from limen.runtime.estate import listener_keys
 from limen.runtime.explain.explanation import Ground, explain
+from limen.runtime.guards import Lists, empty_list
+from limen.runtime.locating import DatabaseHold, places_of
+from limen.runtime.own_addresses import own_addresses
 from limen.runtime.pacing import at_once
 from limen.runtime.revision import ListenerPlace, Revision
 
 if TYPE_CHECKING:
     from limen.config import Config
     from limen.policy.specs import Window
+    from limen.runtime.databases import Databases
     from limen.runtime.explain.asked import Asked
+    from limen.runtime.lists import Table
+    from limen.runtime.mmdb import Database
     from limen.runtime.provision import Loaded
 
 
-def explain_alone(asked: Asked, loaded: Loaded, base: str) -> Mapping[str, object]:
-    """What `loaded` would do. Raises AskedWrongly, and ConfigError for what only a worker finds."""
+def explain_alone(
+    asked: Asked, loaded: Loaded, base: str, tables: Mapping[str, Table] | None = None
+) -> Mapping[str, object]:
+    """What `loaded` would do, its lists in `tables`.
+
+    Raises AskedWrongly, and ConfigError for what only a worker finds.
+    """
     engine = Engine()
     try:
         revision = revision_of(loaded, base)
-        assembly = at_once(assemble(engine, revision, None))
+        surroundings = Surroundings(lists=_lists_of(tables or {}))
+        assembly = at_once(assemble(engine, revision, None, surroundings))
+        engine.places = places_of(loaded.config.places, _opened(loaded.databases))
         engine.set_own(own_addresses(revision.own_addresses))
         for table in assembly.tables:
             table.set_windows(schedule.flags(cast("list[Window]", table.windows), time.time()))
@@ -47,6 +61,21 @@ def explain_alone(asked: Asked, loaded: Loaded, base: str) -> Mapping[str, objec
         return {**asyncio.run(run()), "source": "file"}
     finally:
         engine.stop()
+
+
+def _opened(databases: Databases) -> list[Database]:
+    held = DatabaseHold()
+    # it closes what it is given
+    held.take(databases.digests, [os.dup(descriptor) for descriptor in databases.descriptors])
+    return held.named(databases.digests)
+
+
+def _lists_of(tables: Mapping[str, Table]) -> Lists:
+    held = {}
+    for source, table in tables.items():
+        held[source] = empty_list(table.descriptor)
+        held[source].replace(table.descriptor)
+    return held
 
 
 def revision_of(loaded: Loaded, base: str) -> Revision:

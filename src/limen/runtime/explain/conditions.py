@@ -18,6 +18,7 @@ from limen.engine.service import Action
 from limen.engine.tables import RouteTable
 from limen.policy import schedule
 from limen.policy.specs import AccessSpec, RouteSpec, Window
+from limen.runtime.guards import Lists, address_lists
 from limen.runtime.pacing import Steps
 
 MOST = 200
@@ -30,9 +31,23 @@ _SHOWN = 8
 _CHARACTERS = 100
 
 # What a spec calls a condition, and what the configuration does; the others have one name.
-_WORDS = {"hosts": "host", "methods": "method", "certificate": "client_certificate", "windows": "times"}
+_WORDS = {
+    "hosts": "host",
+    "methods": "method",
+    "certificate": "client_certificate",
+    "windows": "times",
+    "paths": "path",
+    "target_place": "target",
+    "size_over": "size",
+    "size_upto": "size",
+    "response_types": "response",
+    "response_over": "response",
+    "response_upto": "response",
+}
 # In a spec, but no condition of its own.
-_NONE = {"action", "allow", "name", "path_kind"}
+_NONE = {"action", "allow", "name", "path_kind", "dry_run", "egress"}
+# One condition with the lists that are named beside it.
+_LISTS = {"clients": "client_lists", "addresses": "address_lists", "hosts": "host_lists"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,10 +68,14 @@ def conditions(spec: RouteSpec | AccessSpec) -> list[Condition]:
     found = []
     for one in dataclasses.fields(spec):
         value = getattr(spec, one.name)
-        if one.name in _NONE or value in ((), None, ""):
+        lists = getattr(spec, _LISTS.get(one.name, ""), ())
+        if one.name in _NONE or one.name in _LISTS.values() or (value in ((), None, "") and not lists):
             continue
         changes: dict[str, Any] = {one.name: value}
         wanted: object = _plain(value)
+        if lists:
+            changes[_LISTS[one.name]] = lists
+            wanted = _plain([*value, *(f"list {name}" for name in lists)])
         if one.name == "path" and isinstance(spec, RouteSpec):
             changes["path_kind"] = spec.path_kind
             wanted = f"{spec.path_kind.value} {value}"
@@ -71,16 +90,18 @@ def conditions(spec: RouteSpec | AccessSpec) -> list[Condition]:
     return sorted(found, key=lambda one: one.is_large)
 
 
-def routes_passed_over(question: Question, named: Sequence[tuple[str, RouteSpec]]) -> Steps[list[dict[str, object]]]:
-    """For each route, which do not match: its name and its first condition that fails."""
-    return _passed_over(named, lambda single: question.meets(RouteTable([single])))
+def routes_passed_over(
+    question: Question, named: Sequence[tuple[str, RouteSpec]], lists: Lists | None = None
+) -> Steps[list[dict[str, object]]]:
+    """For each route, which do not match: its name and its first condition that fails. `lists`: those they name."""
+    return _passed_over(named, lambda single: question.meets(RouteTable([single], address_lists(lists or {}))))
 
 
 def rules_passed_over(
-    question: Question, named: Sequence[tuple[str, AccessSpec]], address: str | None
+    question: Question, named: Sequence[tuple[str, AccessSpec]], address: str | None, lists: Lists | None = None
 ) -> Steps[list[dict[str, object]]]:
-    """The same for access rules; `address` is the target's, if it is known."""
-    return _passed_over(named, lambda single: question.admits(_rules_of(single), address))
+    """The same for access rules, some of which may match but be dry; `address` is the target's, if it is known."""
+    return _passed_over(named, lambda single: question.admits(_rules_of(single, lists), address))
 
 
 def _passed_over(named: Sequence[tuple[str, Any]], holds: Callable[[Any], bool]) -> Steps[list[dict[str, object]]]:
@@ -96,13 +117,15 @@ def _passed_over(named: Sequence[tuple[str, Any]], holds: Callable[[Any], bool])
                 "wanted": failing.wanted if failing is not None else None,
             }
         )
+        if failing is None and getattr(spec, "dry_run", False):
+            rows[-1]["dry_run"] = True
         if number % _PER_STEP == 0:
             yield
     return rows
 
 
-def _rules_of(spec: AccessSpec) -> AccessTable:
-    table = AccessTable([spec])
+def _rules_of(spec: AccessSpec, lists: Lists | None) -> AccessTable:
+    table = AccessTable([spec], lists)
     if table.windows:
         table.set_windows(schedule.flags(cast("list[Window]", table.windows), time.time()))
     return table

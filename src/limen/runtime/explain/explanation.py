@@ -14,13 +14,14 @@ from limen.faults import FAULTS, FaultNumber
 from limen.policy.access import compile_access
 from limen.runtime.explain.asked import Asked, AskedWrongly
 from limen.runtime.explain.conditions import MOST, conditions, routes_passed_over, rules_passed_over
-from limen.runtime.explain.endpoints import endpoints
+from limen.runtime.explain.endpoints import endpoints, full
 from limen.runtime.explain.limits import limits, settings
 from limen.runtime.explain.listener import Arrival, arrival, kind_of
 from limen.runtime.pacing import paced
 
 if TYPE_CHECKING:
     from limen.config import Config
+    from limen.config.models.forward import Forward
     from limen.config.models.listeners import Listener
     from limen.config.models.routes import Route
     from limen.egress.resolver import Resolution
@@ -84,6 +85,22 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
     return answer
 
 
+_SHARES = {
+    "cookie": "the client's cookie names it",
+    "key": "where its key leads",
+    "turn": "its turn; the next one may be another's",
+}
+
+
+def _place(question: Question) -> Parts | None:
+    """What is known of the client's place."""
+    facts = question.place
+    if facts is None or not any(facts):
+        return None
+    names = ("country", "continent", "asn", "region", "zone", "latitude", "longitude")
+    return {name: value for name, value in zip(names, facts, strict=True) if value not in ("", 0, None)}
+
+
 def _identity(asked: Asked, listener: Listener, config: Config) -> Identity | None:
     """Who asks, in the groups that are asked for and those that the configuration has them in."""
     if not asked.identity:
@@ -101,7 +118,7 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
     listener, config = arrived.listener, ground.assembly.revision.config
     parts: Parts = {}
     route: Route | None = None
-    if listener.routes is not None:
+    if listener.routes is not None and question.refusal != FaultNumber.CLIENT_DENIED:
         parts.update(await _routes(question, listener, ground.assembly))
         route = listener.routes[question.number] if question.number >= 0 else None
     refusal = question.refusal
@@ -111,6 +128,13 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
         if listener.forward.bridge is not None:
             parts["notes"] = ["TLS inside CONNECT is looked at here (bridge): what is inside may be judged anew"]
     parts["limits"] = limits(config, listener, route)
+    parts["rates"] = [dict(one) for one in question.limits]
+    if config.places is not None:
+        parts["place"] = _place(question)
+    if route is not None and route.split is not None and question.shared is not None:
+        number, why = question.shared
+        share = route.split.to[number]
+        parts["share"] = {"upstream": share.upstream, "weight": share.weight, "by": why, "reason": _SHARES[why]}
     if route is not None:
         parts["settings"] = settings(route)
         parts["hooks"] = list(route.hooks)
@@ -132,7 +156,7 @@ async def _routes(question: Question, listener: Listener, assembly: Assembly) ->
     earlier = specs if found < 0 else specs[:found]
     parts: Parts = {
         "route": None,
-        "passed_over": await paced(routes_passed_over(question, earlier)),
+        "passed_over": await paced(routes_passed_over(question, earlier, assembly.lists)),
         "passed_over_untold": max(0, len(earlier) - MOST),
     }
     if found >= 0:
@@ -154,7 +178,7 @@ async def _access(question: Question, arrived: Arrival, ground: Ground) -> tuple
     refusal, rows, rule = question.refusal, list[Parts](), question.access_rule
     address: str | None = None
     if refusal == FaultNumber.NONE:
-        resolution = await ground.resolve(question.target_name)
+        resolution = await ground.resolve(question.dialled_name)
         for found in resolution.addresses:
             fault = question.judge(found)
             rule = question.access_rule if not rows else rule
@@ -168,10 +192,33 @@ async def _access(question: Question, arrived: Arrival, ground: Ground) -> tuple
         "rule": _rule_name(specs, rule),
         "number": rule if rule >= 0 else None,
         "by_default": forward.access is None,
-        "passed_over": await paced(rules_passed_over(question, earlier, address)),
+        "passed_over": await paced(rules_passed_over(question, earlier, address, ground.assembly.lists)),
         "passed_over_untold": max(0, len(earlier) - MOST),
+        **_effect(question, forward, specs, rule, refusal),
     }
     return access, rows, refusal
+
+
+def _effect(question: Question, forward: Forward, specs: list[AccessSpec], rule: int, refusal: int) -> Parts:
+    """What the deciding rule does beside allow and deny, and which dry one would have decided."""
+    found: Parts = {
+        "dry_rule": _rule_name(specs, question.passing_rule),
+        "redirect": None,
+        "limits": [],
+        "egress": None,
+    }
+    written = forward.access[rule] if rule >= 0 and forward.access is not None else None
+    if refusal == FaultNumber.NONE:
+        way = (written.egress if written is not None else None) or forward.egress
+        found["egress"] = way.name if way is not None else None
+    if written is None:
+        return found
+    if refusal == FaultNumber.DENIED:
+        found["redirect"] = written.location
+    else:
+        found["redirect"] = written.redirect_host or None
+        found["limits"] = [str(limit.rate or f"{limit.concurrent} at a time") for limit in written.limit]
+    return found
 
 
 def _rule_name(specs: list[AccessSpec], rule: int) -> str | None:
@@ -201,8 +248,10 @@ def _verdict(refusal: int, listener: Listener, route: Route | None, question: Qu
         return {"outcome": "forwarded", "reason": "see the settings of the route"}
     return {
         "outcome": "forwarded",
-        "to": f"{question.target_name}:{question.target_port}",
-        "reason": "where the request names",
+        "to": f"{question.dialled_name}:{question.target_port}",
+        "reason": "where the request names"
+        if question.dialled_name == question.target_name
+        else f"dialled instead of {question.target_name}, as the rule says",
     }
 
 
@@ -212,8 +261,16 @@ def _way_out(upstream: object) -> Parts:
     first = rows[0] if isinstance(rows, list) and rows else None
     if not isinstance(first, dict):
         return _refused(FaultNumber.NO_ENDPOINT)
-    if first.get("place") is None:
-        return {"outcome": "waits or is shed", "reason": "no endpoint has room", "fault": "shed", "status": 503}
+    if isinstance(upstream, dict) and not any(row["usable"] or row["place"] for row in rows or ()):
+        return _refused(FaultNumber.NO_ENDPOINT)
+    reason = full(upstream)
+    if first.get("place") is None or reason is not None:
+        return {
+            "outcome": "waits or is shed",
+            "reason": reason or "no endpoint has room",
+            "fault": "shed",
+            "status": 503,
+        }
     return {"outcome": "forwarded", "to": first["address"], "reason": first["reason"]}
 
 

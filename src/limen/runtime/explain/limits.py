@@ -37,7 +37,7 @@ def limits(config: Config, listener: Listener, route: Route | None) -> list[dict
     if source is not None:
         rows.append(_limit("seconds until the response begins", source.timeouts.response, "timeouts.response"))
         rows.append(_limit("seconds of silence in between", source.timeouts.stall, "timeouts.stall"))
-    if route is not None and route.upstream is not None:
+    if route is not None and (route.upstream is not None or route.split is not None):
         rows.append(_limit("further attempts", route.retry.attempts, "retry.attempts"))
     return [row for row in rows if row["value"] is not None]
 

@@ -54,7 +54,7 @@ class Demands:
         models = [self._models[name] for name in model.by]
         challenges = _challenges(models, model.realm, refused=False)
         return Demand(
-            Chain(members, model.timeout, place),
+            Chain(members, model.timeout, place, frozenset(model.parameters or ())),
             proxy=proxy,
             challenges=challenges,
             refusals=_challenges(models, model.realm, refused=True),

@@ -10,10 +10,12 @@ are shed. Nothing here is ever asked for credentials that are known: see limen.e
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -21,7 +23,9 @@ from limen.engine.identity import Identity, identity_of
 from limen.exchange.identity import Credentials, ShownCertificate
 from limen.faults import FaultNumber
 from limen.observe.board import WorkerCell
+from limen.observe.discretion import Discretion
 from limen.policy.identity.credentials import parse_field, parse_pair
+from limen.policy.identity.parameters import Wishes, split_name
 from limen.policy.identity.penalties import Penalties
 from limen.runtime.identity.provider import Chain, Found, Member, Overloaded, ProviderFailed
 
@@ -36,6 +40,8 @@ CLIENT = 32
 """Of these, how many of one client."""
 CLAIMS = 1000
 """Claims that may wait for one question."""
+_VERIFIED = 4096
+_SECRET = os.urandom(32)
 _QUIET = 10.0
 """Seconds between two messages that a provider fails."""
 
@@ -88,6 +94,7 @@ class Desk:
         self._clients: dict[str, int] = {}
         self._told: dict[str, float] = {}
         self.penalties = Penalties()
+        self.discretion = Discretion()
 
     def verify(self, claim: Claim) -> None:
         """Settles the claim later, never before this returns."""
@@ -141,7 +148,9 @@ class Desk:
 
     async def _ask(self, claim: Claim, client: str) -> Outcome:
         chain = cast("Chain", claim.demand.chain)
-        credentials = shown(claim)
+        credentials, wishes = parted(shown(claim), chain)
+        if credentials is not None and chain.parameters and (known := self._known(chain, credentials)) is not None:
+            return _taken(*known, wishes)
         name = credentials.name if credentials is not None else ""
         penalty = self.penalties.before(client, name, self._clock())
         if penalty:
@@ -153,7 +162,7 @@ class Desk:
             finally:
                 self.penalties.leave(client)
         self._count(WorkerCell.IDENTITY_CHECKS, 1)
-        outcome = Outcome() if credentials is None else await self._ask_in_time(chain, credentials)
+        outcome = Outcome() if credentials is None else await self._ask_in_time(chain, credentials, wishes)
         if outcome.identity is not None:
             self.penalties.succeeded(client, name)
         elif outcome.fault == FaultNumber.IDENTITY:
@@ -161,10 +170,26 @@ class Desk:
             self._tell_failure(chain, credentials, client, self.penalties.failed(client, name, self._clock()))
         return outcome
 
-    async def _ask_in_time(self, chain: Chain, credentials: Credentials) -> Outcome:
+    def _known(self, chain: Chain, credentials: Credentials) -> tuple[Member, Found] | None:
+        """Who was verified of late, with other wishes."""
+        expires, member, found = chain.verified.get(_digest(credentials), (0.0, None, None))
+        now = self._clock()
+        if member is None or found is None or expires <= now:
+            return None
+        left = expires - now
+        return member, replace(found, lifetime=left if found.lifetime is None else min(left, found.lifetime))
+
+    def _remember(self, chain: Chain, credentials: Credentials, member: Member, found: Found) -> None:
+        lifetime = member.cache if found.lifetime is None else min(member.cache, found.lifetime)
+        if lifetime > 0:
+            while len(chain.verified) >= _VERIFIED:
+                del chain.verified[next(iter(chain.verified))]
+            chain.verified[_digest(credentials)] = (self._clock() + lifetime, member, found)
+
+    async def _ask_in_time(self, chain: Chain, credentials: Credentials, wishes: Wishes) -> Outcome:
         try:
             async with asyncio.timeout(chain.timeout):
-                return await self._ask_members(chain, credentials)
+                return await self._ask_members(chain, credentials, wishes)
         except TimeoutError:
             self._tell(
                 chain.place, f"{chain.place}: nobody said within {chain.timeout:g} s whose credentials these are"
@@ -174,7 +199,7 @@ class Desk:
             self._count(WorkerCell.IDENTITY_SHED, 1)
             return Outcome(fault=FaultNumber.IDENTITY_SHED)
 
-    async def _ask_members(self, chain: Chain, credentials: Credentials) -> Outcome:
+    async def _ask_members(self, chain: Chain, credentials: Credentials, wishes: Wishes) -> Outcome:
         """The first that knows them decides. Who cannot say keeps nobody out that another one knows."""
         silent = False
         for member in chain.members:
@@ -187,7 +212,9 @@ class Desk:
                 silent = True
                 continue
             if found is not None:
-                return _taken(member, found)
+                if chain.parameters:
+                    self._remember(chain, credentials, member, found)
+                return _taken(member, found, wishes)
         if silent:
             return Outcome(fault=FaultNumber.IDENTITY_PROVIDER)
         return Outcome(token_refused=credentials.scheme == "bearer")
@@ -202,10 +229,12 @@ class Desk:
     def _tell_failure(self, chain: Chain, credentials: Credentials | None, client: str, count: int) -> None:
         # the 1st, 2nd, 4th, 8th … of a client: a guesser does not fill the log
         if count & (count - 1) == 0:
-            whose = "malformed credentials" if credentials is None else f"wrong credentials of {credentials.name!r}"
+            whose = "malformed credentials"
+            if credentials is not None:
+                whose = f"wrong credentials of {self.discretion.user(credentials.name)!r}"
             if credentials is not None and not credentials.name:
                 whose = f"wrong credentials ({credentials.scheme or 'certificate'})"
-            _log.warning("%s: %s from %s, %d in a row", chain.place, whose, client, count)
+            _log.warning("%s: %s from %s, %d in a row", chain.place, whose, self.discretion.client(client), count)
 
 
 def shown(claim: Claim) -> Credentials | None:
@@ -219,7 +248,25 @@ def shown(claim: Claim) -> Credentials | None:
     return Credentials("", certificate=certificate)
 
 
-def _taken(member: Member, found: Found) -> Outcome:
+def parted(credentials: Credentials | None, chain: Chain) -> tuple[Credentials | None, Wishes]:
+    """Credentials with the user's own name, and what else the name said; None for what is malformed."""
+    if credentials is None or credentials.scheme != "basic" or not chain.parameters:
+        return credentials, Wishes()
+    split = split_name(credentials.name, chain.parameters)
+    return (None, Wishes()) if split is None else (replace(credentials, name=split[0]), split[1])
+
+
+def _digest(credentials: Credentials) -> bytes:
+    name = credentials.name.encode()
+    text = len(name).to_bytes(4, "little") + name + credentials.password.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=32, key=_SECRET).digest()
+
+
+def _taken(member: Member, found: Found, wishes: Wishes) -> Outcome:
     groups = (*found.groups, *member.groups.get(found.name, ()))
     lifetime = member.cache if found.lifetime is None else min(member.cache, found.lifetime)
-    return Outcome(identity_of(found.name, groups, member.name), FaultNumber.NONE, lifetime)
+    return Outcome(
+        identity_of(found.name, groups, member.name, wishes=wishes.labels, session=wishes.session),
+        FaultNumber.NONE,
+        lifetime,
+    )

@@ -7,6 +7,7 @@ refused before anything is sent: directories take it for an anonymous bind, whic
 
 from __future__ import annotations
 
+import math
 import secrets
 import ssl
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ def ask(directory: Directory, name: str, password: str) -> Found | None:
                 return None
             return Found(name, _groups(directory, server, connection, dn, name))
         finally:
-            connection.unbind()
+            _close(connection)
     except (LDAPException, OSError, ValueError) as error:
         raise ProviderFailed(f"{directory.url}: {str(error) or type(error).__name__}") from None
 
@@ -122,8 +123,15 @@ def _connection(directory: Directory, server: ldap3.Server, dn: str | None, pass
         auto_referrals=False,
         check_names=False,
         read_only=True,
-        receive_timeout=directory.timeout,
+        receive_timeout=math.ceil(directory.timeout),  # (whole seconds: it is packed as such)
     )
+
+
+def _close(connection: ldap3.Connection) -> None:
+    """Ends it, whether it was ever open: the library leaves a socket behind that could not connect."""
+    connection.unbind()
+    if connection.socket is not None:
+        connection.socket.close()
 
 
 def _bind(directory: Directory, connection: ldap3.Connection) -> bool:
@@ -156,7 +164,7 @@ def _entry(directory: Directory, server: ldap3.Server, name: str) -> str | None:
         found = [entry["dn"] for entry in connection.response or () if entry["type"] == "searchResEntry"]
         return str(found[0]) if len(found) == 1 else None
     finally:
-        connection.unbind()
+        _close(connection)
 
 
 def _groups(directory: Directory, server: ldap3.Server, bound: ldap3.Connection, dn: str, name: str) -> tuple[str, ...]:
@@ -187,7 +195,7 @@ def _groups(directory: Directory, server: ldap3.Server, bound: ldap3.Connection,
         return tuple(names)
     finally:
         if connection is not bound:
-            connection.unbind()
+            _close(connection)
 
 
 def _expect_found(directory: Directory, connection: ldap3.Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from limen.errors import LimenError
@@ -58,3 +58,9 @@ class Chain:
     timeout: float
     place: str
     """Label of the listener or route, for the log."""
+    parameters: frozenset[str] = frozenset()
+    """What a user name may hold beside the name: limen.policy.identity.parameters."""
+    verified: dict[bytes, tuple[float, Member, Found]] = field(default_factory=dict, compare=False)
+    """Of names with parameters, those of late without them, with the time when that ends: a new session is no reason to
+    hash a password again. By a keyed digest of name and password.
+    """

@@ -245,7 +245,8 @@ function drawTrace(trace, counter, gauge) {
 }
 
 const ENDPOINT_COLUMNS = [['Endpoint'], ['State'], ['Why, since'], ['Weight', 'number'], ['Requests/s', 'number'],
-  ['In flight', 'number'], ['Connections', 'number'], ['Failures/s', 'number'], ['Retries', 'number'], ['', 'actions']];
+  ['In flight', 'number'], ['Connections', 'number'], ['Mean', 'number'], ['Failures/s', 'number'], ['Retries', 'number'],
+  ['Ejections', 'number'], ['Says busy', 'number'], ['', 'actions']];
 const FAILURES = ['dial_failures', 'response_faults'];
 
 function showUpstreams(live) {
@@ -270,11 +271,14 @@ function showUpstreams(live) {
       if (level === 'bad') problems.push([`${upstream.name}: ${one.address} is ${given}${why ? ` (${why})` : ''}`, 'warn']);
       const requests = perSecond(one.requests, past.requests, span);
       const failures = FAILURES.reduce((sum, name) => sum + (perSecond(one[name], past[name], span) || 0), 0);
+      const answers = perSecond(one.responses, past.responses, span);
+      const mean = answers ? perSecond(one.response_seconds, past.response_seconds, span) / answers : null;
       const kind = [one.region, one.backup ? 'backup' : '', one.priority ? `priority ${one.priority}` : ''].filter(Boolean).join(', ');
       return {key, cells: [text(kind ? `${one.address} (${kind})` : one.address), state(given, level), text(why),
         number(count(one.weight)), number(rate(requests), requests), number(count(one.active), one.active),
-        number(count(one.connections), one.connections), number(rate(failures), failures),
-        number(count(one.retries), one.retries), actions()]};
+        number(count(one.connections), one.connections), number(seconds(mean)), number(rate(failures), failures),
+        number(count(one.retries), one.retries), number(count(one.ejections || 0), one.ejections || 0),
+        number(one.load === null || one.load === undefined ? '–' : `${Math.round(100 * one.load)} %`), actions()]};
     });
     const total = upstream.count ?? endpoints.length;
     const [name, policy, health] = box.firstChild.children;
@@ -448,8 +452,11 @@ function explanation(answer) {
   else if ('route' in answer) lines.push(['route', 'none']);
   if (answer.access) lines.push(['access', `${answer.access.verdict}: ${answer.access.rule === null ? 'no rule allows it' : `rule ${answer.access.rule}`}`]);
   for (const one of answer.addresses || []) lines.push(['address', `${one.address}: ${one.usable ? 'may be dialled' : one.reason}`]);
+  for (const one of answer.rates || []) if (one.refuses) lines.push(['limit', `${one.name}: ${one.dry_run ? 'would refuse' : 'refuses'}`]);
+  if (answer.share) lines.push(['share', `${answer.share.upstream}, weight ${answer.share.weight}: ${answer.share.reason}`]);
   if (answer.upstream) {
     lines.push(['upstream', `${answer.upstream.name}: ${answer.upstream.policy}, ${answer.upstream.meaning}; ${answer.upstream.live} of ${answer.upstream.count} usable`]);
+    if (answer.upstream.sticky) lines.push(['sticky', answer.upstream.sticky.reason]);
     for (const one of answer.upstream.endpoints) lines.push([one.place === null ? '–' : `${one.place}.`, `${one.address}: ${one.reason}`]);
   }
   for (const note of answer.notes || []) lines.push(['note', note]);
