@@ -227,8 +227,8 @@ cdef class Association(Party):
                 return
 
     cdef void follow(self, Service service) noexcept:
-        cdef int i
         """Each target is judged anew with the next datagram to it."""
+        cdef int i
         if service.access is None or service.relay_targets == 0:
             # none that takes datagrams any more: what was begun keeps its rules
             return

@@ -127,8 +127,8 @@ cdef class Census:
                 exchange.started, now - exchange.started, shown(&exchange.peer, True),
                 exchange.identity.name if exchange.identity is not None else "", host, exchange.service.name, rule,
                 exchange.upstream.name.decode() if exchange.upstream is not None else "",
-                exchange.egress.name.decode("utf-8", "replace") if exchange.egress is not None else "", endpoint, address,
-                protocol, method, PHASES[exchange.phase], received, sent,
+                exchange.egress.name.decode("utf-8", "replace") if exchange.egress is not None else "",
+                endpoint, address, protocol, method, PHASES[exchange.phase], received, sent,
             ))
         return found
 
