@@ -20,6 +20,7 @@ from limen.engine.cells cimport (
     LimitCells,
 )
 from limen.engine.lists cimport AddressList, list_contains
+from limen.engine.quotas cimport QUOTA_WINDOW, QUOTAS_HEAD, QUOTAS_VERSION, QuotaCell, QuotaCells, period_of
 from limen.engine.types cimport Address
 
 NUMBERS = {
@@ -27,6 +28,24 @@ NUMBERS = {
     "WINDOW": CELL_WINDOW, "LIMITS_OF_ROUTE": LIMITS_MOST, "ALLOWED": LIMIT_ALLOWED, "REFUSED": LIMIT_REFUSED,
     "FORGOTTEN": LIMIT_FORGOTTEN, "UNCOUNTED": LIMIT_UNCOUNTED, "HELD": LIMIT_HELD, "WARNED": LIMIT_WARNED,
 }
+
+
+QUOTA_NUMBERS = {
+    "VERSION": QUOTAS_VERSION, "HEAD": QUOTAS_HEAD, "WINDOW": QUOTA_WINDOW, "CELL": sizeof(QuotaCell),
+}
+
+
+def period(int kind, int64_t second):
+    cdef int64_t start = 0
+    cdef int64_t end = 0
+    period_of(kind, second, &start, &end)
+    return start, end
+
+
+def use(QuotaCells cells not None, uint64_t tag, int64_t now, int64_t until, int64_t amount):
+    """What the tag's cell had counted before; None: no place was left."""
+    cdef QuotaCell* cell = cells.find(tag, now, until)
+    return cells.add(cell, amount) if cell != NULL else None
 
 
 cdef double now() noexcept:

@@ -185,6 +185,7 @@ cdef int take_limits(ExchangeState exchange, Guard guard, uint32_t* places, bint
     cdef int64_t result
     cdef uint64_t tags[8]
     cdef int number
+    cdef int fault
     cdef bint refused
     for number in range(guard.limit_count):
         limit = <Limit>guard.limits[number]
@@ -220,10 +221,12 @@ cdef int take_limits(ExchangeState exchange, Guard guard, uint32_t* places, bint
         give_back(exchange, guard, tags, number)
         leave_places(exchange, places)
         return FAULT_LIMIT_RATE if limit.interval else FAULT_LIMIT_CONCURRENT
-    if guard.metered and begin_meter(exchange, guard, False) != FAULT_NONE:
-        give_back(exchange, guard, tags, guard.limit_count)
-        leave_places(exchange, places)
-        return FAULT_QUOTA
+    if guard.metered:
+        fault = begin_meter(exchange, guard, False)
+        if fault != FAULT_NONE:
+            give_back(exchange, guard, tags, guard.limit_count)
+            leave_places(exchange, places)
+            return fault
     for number in range(guard.limit_count):
         if tags[number]:
             cells.count((<Limit>guard.limits[number]).slot, LIMIT_ALLOWED)

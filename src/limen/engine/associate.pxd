@@ -6,6 +6,7 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport TargetHost
 from limen.engine.exchange cimport Exchange
 from limen.engine.reactor cimport Handler
+from limen.engine.service cimport Service
 from limen.engine.stream cimport Party
 from limen.engine.types cimport Address
 from limen.engine.worker cimport Resolution, Worker
@@ -59,6 +60,9 @@ cdef class Association(Party):
 
     cdef int begin(self, Exchange exchange, Accepted client, const Address* sender) noexcept
     cdef void on_datagrams(self, DatagramSocket source) noexcept
+    # Judge datagrams by the service that is in force now.
+    cdef void follow(self, Service service) noexcept
+    cdef bint may_pass(self, int way) noexcept
     cdef bint take_inner(self) noexcept
     cdef bint take_outer(self, DatagramSocket source) noexcept
     cdef void pass_on(self, TargetHost* host, const char* content, size_t size) noexcept

@@ -16,6 +16,7 @@ from limen.engine.admission cimport admit
 from limen.engine.copies cimport copy_head
 from limen.engine.exchange cimport Exchange
 from limen.engine.http1.client cimport Http1Client
+from limen.engine.meter cimport METER_DOWN, METER_UP
 from limen.engine.preface cimport from_sockaddr, local_address
 from limen.engine.reactor cimport INPUT_SIZE
 from limen.engine.replies cimport send_established
@@ -51,6 +52,7 @@ from limen.engine.types cimport (
     FAULT_IDENTITY,
     FAULT_MEMORY,
     FAULT_NONE,
+    FAULT_QUOTA,
     FAULT_SOCKS_COMMAND,
     FAULT_TARGET,
     FAULT_TUNNEL_IDLE,
@@ -166,6 +168,8 @@ cdef class Association(Party):
             return FAULT_NONE
         self.exchange = exchange
         self.client.party = self
+        if exchange.meter is not None:
+            exchange.meter.tunnel = self
         self.last = self.worker.now
         self.ends = self.worker.now + exchange.service.tunnel_life
         self.worker.arm(self.client, min(self.ends, self.last + self.idle))
@@ -221,6 +225,29 @@ cdef class Association(Party):
             count += 1
             if not (self.take_inner() if source.towards_client else self.take_outer(source)):
                 return
+
+    cdef void follow(self, Service service) noexcept:
+        """Each target is judged anew with the next datagram to it."""
+        cdef int i
+        if service.access is None or service.relay_targets == 0:
+            # none that takes datagrams any more: what was begun keeps its rules
+            return
+        self.exchange.service = service
+        self.exchange.rule = -1
+        for i in range(self.asked_count):
+            self.asked[i].literal = False
+
+    cdef bint may_pass(self, int way) noexcept:
+        """Whether bandwidth and quotas have room for one more datagram; it is dropped otherwise, as a full line would.
+
+        A datagram passes whole or not at all: what it takes beyond a grant is owed by the next one.
+        """
+        if self.exchange.meter is None or self.exchange.meter.open(way, 1):
+            return True
+        if self.exchange.meter.spent:
+            self.exchange.meter.mark()
+            self.end(FAULT_QUOTA)
+        return False
 
     cdef void refuse(self, int fault) noexcept:
         """Drop a datagram."""
@@ -354,9 +381,13 @@ cdef class Association(Party):
             self.refuse(FAULT_DESCRIPTORS)
             return
         length = lay_sockaddr(target, &storage)
+        if not self.may_pass(METER_UP):
+            return
         # a full buffer, or an error that an earlier datagram has brought: this one is lost, as on any way
         if sendto(outer.fd, content, size, MSG_DONTWAIT, <const sockaddr*>&storage, length) >= 0:
             self.up += size
+            if self.exchange.meter is not None:
+                self.exchange.meter.passed(METER_UP, size)
             self.last = self.worker.now
 
     cdef int find(self, const Address* address) noexcept:
@@ -410,6 +441,8 @@ cdef class Association(Party):
             # nobody has asked for it
             self.refuse(FAULT_DATAGRAM)
             return True
+        if not self.may_pass(METER_DOWN):
+            return not self.over
         before = write_datagram_head(&sender, head)
         memcpy(data - before, head, <size_t>before)
         length = lay_sockaddr(&self.sender, &storage)
@@ -417,6 +450,8 @@ cdef class Association(Party):
             self.inner.fd, data - before, <size_t>(got + before), MSG_DONTWAIT, <const sockaddr*>&storage, length
         ) >= 0:
             self.down += <uint64_t>got
+            if self.exchange.meter is not None:
+                self.exchange.meter.passed(METER_DOWN, <uint64_t>got)
             self.last = self.worker.now
         return True
 

@@ -12,8 +12,8 @@ class Census:
     def __new__(cls, engine: Engine) -> Self: ...
     def __len__(self) -> int: ...
     def rows(self, start: int, stop: int) -> list[tuple[object, ...]]:
-        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, endpoint, address,
-        protocol, method, phase, bytes from the client, bytes to it).
+        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, egress, endpoint,
+        address, protocol, method, phase, bytes from the client, bytes to it).
         """
 
     def kill(self, start: int, stop: int, started: set[int]) -> int:

@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.addresses cimport HOST_NAME, format_ip
 from limen.engine.admission cimport begin_meter, is_welcome
+from limen.engine.associate cimport Association
 from limen.engine.connection cimport Connection
 from limen.engine.effects cimport RuleEffect
 from limen.engine.engine cimport Engine
@@ -68,13 +69,15 @@ cdef class Census:
         party = connection.party
         if isinstance(party, Tunnel):
             party = (<Tunnel>party).owner
+        elif isinstance(party, Association):
+            party = (<Association>party).exchange
         if isinstance(party, Exchange) and not (<ExchangeState>party).finished:
             return <ExchangeState>party
         return None
 
     def rows(self, Py_ssize_t start, Py_ssize_t stop) -> list[tuple[object, ...]]:
-        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, endpoint, address,
-        protocol, method, phase, bytes from the client, bytes to it)."""
+        """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, egress, endpoint,
+        address, protocol, method, phase, bytes from the client, bytes to it)."""
         cdef ExchangeState exchange
         cdef Accepted connection
         cdef Tunnel tunnel
@@ -90,6 +93,8 @@ cdef class Census:
             if isinstance(connection.party, Tunnel):
                 tunnel = <Tunnel>connection.party
                 received, sent = tunnel.up.moved, tunnel.down.moved
+            elif isinstance(connection.party, Association):
+                received, sent = (<Association>connection.party).up, (<Association>connection.party).down
             host = exchange.host.name[:exchange.host.name_length].decode("ascii", "replace")
             if host and exchange.host.port:
                 host = f"[{host}]:{exchange.host.port}" if ":" in host else f"{host}:{exchange.host.port}"
@@ -105,6 +110,8 @@ cdef class Census:
                 address = shown(&(<Connection>exchange.origin).peer, True)
             if exchange.is_opaque:
                 protocol = "tcp"
+            elif isinstance(connection.party, Association):
+                protocol = "udp"
             elif exchange.way_in == WAY_SOCKS5 or exchange.way_in == WAY_SOCKS4:
                 protocol = f"socks{exchange.way_in}"
             elif exchange.way_in == WAY_ORIGINAL:
@@ -121,8 +128,9 @@ cdef class Census:
             found.append((
                 exchange.started, now - exchange.started, shown(&exchange.peer, True),
                 exchange.identity.name if exchange.identity is not None else "", host, exchange.service.name, rule,
-                exchange.upstream.name.decode() if exchange.upstream is not None else "", endpoint, address,
-                protocol, method, PHASES[exchange.phase], received, sent,
+                exchange.upstream.name.decode() if exchange.upstream is not None else "",
+                exchange.egress.name.decode("utf-8", "replace") if exchange.egress is not None else "",
+                endpoint, address, protocol, method, PHASES[exchange.phase], received, sent,
             ))
         return found
 
@@ -165,6 +173,8 @@ cdef class Census:
         cdef Guard guard = None
         cdef int index
         cdef int fault = judge_again(exchange, connection, service)
+        if fault == FAULT_NONE and isinstance(connection.party, Association):
+            (<Association>connection.party).follow(service)
         if fault != FAULT_NONE or not isinstance(connection.party, Tunnel):
             return fault
         tunnel = <Tunnel>connection.party

@@ -20,6 +20,7 @@ from limen.engine.types cimport (
     FAULT_LIMIT_RATE,
     FAULT_LOOP,
     FAULT_MAINTENANCE,
+    FAULT_QUOTA,
     FAULT_SOCKS,
     FAULT_SOCKS_ADDRESS,
     FAULT_SOCKS_COMMAND,
@@ -276,6 +277,7 @@ cdef int socks_code(int version, int fault) noexcept nogil:
     if fault in (
         FAULT_DENIED, FAULT_TARGET_ADDRESS, FAULT_LOOP, FAULT_IDENTITY, FAULT_CLIENT_CERTIFICATE, FAULT_TLS_REFUSED,
         FAULT_FRONTING, FAULT_LIMIT_RATE, FAULT_LIMIT_CONCURRENT, FAULT_MAINTENANCE,
+        FAULT_QUOTA,
     ):
         return CODE_RULESET
     if fault == FAULT_DIAL_UNREACHABLE:

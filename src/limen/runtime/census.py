@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Row = dict[str, object]
 
 COLUMNS = (
-    "client", "user", "target", "listener", "rule", "upstream", "endpoint", "address", "protocol", "method", "phase",
-    "received", "sent",
+    "client", "user", "target", "listener", "rule", "upstream", "egress", "endpoint", "address", "protocol", "method",
+    "phase", "received", "sent",
 )  # fmt: skip
 """Of a row beside `id`, `worker` and `age`; in the order of the engine's census."""
-FILTERS = ("id", "client", "user", "target", "listener", "rule", "upstream", "protocol")
+FILTERS = ("id", "client", "user", "target", "listener", "rule", "upstream", "egress", "protocol")
 PAGE = 100
 PAGE_MOST = 1000
 TOP = 20
@@ -56,6 +56,7 @@ class Wanted:
     rule: str = ""
     """Name of the access rule or of the route."""
     upstream: str = ""
+    egress: str = ""
     protocol: str = ""
 
     @property
@@ -70,7 +71,7 @@ class Wanted:
     def take(self, rows: Iterable[Row]) -> list[Row]:
         """Those of the rows that are meant."""
         network = ipaddress.ip_network(self.client, strict=False) if self.client and self.client != "unix" else None
-        same = [(name, getattr(self, name)) for name in ("id", "user", "listener", "rule", "upstream", "protocol")]
+        same = [(name, getattr(self, name)) for name in FILTERS if name not in ("client", "target")]
         same = [(name, value) for name, value in same if value]
         target = self.target.lower()
         return [

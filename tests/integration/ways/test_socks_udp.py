@@ -282,3 +282,56 @@ def test_a_peer_that_does_not_come_or_may_not(proxy):
         assert read_reply5(client)[0] == 0
         client.reset()
     wait_until(lambda: proxy.open_files() <= descriptors)
+
+
+@pytest.mark.sanitize
+def test_datagrams_count_are_listed_and_judged_again():
+    config = {
+        "workers": 1,
+        "admin": {"bind": "127.0.0.1:@ADMIN@"},
+        "limits": {"quota_file": "quotas.state"},
+        "listeners": [
+            {
+                "bind": "127.0.0.1:@PORT@",
+                "socks": {
+                    "udp": True,
+                    "targets": {"private": "allow"},
+                    "access": [{"allow": {}}],
+                    "limit": [{"name": "month", "quota": "20KiB/month"}, {"name": "line", "bandwidth": "10MiB/s"}],
+                },
+            }
+        ],
+    }
+    with LimenProcess(json.dumps(config)) as proxy, echo_target() as (port, seen), udp() as local:
+        client, relay = associate(proxy)
+        with client:
+            local.sendto(datagram("127.0.0.1", port, b"x" * 995), relay)
+            assert len(local.recvfrom(65535)[0]) == 10 + 1000
+            (row,) = json.loads(proxy.admin("/exchanges?protocol=udp").content)["exchanges"]
+            assert (row["received"], row["sent"], row["phase"]) == (995, 1000, "tunnel")
+            # rules in force now are asked about the next datagram, though the target was allowed before
+            rules = config["listeners"][0]["socks"]["access"]
+            rules.insert(0, {"deny": {"ports": [port]}})
+            proxy.reload(json.dumps(config))
+            wait_until(lambda: denied(proxy, local, relay, port, seen), what="datagrams denied")
+            del rules[0]
+            proxy.reload(json.dumps(config))
+            count = len(seen)
+            # until the quota is used up, which ends the association
+            wait_until(lambda: pushed(proxy, local, relay, port), what="the quota used up")
+            client.expect_end()
+        assert 8 <= len(seen) - count <= 10
+        wait_until(lambda: faults(proxy, "quota") == 1, what="one fault")
+
+
+def denied(proxy, local, relay, port, seen):
+    """Whether a datagram is dropped for a rule."""
+    before = faults(proxy, "denied")
+    local.sendto(datagram("127.0.0.1", port, b""), relay)
+    return faults(proxy, "denied") > before
+
+
+def pushed(proxy, local, relay, port):
+    """Sends one more; whether that was too much."""
+    local.sendto(datagram("127.0.0.1", port, b"x" * 995), relay)
+    return faults(proxy, "quota") > 0

@@ -215,6 +215,7 @@ _EXCHANGE_PARAMETERS = {
     "listener": "Name of the listener.",
     "rule": "Name of the access rule, or of the route.",
     "upstream": "Name of the upstream.",
+    "egress": "Name of the egress.",
     "protocol": "http/1.1, connect, upgrade, socks5, socks4, tls or tcp.",
     "limit": f"Rows of a page: {PAGE} by default, at most {PAGE_MOST}.",
     "after": "`next` of the page before.",

@@ -21,6 +21,7 @@ _MEANINGS = {
     "listener": "of this listener",
     "rule": "by this access rule or route",
     "upstream": "to this upstream",
+    "egress": "by this egress",
     "protocol": "http/1.1, connect, upgrade, socks5, socks4, tls or tcp",
 }
 
