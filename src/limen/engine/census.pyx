@@ -7,6 +7,7 @@ from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.addresses cimport HOST_NAME, format_ip
 from limen.engine.admission cimport begin_meter, is_welcome
 from limen.engine.connection cimport Connection
+from limen.engine.effects cimport RuleEffect
 from limen.engine.engine cimport Engine
 from limen.engine.exchange cimport Exchange
 from limen.engine.guard cimport Guard
@@ -17,6 +18,7 @@ from limen.engine.stream cimport Party
 from limen.engine.sys cimport monotonic
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport FAULT_KILLED, FAULT_NONE, FAULT_REVOKED, Address
+from limen.engine.verdicts cimport goal_of
 from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
 
 PHASES = (
@@ -204,6 +206,8 @@ cdef class Census:
 cdef int judge_again(ExchangeState exchange, Accepted connection, Service service) noexcept:
     cdef Service before = exchange.service
     cdef int rule = exchange.rule
+    cdef int dry = exchange.dry_rule
+    cdef RuleEffect redirect = exchange.redirect
     cdef int fault = FAULT_NONE
     cdef const Address* address = NULL
     if service.deny is not None and exchange.sender.family != 1 and service.deny.contains(exchange.sender.ip):
@@ -217,18 +221,22 @@ cdef int judge_again(ExchangeState exchange, Accepted connection, Service servic
         return FAULT_NONE
     if exchange.egress is None or len(exchange.way_out.hops) == 0:
         address = &(<Connection>exchange.origin).peer
-    elif exchange.host.kind != HOST_NAME:
-        address = &exchange.host.address
+    elif goal_of(exchange).kind != HOST_NAME:
+        address = &goal_of(exchange).address
     elif exchange.exit.family:
         address = &exchange.exit
     exchange.service = service
     if service.access is not None:
         exchange.need_address = False
+        exchange.asked_again = True
         # (NULL: resolved at the exit, where rules on addresses have nothing to judge)
         fault = check_access(exchange, address)
         exchange.need_address = False
     if fault == FAULT_NONE and address != NULL:
         fault = check_target_address(exchange, address)
+    exchange.asked_again = False
     exchange.service = before
     exchange.rule = rule
+    exchange.dry_rule = dry
+    exchange.redirect = redirect
     return FAULT_REVOKED if fault != FAULT_NONE else FAULT_NONE

@@ -112,6 +112,7 @@ cdef class ExchangeState(Party):
     cdef int rule             # access rule that decided, -1 = none
     cdef int dry_rule         # that would have decided but is dry, -1 = none
     cdef RuleEffect redirect  # of the rule that says whom to dial instead; None: the target
+    cdef bint asked_again     # rules are asked of what goes on already: no limits are taken
     cdef Guard rule_guard     # of the rule whose limits were taken; None: none were
     cdef uint32_t rule_places[8]       # of LimitCells, to be left
     cdef uint8_t retry_blocked

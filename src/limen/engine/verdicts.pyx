@@ -134,6 +134,12 @@ cdef const TargetHost* goal_of(ExchangeState exchange) noexcept:
     return host
 
 
+cdef inline bint is_same_host(RuleEffect one, RuleEffect other) noexcept:
+    return one is not None and one.host.name_length == other.host.name_length and (
+        memcmp(one.host.name, other.host.name, one.host.name_length) == 0
+    )
+
+
 cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dialled) noexcept:
     cdef AccessTable access = exchange.service.access
     cdef RuleEffect effect
@@ -152,15 +158,14 @@ cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dia
             exchange.redirect = <RuleEffect>access.effects[rule]
         return FAULT_NONE
     effect = <RuleEffect>access.effects[rule]
-    if effect.host.name_length and exchange.redirect is not effect:
-        if dialled:
-            # a time window has opened in between
-            return FAULT_DENIED
-        if is_datagram(view):
-            # there is no exchange that would go elsewhere as a whole
+    if effect.host.name_length and exchange.redirect is not effect and not is_same_host(exchange.redirect, effect):
+        if dialled or is_datagram(view):
+            # a time window has opened in between, or there are new rules; of datagrams none is led elsewhere
             return FAULT_DENIED
         exchange.redirect = effect
         # the rules on addresses before this one were asked about the target: what is dialled is another
         exchange.need_address = exchange.need_address or view.target != NULL
     # a question (limen.engine.explain) has not begun, and takes nothing
-    return admit_rule(exchange, effect.guard) if effect.guard is not None and exchange.started else FAULT_NONE
+    if effect.guard is None or not exchange.started or exchange.asked_again:
+        return FAULT_NONE
+    return admit_rule(exchange, effect.guard)

@@ -36,6 +36,25 @@ def test_a_reload_closes_exactly_what_is_no_longer_allowed(start_proxy, origin):
     assert {record["fault"] for record in records} == {"revoked"}
 
 
+def test_rules_with_effects_are_asked_again_without_having_them_again(start_proxy, origin):
+    def rules(port: int, to: str) -> list:
+        led = {"name": "led", "allow": {"hosts": "127.0.0.9"}, "redirect": to, "limit": {"rate": "1/h"}}
+        return [{"name": "not-that", "deny": {"ports": [port]}}, led, {"name": "all", "allow": {}}]
+
+    there = origin("echo")
+    proxy = start_proxy({"access": rules(1, "127.0.0.1")})
+    client, answer = proxy.tunnel(there.port, "127.0.0.9")
+    assert answer.status == 200
+    # new rules of the same: its limit is used up, but by this tunnel; and where it leads has not changed
+    proxy.reload(written({"access": rules(2, "127.0.0.1")}))
+    client.send(b"ping")
+    assert client.read_exactly(4) == b"ping"
+    assert proxy.tunnel(there.port, "127.0.0.9")[1].status == 429
+    proxy.reload(written({"access": rules(2, "127.0.0.2")}))
+    client.expect_end()
+    wait_until(lambda: proxy.total("limen_faults_total", fault="revoked") == 1, what="it was revoked")
+
+
 @pytest.mark.sanitize
 def test_listing_and_killing(start_proxy, origin):
     first, second = origin("echo"), origin("echo")
