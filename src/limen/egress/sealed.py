@@ -94,7 +94,8 @@ class SealedServer:
         try:
             line.writer.write(len(query).to_bytes(2) + number.to_bytes(2) + query[2:])
             await line.writer.drain()
-            return query[:2] + (await future)[2:]
+            message: bytes = await future
+            return query[:2] + message[2:]
         except asyncio.CancelledError:
             if line.heard == heard:  # silent for all of the time that one had: the next question gets a new connection
                 _end(line)
