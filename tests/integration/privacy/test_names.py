@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,3 +73,16 @@ def test_of_a_server_with_the_right_certificate_only(start_limen, start_origin, 
         with start_limen(json.dumps(config)).connect() as client:
             assert client.request("GET", f"http://web.test:{origin.port}/").status == status
         assert names.asked("web.test") == (2 if status == 200 else 0)
+
+
+def test_authorities_are_read_by_the_check(tmp_path) -> None:
+    file = tmp_path / "limen.yaml"
+    file.write_text(
+        "resolver: {servers: [192.0.2.1], tls: {name: dns.test, ca: none.pem}}\nlisteners: [{bind: '127.0.0.1:3128', forward: {}}]\n"
+    )
+    made = subprocess.run(
+        [sys.executable, "-m", "limen", "check", str(file)], capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 2
+    assert "resolver.tls.ca" in made.stderr
+    assert "none.pem" in made.stderr
