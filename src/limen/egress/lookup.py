@@ -1,4 +1,4 @@
-"""One question to DNS servers: UDP, then TCP for truncated answers, the next server when one fails.
+"""One question to DNS servers: UDP, then TCP for truncated answers, or TLS; the next server when one fails.
 
 The only file that knows dnspython. Every UDP question has a random number and a source port of its own;
 answers from elsewhere, to other questions or malformed ones are passed over until the time is up.
@@ -20,6 +20,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from limen.egress.sealed import SealedServer
 from limen.faults import FaultNumber
 
 #: Links of a CNAME chain, over all questions (dnspython follows 16 within one answer).
@@ -30,6 +31,11 @@ ROUNDS = 2
 MAX_ADDRESSES = 32
 #: EDNS payload that passes unfragmented (DNS flag day 2020).
 PAYLOAD = 1232
+#: Encrypted questions are as long as a multiple of this, so that their length says little (RFC 8467, section 4.1).
+PADDING = 128
+
+#: Plain, by address and port, or asked over TLS.
+Server = tuple[str, int] | SealedServer
 
 _FAMILIES = {4: dns.rdatatype.A, 6: dns.rdatatype.AAAA}
 
@@ -72,7 +78,7 @@ class _Refusal(Exception):
 async def look_up(
     name: str,
     family: int,
-    servers: Sequence[tuple[str, int]],
+    servers: Sequence[Server],
     *,
     timeout: float,
     count: Callable[[], None],
@@ -105,7 +111,7 @@ async def look_up(
 
 
 async def look_up_services(
-    name: str, servers: Sequence[tuple[str, int]], *, timeout: float, count: Callable[[], None]
+    name: str, servers: Sequence[Server], *, timeout: float, count: Callable[[], None]
 ) -> Services:
     """Ask for the SRV records of an absolute `name` within `timeout` seconds; as `look_up` otherwise."""
     deadline = time.monotonic() + timeout
@@ -141,7 +147,7 @@ def _plain(name: dns.name.Name) -> str:
 async def _ask(
     question: dns.name.Name,
     kind: dns.rdatatype.RdataType,
-    servers: Sequence[tuple[str, int]],
+    servers: Sequence[Server],
     *,
     deadline: float,
     count: Callable[[], None],
@@ -166,7 +172,7 @@ async def _ask(
 async def _ask_one(
     question: dns.name.Name,
     kind: dns.rdatatype.RdataType,
-    server: tuple[str, int],
+    server: Server,
     *,
     timeout: float,
     count: Callable[[], None],
@@ -183,17 +189,30 @@ async def _ask_one(
 async def _exchange(
     question: dns.name.Name,
     kind: dns.rdatatype.RdataType,
-    server: tuple[str, int],
+    server: Server,
     *,
     edns: bool,
     count: Callable[[], None],
 ) -> dns.message.QueryMessage:
     query = dns.message.make_query(question, kind, use_edns=0 if edns else False, payload=PAYLOAD)
-    address, port = server
     count()
+    if isinstance(server, SealedServer):
+        return await _exchange_sealed(question, kind, server, edns=edns)
+    address, port = server
     response, _ = await dns.asyncquery.udp_with_fallback(
         query, address, port=port, ignore_unexpected=True, ignore_errors=True
     )
     if not isinstance(response, dns.message.QueryMessage):
+        raise _Refusal
+    return response
+
+
+async def _exchange_sealed(
+    question: dns.name.Name, kind: dns.rdatatype.RdataType, server: SealedServer, *, edns: bool
+) -> dns.message.QueryMessage:
+    """A failure is a failure: the question is never asked in the clear instead."""
+    query = dns.message.make_query(question, kind, use_edns=0 if edns else False, payload=PAYLOAD, pad=PADDING * edns)
+    response = dns.message.from_wire(await server.ask(query.to_wire()))
+    if not isinstance(response, dns.message.QueryMessage) or not query.is_response(response):
         raise _Refusal
     return response

@@ -15,10 +15,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
 
 from limen.egress.hosts import Hosts, Servers, WatchedFile, parse_hosts, parse_resolv, parse_server
-from limen.egress.lookup import Answer, Services, look_up, look_up_services
+from limen.egress.lookup import Answer, Server, Services, look_up, look_up_services
+from limen.egress.sealed import PORT, SealedServer
 from limen.faults import FaultNumber
+
+if TYPE_CHECKING:
+    from limen.config.models.resolver import Resolver as Settings
 
 #: Names kept, the least recently used go first.
 CACHE_SIZE = 10_000
@@ -47,6 +52,7 @@ class Resolver:
     """Resolves names by the hosts file and DNS servers, with a cache.
 
     `servers` are `ip[:port]` texts (none: those of /etc/resolv.conf); `timeout` bounds one resolution;
+    `sealed` are asked over TLS, and then nobody else is;
     TTLs are kept within `min_ttl` and `max_ttl`; that a name does not exist is kept for at most
     `negative_ttl`, that nobody answered for as long as `min_ttl` at most (all in seconds). `count` is
     called for every question sent. Raises ValueError for a malformed server.
@@ -56,6 +62,7 @@ class Resolver:
         self,
         servers: Sequence[str] = (),
         *,
+        sealed: Sequence[SealedServer] = (),
         timeout: float = 5.0,
         min_ttl: float = 5.0,
         max_ttl: float = 3600.0,
@@ -66,6 +73,7 @@ class Resolver:
         count: Callable[[], None] = lambda: None,
     ) -> None:
         self._servers = tuple(parse_server(server) for server in servers)
+        self._sealed = tuple(sealed)
         self._resolv: WatchedFile[Servers] = WatchedFile(resolv_path, parse_resolv, empty=())
         self._hosts: WatchedFile[Hosts] | None = WatchedFile(hosts_path, parse_hosts, empty={}) if hosts else None
         self._timeout = timeout
@@ -146,6 +154,8 @@ class Resolver:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for server in self._sealed:
+            await server.close()
 
     def __repr__(self) -> str:
         return f"<Resolver: {len(self._cache)} names kept, {len(self._flights)} being asked for>"
@@ -177,8 +187,8 @@ class Resolver:
         finally:
             self._land(name, flight, Resolution((), min(self._min_ttl, self._negative_ttl), FaultNumber.DNS_TIMEOUT))
 
-    def _asked(self) -> Servers:
-        return self._servers or self._resolv.read() or _LOCAL_SERVER
+    def _asked(self) -> Sequence[Server]:
+        return self._sealed or self._servers or self._resolv.read() or _LOCAL_SERVER
 
     async def _look_up(self, name: str, flight: asyncio.Future[Resolution]) -> None:
         servers = self._asked()
@@ -222,6 +232,26 @@ class Resolver:
             ttl = min(ttl, self._negative_ttl)  # half of it is missing: ask again soon
         addresses = _in_turns(tuple(chain.from_iterable(answer.addresses for answer in found)))
         return Resolution(addresses, min(max(ttl, self._min_ttl), self._max_ttl))
+
+
+def resolver_of(settings: Settings) -> Resolver:
+    """The resolver that a section of the configuration describes."""
+    tls = settings.tls
+    sealed = []
+    if tls is not None:
+        for server in settings.servers:
+            # port 53 is what no port means, and never that of TLS (RFC 7858, section 3.1)
+            address, port = parse_server(str(server))
+            sealed.append(SealedServer(address, PORT if port == 53 else port, tls.name, tls.ca))
+    return Resolver(
+        () if sealed else [str(server) for server in settings.servers],
+        sealed=sealed,
+        timeout=settings.timeout,
+        min_ttl=settings.min_ttl,
+        max_ttl=settings.max_ttl,
+        negative_ttl=settings.negative_ttl,
+        hosts=settings.hosts,
+    )
 
 
 def _canonical(host: str) -> str:

@@ -5,8 +5,15 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from limen.engine.keep cimport SPOOL_PIECE, Keep
+from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport ExchangeState
-from limen.engine.types cimport Field, Head
+from limen.engine.types cimport FIELD_PROXY_STATUS, FIELD_REFERER, FIELD_USER_AGENT, FIELD_X_REQUEST_ID, Field, Head
+
+# Recognised fields that may be trailers, but tell of the client or of a proxy before this one.
+cdef uint64_t UNTOLD = (
+    (<uint64_t>1 << FIELD_PROXY_STATUS) | (<uint64_t>1 << FIELD_USER_AGENT) | (<uint64_t>1 << FIELD_REFERER)
+    | (<uint64_t>1 << FIELD_X_REQUEST_ID)
+)
 
 
 cdef int copy_head(ExchangeState exchange, const char* data) noexcept:
@@ -27,20 +34,32 @@ cdef int copy_head(ExchangeState exchange, const char* data) noexcept:
 
 
 cdef int hold_trailers(ExchangeState exchange, const char* base, const Field* trailers, unsigned int count) noexcept:
-    """Copy the request's trailers: the content before them may still wait, or go out once more."""
-    cdef size_t room = count * sizeof(Field)
+    """Copy the request's trailers: the content before them may still wait, or go out once more.
+
+    Those that name the client were refused when they were read. What else of it or of a proxy would get past
+    the rules of `anonymity` and `scrub` as a trailer, where it means nothing, does not leave a proxy.
+    """
+    cdef bint proxy = exchange.service.target_source == TARGET_FROM_REQUEST
+    cdef unsigned int kept = 0
     cdef size_t size = 0
     cdef unsigned int i
+    cdef Field* held
     for i in range(count):
         size = max(size, <size_t>trailers[i].name + trailers[i].name_length)
         size = max(size, <size_t>trailers[i].value + trailers[i].value_length)
     free(exchange.trailer_block)
-    exchange.trailer_block = <char*>malloc(room + size)
+    exchange.trailer_count = 0
+    exchange.trailer_block = <char*>malloc(count * sizeof(Field) + size)
     if exchange.trailer_block == NULL:
         return -1
-    memcpy(exchange.trailer_block, trailers, room)
-    memcpy(exchange.trailer_block + room, base, size)
-    exchange.trailer_count = count
+    held = <Field*>exchange.trailer_block
+    for i in range(count):
+        if proxy and (UNTOLD >> trailers[i].id) & 1:
+            continue
+        held[kept] = trailers[i]
+        kept += 1
+    memcpy(exchange.trailer_block + kept * sizeof(Field), base, size)
+    exchange.trailer_count = kept
     return 0
 
 

@@ -339,10 +339,10 @@ cdef int lay_request(ExchangeState exchange) noexcept:
         lay_absolute(out, worker.out[0].value, worker.out[0].value_length, head.form == FORM_ASTERISK)
         count += add_credentials(exchange, &worker.out[1])
     if service.target_source == TARGET_FROM_REQUEST:
-        drop |= ORIGINATOR | BIT(FIELD_PROXY_OTHER)
+        drop |= ORIGINATOR | PROXY_MARKS
         add_forwarded = add_x = service.anonymity == ANONYMITY_TRANSPARENT
         if elite:
-            drop |= BIT(FIELD_VIA) | PROXY_MARKS
+            drop |= BIT(FIELD_VIA)
     else:
         add_forwarded = service.add_forwarded
         add_x = service.add_x_forwarded

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
-from limen.egress.resolver import Resolver
+from limen.egress.resolver import Resolver, resolver_of
 from limen.engine.board import Board
 from limen.engine.cells import LimitCells
 from limen.engine.engine import Engine
@@ -245,16 +245,8 @@ class Core:
             old.close()
 
     def _set_resolver(self, revision: Revision) -> None:
-        settings = revision.config.resolver
         old = self._resolver
-        self._resolver = Resolver(
-            [_server(server) for server in settings.servers],
-            timeout=settings.timeout,
-            min_ttl=settings.min_ttl,
-            max_ttl=settings.max_ttl,
-            negative_ttl=settings.negative_ttl,
-            hosts=settings.hosts,
-        )
+        self._resolver = resolver_of(revision.config.resolver)
         if old is not None:
             self._start(old.close())
 
@@ -457,7 +449,3 @@ def _retire(previous: Assembly, assembly: Assembly) -> None:
 def _windows(table: AccessTable) -> list[Window]:
     # the engine numbers them and knows nothing else of them
     return cast("list[Window]", table.windows)
-
-
-def _server(server: object) -> str:
-    return str(server)

@@ -71,6 +71,7 @@ def has_tls(config: Config) -> bool:
         any(one.tls for one in config.listeners)
         or any(one.tls for one in config.groups.values())
         or any(one.forward is not None and one.forward.bridge is not None for one in config.listeners)
+        or (config.resolver.tls is not None and config.resolver.tls.ca is not None)
     )
 
 

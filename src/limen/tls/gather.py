@@ -107,6 +107,8 @@ class _Gathering:
             and listener.forward.bridge is not None
             and (bridge := self._bridge(("listeners", number, "forward", "bridge"), listener.forward.bridge))
         }
+        if config.resolver.tls is not None and config.resolver.tls.ca is not None:
+            self._authorities(("resolver", "tls", "ca"), config.resolver.tls.ca)
         pairs = {digest: certificate.pair for digest, certificate in self._certificates.items()}
         return Gathered(
             Material(pairs, listeners, upstreams, bridges),

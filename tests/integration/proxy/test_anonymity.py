@@ -1,8 +1,11 @@
 """What an origin learns, byte for byte, whatever the client sent."""
 
+import json
+
 import pytest
 
 from tests.support import RawOrigin
+from tests.support.parents import Parent
 
 PRESET = """
 workers: 1
@@ -110,3 +113,92 @@ def test_the_response_tells_nothing_about_the_proxy_to_the_origin_side(start_lim
         response = client.request("GET", f"http://{origin.address}/")
         assert response.get("via") is None
         assert response.get("x-request-id") is None
+
+
+#: Every name that docs/privacy.md promises to drop, in a spelling that nobody uses.
+NAMING = [
+    "fORWARDED",
+    "X-fORWARDED-fOR",
+    "X-fORWARDED-hOST",
+    "X-fORWARDED-pROTO",
+    "X-fORWARDED-pORT",
+    "X-fORWARDED-sERVER",
+    "X-fORWARDED-aNY",
+    "X-rEAL-iP",
+    "cLIENT-iP",
+    "X-cLIENT-iP",
+    "tRUE-cLIENT-iP",
+    "X-cLUSTER-cLIENT-iP",
+    "X-oRIGINATING-iP",
+    "X-rEMOTE-iP",
+    "X-rEMOTE-aDDR",
+    "X-pROXYUSER-iP",
+    "wL-pROXY-cLIENT-iP",
+    "X-oRIGINAL-fORWARDED-fOR",
+    "fORWARDED-fOR",
+    "X-fORWARDED",
+    "cF-cONNECTING-iP",
+    "cF-iPCOUNTRY",
+    "fASTLY-cLIENT-iP",
+    "X-aPPENGINE-uSER-iP",
+    "X-eNVOY-eXTERNAL-aDDRESS",
+    "pROXY-aUTHORIZATION",
+    "pROXY-cONNECTION",
+    "pROXY-aNY",
+    "pROXY-sTATUS",
+    "X-bLUECOAT-vIA",
+]
+ADDRESS = "198.51.100.7"
+FORWARD = {"targets": {"private": "allow"}, "access": [{"allow": {}}]}
+ANY_WAY = json.dumps(
+    {
+        "workers": 1,
+        "egress": {"out": {"parents": ["http://@PARENT@"]}},
+        "listeners": [
+            {"bind": f"127.0.0.1:@{name}@", "via": "pseudonym", "forward": {**FORWARD, **more}}
+            for name, more in (
+                ("PORT", {"anonymity": "elite", "socks": True}),
+                ("MASKED", {"anonymity": "anonymous", "socks": True}),
+                ("BEHIND", {"anonymity": "elite", "egress": "out"}),
+            )
+        ],
+    }
+)
+
+
+def test_no_name_of_the_documentation_gets_out_whichever_way(start_limen) -> None:
+    """Nor do those that a client sends as trailers."""
+
+    def serve(connection) -> None:
+        while connection.buffer or connection.fill():
+            head = connection.read_until(b"\r\n\r\n")
+            if b"chunked" in head.lower():
+                connection.read_until(b"\r\n\r\n")
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    naming = "".join(f"{name}: {ADDRESS}\r\n" for name in NAMING)
+    with RawOrigin(serve) as origin, Parent() as parent:
+        proxy = start_limen(ANY_WAY, values={"PARENT": parent.address})
+        kept = f"Host: {origin.address}\r\nX-Kept: 1\r\n"
+        sent = f"GET http://{origin.address}/ HTTP/1.1\r\nHost: {origin.address}\r\n{naming}Via: 1.0 in\r\nX-Kept: 1\r\n\r\n"
+        for name in ("PORT", "MASKED", "BEHIND"):
+            with proxy.connect(name) as client:
+                assert client.send(sent).read_response().status == 200
+        untold = ("Proxy-Status", "User-Agent", "Referer", "X-Request-ID")  # as trailers they mean nothing
+        for name in [*NAMING, "Via", *untold]:
+            with proxy.connect() as client:
+                client.send(
+                    f"POST http://{origin.address}/ HTTP/1.1\r\nHost: {origin.address}\r\n"
+                    f"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-First: 1\r\n{name}: {ADDRESS}\r\nX-Last: 2\r\n\r\n"
+                )
+                status = client.read_response().status
+                assert status == (200 if name.lower() in {known.lower() for known in untold} else 400), name
+        arrived = [bytes(connection.received).decode() for connection in origin.connections]
+        asked = parent.asked[0].head.decode()
+    masked = f"GET / HTTP/1.1\r\nHost: {origin.address}\r\nVia: 1.0 in\r\nX-Kept: 1\r\nVia: 1.1 pseudonym\r\n\r\n"
+    assert arrived[0].startswith(f"GET / HTTP/1.1\r\n{kept}\r\n{masked}")
+    assert asked == f"GET http://{origin.address}/ HTTP/1.1\r\n{kept}\r\n"
+    everything = "".join(arrived) + asked
+    assert ADDRESS not in everything, everything
+    assert everything.count("0\r\nX-First: 1\r\nX-Last: 2\r\n\r\n") == 4 + 1, everything
+    assert everything.count("Via: 1.0 in") == 1, everything

@@ -341,6 +341,10 @@ CASES = {
         RULE % "allow: {ports: [0]}",
         "f.yaml:5:27: listeners[0].forward.access[0].allow.ports[0]: '0' is out of range; ports are 1 to 65535",
     ),
+    "sealed_servers": (
+        ROOT % "resolver: {tls: {name: dns.example.com}}",
+        "f.yaml:1:17: resolver.tls: `tls` needs `servers`: those of the system are not known to have a name; name them, such as `servers: [9.9.9.9]`",
+    ),
     "server_name": (
         ROOT % "resolver: {servers: [dns.example.com]}",
         "f.yaml:1:22: resolver.servers[0]: 'dns.example.com' is not the address of a name server; write an IP address, such as 192.0.2.53",

@@ -16,16 +16,9 @@ def make_source(settings: Sources, resolver: ResolverModel, *, tls: bool) -> Sou
         from limen.egress.discovery.file import WatchedList
 
         return WatchedList(settings.file, listing)
-    from limen.egress.resolver import Resolver
+    from limen.egress.resolver import resolver_of
 
-    asked = Resolver(
-        [str(server) for server in resolver.servers],
-        timeout=resolver.timeout,
-        min_ttl=resolver.min_ttl,
-        max_ttl=resolver.max_ttl,
-        negative_ttl=resolver.negative_ttl,
-        hosts=resolver.hosts,
-    )
+    asked = resolver_of(resolver)
     if settings.http is not None:
         from limen.egress.discovery.http import PolledList
 

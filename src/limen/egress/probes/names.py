@@ -25,15 +25,7 @@ class Names:
         except ValueError:
             pass
         if self._resolver is None:
-            from limen.egress.resolver import Resolver
+            from limen.egress.resolver import resolver_of
 
-            settings = self.settings
-            self._resolver = Resolver(
-                [str(server) for server in settings.servers],
-                timeout=settings.timeout,
-                min_ttl=settings.min_ttl,
-                max_ttl=settings.max_ttl,
-                negative_ttl=settings.negative_ttl,
-                hosts=settings.hosts,
-            )
+            self._resolver = resolver_of(self.settings)
         return (await self._resolver.resolve(host)).addresses

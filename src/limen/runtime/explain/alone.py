@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from limen.config.revision import digest_of
-from limen.egress.resolver import Resolver
+from limen.egress.resolver import resolver_of
 from limen.engine.engine import Engine
 from limen.policy import schedule
 from limen.runtime.assemble import assemble
@@ -25,7 +25,6 @@ from limen.runtime.pacing import at_once
 from limen.runtime.revision import ListenerPlace, Revision
 
 if TYPE_CHECKING:
-    from limen.config import Config
     from limen.policy.specs import Window
     from limen.runtime.databases import Databases
     from limen.runtime.explain.asked import Asked
@@ -52,7 +51,7 @@ def explain_alone(
             table.set_windows(schedule.flags(cast("list[Window]", table.windows), time.time()))
 
         async def run() -> Mapping[str, object]:
-            resolver = resolver_of(loaded.config)
+            resolver = resolver_of(loaded.config.resolver)
             try:
                 return await explain(asked, Ground(engine, assembly, resolver.resolve))
             finally:
@@ -95,17 +94,4 @@ def revision_of(loaded: Loaded, base: str) -> Revision:
         loaded.material,
         digest_of(config)[:12],
         identity_files=loaded.identity_files.contents,
-    )
-
-
-def resolver_of(config: Config) -> Resolver:
-    """As a worker has it."""
-    settings = config.resolver
-    return Resolver(
-        [str(server) for server in settings.servers],
-        timeout=settings.timeout,
-        min_ttl=settings.min_ttl,
-        max_ttl=settings.max_ttl,
-        negative_ttl=settings.negative_ttl,
-        hosts=settings.hosts,
     )
