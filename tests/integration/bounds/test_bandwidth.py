@@ -1,8 +1,7 @@
 """Bandwidth limits: never more than burst and rate allow by the client's own clock, however loaded the machine is.
 
 The time is taken from before the first byte was asked for until after the last one was read, so that the bound from
-above is exact; how much less passes is the machine's business, and that nothing is lost is shown under a simulated
-clock (tests/unit/engine/test_meter.py).
+above is exact; how much less passes is the machine's business.
 """
 
 import threading
