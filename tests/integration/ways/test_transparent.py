@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -116,12 +117,16 @@ def test_tls_goes_unopened_and_its_name_is_looked_at(network, target):
             client.send(b"\x16\x03\x01\x00\x05nonsense")
             client.expect_end()
         assert len(origin.connections) == served
-    wait_until(
-        lambda: any(one.get("fault") == "denied" and one["host"] == "www.blocked.example" for one in records(network))
-    )
-    denied = next(one for one in records(network) if one.get("host") == "www.blocked.example" and one.get("protocol"))
-    assert (denied["protocol"], denied["target"]) == ("tls", "www.blocked.example:443")
-    passed = next(one for one in records(network) if one.get("tunnel") and one["endpoint"].endswith(":443"))
+
+    def found(condition: Callable[[dict], bool]) -> list[dict]:
+        return [one for one in records(network) if condition(one)]
+
+    # (other tests have denied that name, too, to clients of plain HTTP)
+    wait_until(lambda: bool(found(lambda one: one.get("host") == "www.blocked.example" and "protocol" in one)))
+    (denied, *_) = found(lambda one: one.get("host") == "www.blocked.example" and "protocol" in one)
+    assert (denied["protocol"], denied["target"], denied["fault"]) == ("tls", "www.blocked.example:443", "denied")
+    wait_until(lambda: bool(found(lambda one: bool(one.get("tunnel")) and one["endpoint"].endswith(":443"))))
+    (passed, *_) = found(lambda one: bool(one.get("tunnel")) and one["endpoint"].endswith(":443"))
     assert (passed["host"], passed["endpoint"].strip("[]").startswith("203.0.113.10") or TARGET6 in passed["endpoint"]) == (
         "www.example.com", True,
     )  # fmt: skip
