@@ -121,7 +121,7 @@ def test_a_bad_configuration_ends_with_status_2():
 
 
 def test_a_signal_during_the_start_ends_it(start_site):
-    site = Site()
+    site = Site(fresh=True)
     site._wait = lambda *_: None  # not until it serves
     with site:
         wait_until(lambda: bool(site.worker_pids()), what="the first worker")
