@@ -33,7 +33,7 @@ class DevTools:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.run_until_complete(self._session.close())
+        self._loop.run_until_complete(self._close())
         self._loop.close()
 
     def call(self, method: str, **parameters: object) -> dict:
@@ -88,6 +88,10 @@ class DevTools:
             async with self._session.get(f"http://{self._place}/json/list") as answer:
                 pages = [page for page in await answer.json() if page["type"] == "page"]
         self._socket = await self._session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=64 * 1024 * 1024)
+
+    async def _close(self) -> None:
+        await self._socket.close()
+        await self._session.close()
 
     async def _call(self, method: str, parameters: dict) -> dict:
         self._number += 1
