@@ -11,7 +11,6 @@ import dns.edns
 import dns.message
 import pytest
 
-from limen.egress import sealed as module
 from limen.egress.resolver import Resolver, resolver_of
 from limen.egress.sealed import SealedServer
 from limen.faults import FaultNumber
@@ -69,9 +68,9 @@ def run(tmp_path: Path) -> Callable[..., None]:
                 made: list[Resolver] = []
 
                 def resolver(
-                    name: str = "dns.test", ca: str | None = str(authority.file), timeout: float = 5
+                    name: str = "dns.test", ca: str | None = str(authority.file), timeout: float = 5, idle: float = 10
                 ) -> Resolver:
-                    sealed = [SealedServer("127.0.0.1", tls.port, name, ca)]
+                    sealed = [SealedServer(["127.0.0.1"], tls.port, name, ca, idle=idle)]
                     # the plain one is there, and must not be asked
                     made.append(Resolver([plain.address], sealed=sealed, timeout=timeout, hosts=False, min_ttl=0))
                     return made[-1]
@@ -165,11 +164,10 @@ def test_nobody_listens_there(run: Callable[[Test], None], unused_tcp_port: int)
     run(test)
 
 
-def test_an_idle_connection_is_ended(run: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_connection_is_ended(run: Callable[[Test], None]) -> None:
     async def test(tls: TlsServer, resolver: Callable[..., Resolver]) -> None:
-        monkeypatch.setattr(module, "IDLE", 0.05)
         tls.names.add("a.test", "30 A 192.0.2.1")
-        await resolver().resolve("a.test")
+        await resolver(idle=0.05).resolve("a.test")
         await tls.connections[0].wait_closed()  # as the server saw the end
 
     run(test)
@@ -187,7 +185,7 @@ def test_the_configuration() -> None:
 
     settings = Settings.model_validate({"servers": ["192.0.2.1", "[2001:db8::1]:8853"], "tls": {"name": "dns.test"}})
     found = resolver_of(settings)._sealed
-    assert [(one.address, one.port, one.name) for one in found] == [
-        ("192.0.2.1", 853, "dns.test"),
-        ("2001:db8::1", 8853, "dns.test"),
+    assert [(one.addresses, one.port, one.name) for one in found] == [
+        (("192.0.2.1",), 853, "dns.test"),
+        (("2001:db8::1",), 8853, "dns.test"),
     ]
