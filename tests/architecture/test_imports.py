@@ -131,7 +131,11 @@ ROOMS = {
 
 def test_libraries_are_declared_and_stay_in_their_room():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["ldap"], *project["optional-dependencies"]["doh"]]
+    texts = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["ldap"],
+        *project["optional-dependencies"]["doh"],
+    ]
     declared = {re.split(r"[<>=~!; \[]", text, maxsplit=1)[0].lower() for text in texts}
     wrong = []
     for path in python_files():

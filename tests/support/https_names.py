@@ -51,7 +51,9 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: HttpsNames) -> None:
         self.server = server
         self.over = asyncio.Event()
+        self.changed = asyncio.Event()  # a stream was given up
         self.open: dict[int, bytearray] = {}
+        self.rest: dict[int, bytes] = {}
         self.held: list[tuple[int, bytes]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,8 +90,12 @@ class _Connection(asyncio.Protocol):
                     self.http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 case h2.events.StreamEnded():
                     self.asked(event.stream_id, bytes(self.open[event.stream_id]))
+                case h2.events.WindowUpdated():
+                    self.go_on()
                 case h2.events.StreamReset():
                     self.open.pop(event.stream_id, None)
+                    self.rest.pop(event.stream_id, None)
+                    self.changed.set()
         self.flush()
 
     def asked(self, stream: int, query: bytes) -> None:
@@ -108,7 +114,7 @@ class _Connection(asyncio.Protocol):
         response = server.names.answer(dns.message.from_wire(query))
         if response is None:
             return
-        self.held.insert(0, (stream, response.to_wire() + bytes(server.padding)))
+        self.held.insert(0, (stream, response.to_wire(max_size=65535) + bytes(server.padding)))
         if not server.hold or len(self.held) == 2:
             for at, wire in self.held:
                 self.answer(at, wire)
@@ -119,13 +125,21 @@ class _Connection(asyncio.Protocol):
         if self.server.age is not None:
             fields.append((b"age", b"%d" % self.server.age))
         self.http.send_headers(stream, fields)
-        size = self.http.max_outbound_frame_size
-        window = self.http.local_flow_control_window(stream)
-        for at in range(0, min(len(wire), window), size):
-            self.http.send_data(stream, wire[at : min(at + size, window)])
-        if len(wire) <= window:
-            self.http.end_stream(stream)
-        self.open.pop(stream)
+        self.rest[stream] = wire
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Sends what the client's windows let through."""
+        for stream in list(self.rest):
+            wire = self.rest[stream]
+            size = self.http.max_outbound_frame_size
+            while wire and (size := min(size, self.http.local_flow_control_window(stream))):
+                self.http.send_data(stream, wire[:size])
+                wire = wire[size:]
+            self.rest[stream] = wire
+            if not wire:
+                self.http.end_stream(stream)
+                del self.rest[stream], self.open[stream]
 
     def flush(self) -> None:
         if not self.transport.is_closing():
