@@ -117,6 +117,9 @@ class SealedServer:
         self.end()
         if self._dialling is not None:
             await asyncio.wait([self._dialling])
+        if self._line is not None:
+            self._line.end(_CLOSED)  # if it was opened just now
+            await self._line.over()
 
     async def _ready(self) -> tuple[Line, bool]:
         """The connection, with room for a question, and whether it had been there before."""

@@ -44,6 +44,7 @@ class Line(asyncio.Protocol, ABC):
         self._transport: asyncio.Transport | None = None
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._lost = asyncio.Event()
         self.heard = 0
         """Answers and other signs of life so far."""
         self.ended = ""
@@ -116,6 +117,17 @@ class Line(asyncio.Protocol, ABC):
         self._waiting.clear()
         self._changed()
 
+    async def over(self) -> None:
+        """Wait, after `end`, until nothing is left of the connection. A server that does not let go gets a second."""
+        if self._transport is None:
+            return
+        try:
+            async with asyncio.timeout(1):
+                await self._lost.wait()
+        except TimeoutError:
+            self._transport.abort()
+            await self._lost.wait()
+
     def _rest(self) -> None:
         if not self.ended and self._timer is None:
             self._timer = self._loop.call_later(self._idle, self.end, "nothing was asked")
@@ -152,3 +164,4 @@ class Line(asyncio.Protocol, ABC):
     def connection_lost(self, exc: Exception | None) -> None:
         """The server's end, or the network's."""
         self.end(str(exc) if exc is not None and str(exc) else "it has ended the connection")
+        self._lost.set()

@@ -89,6 +89,7 @@ def run(tmp_path: Path) -> Callable[..., None]:
                     for one in made:
                         await one.close()
                     server.close()
+                    await asyncio.gather(*(one.wait_closed() for one in tls.connections), return_exceptions=True)
 
         asyncio.run(main())
 

@@ -52,6 +52,8 @@ def run(tmp_path: Path) -> Run:
                     for one in made:
                         await one.close()
                     server.close()
+                    for connection in names.connections:
+                        await connection.over.wait()
 
         asyncio.run(main())
 
