@@ -125,12 +125,17 @@ ROOMS = {
     "argon2-cffi": "limen.runtime.identity.basic",
     "pyjwt": ("limen.runtime.identity.bearer", "limen.runtime.identity.fetched_keys"),
     "ldap3": "limen.runtime.identity.directory",
+    "h2": "limen.egress.sealed_https",
 }
 
 
 def test_libraries_are_declared_and_stay_in_their_room():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["ldap"]]
+    texts = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["ldap"],
+        *project["optional-dependencies"]["doh"],
+    ]
     declared = {re.split(r"[<>=~!; \[]", text, maxsplit=1)[0].lower() for text in texts}
     wrong = []
     for path in python_files():

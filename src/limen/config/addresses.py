@@ -172,6 +172,14 @@ def parse_host(name: str, whole: str = "") -> str:
     return host
 
 
+def parse_ip(text: str) -> str:
+    """An IP address in canonical form, without port; brackets may stand around IPv6."""
+    address = Address(text.strip("[]").lower()).ip
+    if address is None or "%" in text:
+        raise Refused(f"{shown(text)} is not an IP address", "write it like 192.0.2.1 or 2001:db8::1")
+    return str(address)
+
+
 def parse_network(text: str) -> str:
     """A network in canonical form from `10.0.0.0/8`, `2001:db8::/32` or a single address; host bits must be zero."""
     try:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from limen.config import addresses, exits, fields, pages, places, rates, secrets, tls, units
+from limen.config import addresses, exits, fields, name_servers, pages, places, rates, secrets, tls, units
 from limen.config.addresses import Address, Ports
 from limen.config.refusal import Expanded, Refused, shown
 
@@ -374,18 +374,6 @@ def _named_address(value: object, loading: Loading) -> Address:
     return address
 
 
-def _server_address(value: object, loading: Loading) -> Address:
-    if isinstance(value, str):
-        # A bare IPv6 address has no port to be mistaken for, so brackets are not asked for.
-        bare = Address(value.lower())
-        if ":" in value and bare.ip is not None:
-            return Address(str(bare.ip), 53)
-    address = _address(default_port=53)(value, loading)
-    if address.ip is None:
-        raise Refused(f"{shown(value)} is not the address of a name server", "write an IP address, such as 192.0.2.53")
-    return address
-
-
 _TEXT: Json = {"type": "string"}
 _ADDRESS: Json = {"type": "string", "pattern": addresses.ADDRESS_PATTERN, "examples": ["127.0.0.1:8080", "[::1]:8080"]}
 _ORIGIN: Json = {
@@ -431,7 +419,16 @@ Parent = Annotated[
         _strings(exits.parse_parent, "a URL"), {"type": "string", "pattern": exits.PARENT_PATTERN}, "URL", exits.written
     ),
 ]
-ServerAddress = Annotated[Address, Scalar(_server_address, {"type": "string", "minLength": 2}, "IP address", str)]
+NameServer = Annotated[
+    name_servers.NameServer,
+    Scalar(
+        _strings(name_servers.parse_name_server, "a name server"),
+        {"type": "string", "minLength": 2, "examples": ["192.0.2.53", "tls://192.0.2.53#dns.example.com"]},
+        "IP address, or URL",
+        str,
+    ),
+]
+IpAddress = Annotated[str, Scalar(_strings(addresses.parse_ip, "an IP address"), _TEXT, "IP address")]
 Network = Annotated[
     str,
     Scalar(

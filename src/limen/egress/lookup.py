@@ -1,4 +1,4 @@
-"""One question to DNS servers: UDP, then TCP for truncated answers, or TLS; the next server when one fails.
+"""One question to DNS servers: UDP, then TCP for truncated answers, or TLS or HTTPS; the next server when one fails.
 
 The only file that knows dnspython. Every UDP question has a random number and a source port of its own;
 answers from elsewhere, to other questions or malformed ones are passed over until the time is up.
@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import dns.asyncquery
 import dns.edns
@@ -34,7 +35,7 @@ PAYLOAD = 1232
 #: Encrypted questions are as long as a multiple of this, so that their length says little (RFC 8467, section 4.1).
 PADDING = 128
 
-#: Plain, by address and port, or asked over TLS.
+#: Plain, by address and port, or asked over TLS or HTTPS.
 Server = tuple[str, int] | SealedServer
 
 _FAMILIES = {4: dns.rdatatype.A, 6: dns.rdatatype.AAAA}
@@ -95,14 +96,14 @@ async def look_up(
         question = dns.name.from_text(name, origin=dns.name.root)
         for _ in range(MAX_QUESTIONS):
             response = await _ask(question, kind, servers, deadline=deadline, count=count)
-            chain = response.resolve_chaining()
-            ttl = min(ttl, chain.minimum_ttl)
-            if chain.answer is not None:
-                addresses = tuple(dict.fromkeys(record.address for record in chain.answer))
+            found = response.resolve_chaining()
+            ttl = min(ttl, found.minimum_ttl)
+            if found.answer is not None:
+                addresses = tuple(dict.fromkeys(record.address for record in found.answer))
                 return Answer(addresses[:most], ttl, FaultNumber.NONE, certain=True)
-            if chain.canonical_name == question or response.rcode() == dns.rcode.NXDOMAIN:
+            if found.canonical_name == question or response.rcode() == dns.rcode.NXDOMAIN:
                 return Answer((), ttl, FaultNumber.DNS, certain=True)
-            question = chain.canonical_name
+            question = found.canonical_name
     except TimeoutError:
         return Answer((), 0, FaultNumber.DNS_TIMEOUT, certain=False)
     except (dns.exception.DNSException, _Refusal):
@@ -118,20 +119,20 @@ async def look_up_services(
     try:
         question = dns.name.from_text(name, origin=dns.name.root)
         response = await _ask(question, dns.rdatatype.SRV, servers, deadline=deadline, count=count)
-        chain = response.resolve_chaining()
+        found = response.resolve_chaining()
     except TimeoutError:
         return Services((), {}, 0, FaultNumber.DNS_TIMEOUT, certain=False)
     except (dns.exception.DNSException, _Refusal):
         return Services((), {}, 0, FaultNumber.DNS, certain=False)
-    if chain.answer is None:
-        return Services((), {}, chain.minimum_ttl, FaultNumber.DNS, certain=True)
+    if found.answer is None:
+        return Services((), {}, found.minimum_ttl, FaultNumber.DNS, certain=True)
     services = tuple(
-        Service(_plain(record.target), record.port, record.priority, record.weight) for record in chain.answer
+        Service(_plain(record.target), record.port, record.priority, record.weight) for record in found.answer
     )
     # what nobody asked for is believed of the targets alone
     targets = {service.target for service in services}
     additional: dict[str, tuple[str, ...]] = {}
-    ttl = chain.minimum_ttl
+    ttl = found.minimum_ttl
     for records in response.additional:
         target = _plain(records.name)
         if records.rdtype in _FAMILIES.values() and target in targets:
@@ -211,8 +212,21 @@ async def _exchange_sealed(
     question: dns.name.Name, kind: dns.rdatatype.RdataType, server: SealedServer, *, edns: bool
 ) -> dns.message.QueryMessage:
     """A failure is a failure: the question is never asked in the clear instead."""
-    query = dns.message.make_query(question, kind, use_edns=0 if edns else False, payload=PAYLOAD, pad=PADDING * edns)
-    response = dns.message.from_wire(await server.ask(query.to_wire()))
+    query = dns.message.make_query(
+        question,
+        kind,
+        use_edns=0 if edns else False,
+        payload=PAYLOAD,
+        pad=PADDING * edns,
+        # The same question is the same content over HTTPS, for caches (RFC 8484, section 4.1); TLS numbers them itself.
+        id=0,
+    )
+    message, age = await server.ask(query.to_wire())
+    response = dns.message.from_wire(message)
     if not isinstance(response, dns.message.QueryMessage) or not query.is_response(response):
         raise _Refusal
+    if response.flags & dns.flags.TC:
+        raise _Refusal  # nothing that a stream could not hold
+    for records in chain(response.answer, response.authority, response.additional) if age else ():
+        records.ttl = max(0, records.ttl - age)
     return response

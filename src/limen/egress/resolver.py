@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from limen.egress.hosts import Hosts, Servers, WatchedFile, parse_hosts, parse_resolv, parse_server
 from limen.egress.lookup import Answer, Server, Services, look_up, look_up_services
-from limen.egress.sealed import PORT, SealedServer
+from limen.egress.sealed import SealedServer, sealed_servers
 from limen.faults import FaultNumber
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Resolver:
     """Resolves names by the hosts file and DNS servers, with a cache.
 
     `servers` are `ip[:port]` texts (none: those of /etc/resolv.conf); `timeout` bounds one resolution;
-    `sealed` are asked over TLS, and then nobody else is;
+    `sealed` are asked over TLS or HTTPS, and then nobody else is;
     TTLs are kept within `min_ttl` and `max_ttl`; that a name does not exist is kept for at most
     `negative_ttl`, that nobody answered for as long as `min_ttl` at most (all in seconds). `count` is
     called for every question sent. Raises ValueError for a malformed server.
@@ -150,6 +150,8 @@ class Resolver:
 
     async def close(self) -> None:
         """End the lookups under way; whoever waits for one gets DNS_TIMEOUT."""
+        for server in self._sealed:
+            server.end()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -188,7 +190,10 @@ class Resolver:
             self._land(name, flight, Resolution((), min(self._min_ttl, self._negative_ttl), FaultNumber.DNS_TIMEOUT))
 
     def _asked(self) -> Sequence[Server]:
-        return self._sealed or self._servers or self._resolv.read() or _LOCAL_SERVER
+        if self._sealed:
+            # in their order, but for those that failed just now
+            return sorted(self._sealed, key=lambda server: server.failing)
+        return self._servers or self._resolv.read() or _LOCAL_SERVER
 
     async def _look_up(self, name: str, flight: asyncio.Future[Resolution]) -> None:
         servers = self._asked()
@@ -236,13 +241,7 @@ class Resolver:
 
 def resolver_of(settings: Settings) -> Resolver:
     """The resolver that a section of the configuration describes."""
-    tls = settings.tls
-    sealed = []
-    if tls is not None:
-        for server in settings.servers:
-            # port 53 is what no port means, and never that of TLS (RFC 7858, section 3.1)
-            address, port = parse_server(str(server))
-            sealed.append(SealedServer(address, PORT if port == 53 else port, tls.name, tls.ca))
+    sealed = sealed_servers(settings)
     return Resolver(
         () if sealed else [str(server) for server in settings.servers],
         sealed=sealed,

@@ -1,143 +1,253 @@
-"""Questions to one name server over TLS (RFC 7858, RFC 8310's strict profile): encrypted, or not at all.
+"""Questions to one name server over TLS or HTTPS (RFC 7858, RFC 8484): encrypted, or not at all.
 
-One connection for all questions under way, told apart by number; it is opened when something is asked and kept
-until either side ends it. The server is reached at an address, so that no name must be looked up to look up
-names, and must show a certificate for its name. Nothing here ever speaks without TLS.
+RFC 8310's strict profile: the server is reached at an address, so that no name must be looked up to look up names,
+and must show a certificate for its name. Nothing here ever speaks without TLS. There is one connection for all
+questions under way, as RFC 7766 (section 6.2.2) asks of clients; it is opened when something is asked and kept until
+either side ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from limen.egress.sealed_line import Line, LineEnded, Reply
+from limen.egress.sealed_tls import TlsLine
+
+if TYPE_CHECKING:
+    from limen.config.models.resolver import Resolver as Settings
+    from limen.config.name_servers import NameServer
 
 #: Where DNS over TLS is spoken (RFC 7858, section 3.1), which is never port 53.
 PORT = 853
-#: Questions under way on one connection. More wait for nothing: they fail, as with a server that does not answer.
-MAX_WAITING = 1024
 #: How long a connection is kept while nothing is asked, seconds.
 IDLE = 10.0
+#: How long opening one may take, all addresses together. Who asks waits no longer than its own time.
+DIAL = 5.0
+#: How long others are asked first after a failure.
+SHUNNED = 10.0
+#: Time between two lines in the log about one server that fails for one reason.
+REPEATED = 60.0
 
+_CLOSED = "the resolver is closed"
 
-@dataclass(slots=True)
-class _Line:
-    """A connection, and who waits on it for which number."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    waiting: dict[int, asyncio.Future[bytes]] = field(default_factory=dict)
-    last: int = 0
-    heard: int = 0  # messages so far
-    ended: bool = False
+_log = logging.getLogger("limen.resolver")
 
 
 class SealedServer:
-    """The server at `address`, whose certificate must be for `name` and come from `ca` (a PEM file) or the system's."""
+    """The server at one of `addresses`, whose certificate must be for `name`.
 
-    def __init__(self, address: str, port: int, name: str, ca: str | None = None) -> None:
-        self.address = address
+    The certificate must come from `ca` (a PEM file) or the system's authorities. With `path` the server is asked over
+    HTTPS. `label` is what the log calls it.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        name: str,
+        ca: str | None = None,
+        *,
+        path: str = "",
+        idle: float = IDLE,
+        label: str = "",
+    ) -> None:
+        self.addresses = tuple(addresses)
         self.port = port
         self.name = name
+        self.path = path
         self._ca = ca
+        self._idle = idle
+        self._label = label or f"{name} at {self.addresses[0]}"
         self._context: ssl.SSLContext | None = None
-        self._line: _Line | None = None
-        self._opening = asyncio.Lock()
-        self._reading: set[asyncio.Task[None]] = set()
+        self._line: Line | None = None
+        self._dialling: asyncio.Task[OSError | None] | None = None
+        self._change: asyncio.Future[None] | None = None
+        self._closed = False
+        self._shunned = float("-inf")
+        self._told: tuple[str, float] | None = None  # the reason of the last failure, and when the log had it
 
-    async def ask(self, query: bytes) -> bytes:
-        """The response to a DNS message, with the number of the query. Raises OSError; the caller bounds its time.
+    @property
+    def failing(self) -> bool:
+        """Whether it has failed just now, so that others are asked first."""
+        return asyncio.get_running_loop().time() < self._shunned
+
+    async def ask(self, query: bytes) -> Reply:
+        """The answer to a DNS message, with the number of the query. Raises OSError; the caller bounds its time.
 
         A kept connection may have been ended by the server while nothing was asked (RFC 7858, section 3.4):
         what failed on it is asked once more on a new one.
         """
-        line, kept = await self._connected()
+        heard = -1
+        line = None
         try:
-            return await self._ask_on(line, query)
-        except OSError:
-            if not kept:
-                raise
-        line, _ = await self._connected()
-        return await self._ask_on(line, query)
+            line, kept = await self._ready()
+            heard = line.heard
+            try:
+                reply = await line.ask(query)
+            except LineEnded:
+                if not kept:
+                    raise
+                line, _ = await self._ready()
+                heard = line.heard
+                reply = await line.ask(query)
+        except OSError as error:
+            self._failed(_reason(error))
+            raise
+        except asyncio.CancelledError:
+            if line is None or line.heard == heard:
+                self._failed("no answer in time")
+            raise
+        self._works()
+        return reply
+
+    def end(self) -> None:
+        """End the connection, for good; who waits gets an OSError, and the log gets nothing more."""
+        self._closed = True
+        if self._line is not None:
+            self._line.end(_CLOSED)
+        if self._dialling is not None:
+            self._dialling.cancel()
 
     async def close(self) -> None:
-        """End the connection; who waits gets an OSError."""
+        """`end`, and wait until nothing is under way."""
+        self.end()
+        if self._dialling is not None:
+            await asyncio.wait([self._dialling])
         if self._line is not None:
-            _end(self._line)
-        tasks = list(self._reading)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            self._line.end(_CLOSED)  # if it was opened just now
+            await self._line.over()
 
-    async def _connected(self) -> tuple[_Line, bool]:
-        """The connection, and whether it had been there before."""
-        async with self._opening:
-            if self._line is not None and not self._line.ended:
-                return self._line, True
+    async def _ready(self) -> tuple[Line, bool]:
+        """The connection, with room for a question, and whether it had been there before."""
+        kept = True
+        while not self._closed:
+            line = self._line
+            if line is not None and line.room > 0:
+                return line, kept
+            if line is not None and not line.ended:
+                await self._room(line)
+            elif kept:
+                kept = False
+                if self._dialling is None:
+                    self._dialling = asyncio.create_task(self._dial(), name=f"dial {self._label}")
+                failure = await asyncio.shield(self._dialling)
+                if failure is not None:
+                    raise failure
+            else:  # it was opened just now
+                raise LineEnded(line.ended if line is not None else _CLOSED)
+        raise LineEnded(_CLOSED)
+
+    async def _room(self, line: Line) -> None:
+        """Wait until there may be room, or the line has ended."""
+        if self._change is None:
+            self._change = asyncio.get_running_loop().create_future()
+        try:
+            await asyncio.shield(self._change)
+        except asyncio.CancelledError:
+            if not line.heard:  # not even what a server says first
+                line.end("it does not answer")
+            raise
+
+    def _changed(self) -> None:
+        change, self._change = self._change, None
+        if change is not None and not change.done():
+            change.set_result(None)
+
+    async def _dial(self) -> OSError | None:
+        """Opens the connection, for all who wait: at the address that worked last, then at the others in turn."""
+        try:
             if self._context is None:
                 self._context = ssl.create_default_context(cafile=self._ca)
                 self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-            reader, writer = await asyncio.open_connection(
-                self.address, self.port, ssl=self._context, server_hostname=self.name
-            )
-            line = self._line = _Line(reader, writer)
-            task = asyncio.create_task(_read(line), name=f"answers of {self.name}")
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
-            return line, False
-
-    async def _ask_on(self, line: _Line, query: bytes) -> bytes:
-        if line.ended or len(line.waiting) >= MAX_WAITING:
-            raise ConnectionError("the connection has ended, or too much waits on it")
-        number = line.last = _free(line)
-        future = line.waiting[number] = asyncio.get_running_loop().create_future()
-        heard = line.heard
-        try:
-            line.writer.write(len(query).to_bytes(2) + number.to_bytes(2) + query[2:])
-            await line.writer.drain()
-            message: bytes = await future
-            return query[:2] + message[2:]
-        except asyncio.CancelledError:
-            if line.heard == heard:  # silent for all of the time that one had: the next question gets a new connection
-                _end(line)
-            raise
-        finally:
-            line.waiting.pop(number, None)
-
-
-def _free(line: _Line) -> int:
-    """A number that nobody waits for; those of questions that were given up come round last."""
-    number = (line.last + 1) & 0xFFFF
-    while number in line.waiting:
-        number = (number + 1) & 0xFFFF
-    return number
-
-
-async def _read(line: _Line) -> None:
-    """Give responses to who waits for them until the connection ends."""
-    try:
-        while True:
-            try:
-                async with asyncio.timeout(IDLE):
-                    length = int.from_bytes(await line.reader.readexactly(2))
-            except TimeoutError:
-                if line.waiting:
+                if self.path:
+                    self._context.set_alpn_protocols(["h2"])
+            failure: OSError = ConnectionError("no address")
+            for address in self.addresses:
+                try:
+                    async with asyncio.timeout(DIAL / len(self.addresses)):
+                        _, line = await asyncio.get_running_loop().create_connection(
+                            self._made, address, self.port, ssl=self._context, server_hostname=self.name
+                        )
+                except OSError as error:
+                    failure = error
                     continue
-                return
-            message = await line.reader.readexactly(length)
-            line.heard += 1
-            future = line.waiting.pop(int.from_bytes(message[:2]), None) if length >= 12 else None
-            if future is not None and not future.done():
-                future.set_result(message)
-    except (OSError, EOFError):
-        pass  # the end, which those who wait are told
-    finally:
-        _end(line)
+                self._line = line
+                self.addresses = (address, *(other for other in self.addresses if other != address))
+                return LineEnded(line.ended) if line.ended else None
+            return failure
+        except OSError as error:  # authorities that cannot be read
+            return error
+        except asyncio.CancelledError:
+            if not self._closed:
+                raise
+            return LineEnded(_CLOSED)
+        finally:
+            self._dialling = None
+
+    def _made(self) -> Line:
+        if not self.path:
+            return TlsLine(self._idle, self._changed)
+        from limen.egress.sealed_https import HttpsLine
+
+        host = f"[{self.name}]" if ":" in self.name else self.name
+        authority = host if self.port == 443 else f"{host}:{self.port}"
+        return HttpsLine(self._idle, self._changed, authority=authority, path=self.path)
+
+    # What the log says: that it fails and why, now and then while it does, and that it works again
+
+    def _failed(self, reason: str) -> None:
+        if self._closed:
+            return
+        now = asyncio.get_running_loop().time()
+        self._shunned = now + SHUNNED
+        if self._told is None or self._told[0] != reason or now - self._told[1] >= REPEATED:
+            self._told = (reason, now)
+            _log.warning("name server %s fails: %s", self._label, reason)
+
+    def _works(self) -> None:
+        self._shunned = float("-inf")
+        if self._told is not None:
+            self._told = None
+            _log.info("name server %s answers again", self._label)
 
 
-def _end(line: _Line) -> None:
-    line.ended = True
-    line.writer.close()
-    for future in line.waiting.values():
-        if not future.done():
-            future.set_exception(ConnectionResetError("the name server has ended the connection"))
-    line.waiting.clear()
+def sealed_servers(settings: Settings) -> list[SealedServer]:
+    """The servers of a section of the configuration that are not asked in the clear: all of them, or none."""
+    tls = settings.tls
+    made = []
+    for server in settings.servers:
+        name = server.name or (tls.name if tls is not None else None)
+        if name is None:
+            continue
+        made.append(
+            SealedServer(
+                settings.bootstrap.get(server.address.host, (server.address.host,)),
+                _port(server),
+                name,
+                tls.ca if tls is not None else None,
+                path=server.path,
+                idle=tls.idle if tls is not None else IDLE,
+                label=server.label if server.kind != "plain" else f"{name} at {server.address.host}",
+            )
+        )
+    return made
+
+
+def _port(server: NameServer) -> int:
+    # 53 is what no port means for a plain address
+    return PORT if server.kind == "plain" and server.address.port == 53 else server.address.port
+
+
+def _reason(error: OSError) -> str:
+    """For people, of what a dial or a question failed with."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not good: {error.verify_message}"
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    return error.strerror or str(error) or type(error).__name__

@@ -20,8 +20,10 @@ def over_tls(names: NameServerThread, authority: Authority) -> Iterator[int]:
     """The port where `names` answers over TLS as dns.test."""
     context = authority.serving(authority.issue("dns.test"))
     ready, ports, over = threading.Event(), [], []
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
             while True:
                 query = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
@@ -42,6 +44,9 @@ def over_tls(names: NameServerThread, authority: Authority) -> Iterator[int]:
         ready.set()
         await ended.wait()
         server.close()
+        for writer in writers:  # the proxy keeps its connection
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()

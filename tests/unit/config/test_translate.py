@@ -343,11 +343,47 @@ CASES = {
     ),
     "sealed_servers": (
         ROOT % "resolver: {tls: {name: dns.example.com}}",
-        "f.yaml:1:17: resolver.tls: `tls` needs `servers`: those of the system are not known to have a name; name them, such as `servers: [9.9.9.9]`",
+        "f.yaml:1:17: resolver.tls: `tls` needs `servers`: those of the system are not known to have a name; name them, such as `servers: [tls://9.9.9.9#dns.quad9.net]`",
     ),
     "server_name": (
         ROOT % "resolver: {servers: [dns.example.com]}",
-        "f.yaml:1:22: resolver.servers[0]: 'dns.example.com' is not the address of a name server; write an IP address, such as 192.0.2.53",
+        "f.yaml:1:22: resolver.servers[0]: 'dns.example.com' is not the address of a name server; write an IP address, such as 192.0.2.53, tls://192.0.2.53#dns.example.com or https://dns.example.com/dns-query",
+    ),
+    "server_scheme": (
+        ROOT % "resolver: {servers: ['quic://192.0.2.53']}",
+        "f.yaml:1:22: resolver.servers[0]: a name server cannot be asked by 'quic'; tls, https, or an IP address alone",
+    ),
+    "server_named_twice": (
+        ROOT % "resolver: {servers: ['tls://dns.example.com#other.example.com']}",
+        "f.yaml:1:22: resolver.servers[0]: 'tls://dns.example.com#other.example.com' names the server twice; keep it, or name its address: tls://192.0.2.53#other.example.com",
+    ),
+    "server_path": (
+        ROOT % "resolver: {servers: ['tls://192.0.2.53/dns-query']}",
+        "f.yaml:1:22: resolver.servers[0]: a server that is asked over TLS has no path, such as '/dns-query'; https:// has one",
+    ),
+    "server_in_the_clear": (
+        ROOT % "resolver: {servers: ['tls://192.0.2.53', 192.0.2.54]}",
+        "f.yaml:1:42: resolver.servers[1]: 192.0.2.54 would be asked in the clear; write tls://192.0.2.54#NAME, or leave it out",
+    ),
+    "server_tls_without_name": (
+        ROOT % "resolver: {servers: [192.0.2.54], tls: {idle: 5s}}",
+        "f.yaml:1:22: resolver.servers[0]: 192.0.2.54 would be asked in the clear; write tls://192.0.2.54#NAME, or leave it out",
+    ),
+    "server_name_of_nobody": (
+        ROOT % "resolver: {servers: ['tls://192.0.2.53'], tls: {name: dns.example.com}}",
+        "f.yaml:1:55: resolver.tls.name: no server is without a name of its own; take it out",
+    ),
+    "server_nowhere": (
+        ROOT % "resolver: {servers: ['https://dns.example.com/x']}",
+        "f.yaml:1:22: resolver.servers[0]: nobody says where dns.example.com is; write `bootstrap: {dns.example.com: ADDRESS}`, or the address in the URL and #dns.example.com at its end",
+    ),
+    "bootstrap_of_nobody": (
+        ROOT % "resolver: {servers: ['tls://192.0.2.53'], bootstrap: {dns.example.com: 192.0.2.53}}",
+        "f.yaml:1:72: resolver.bootstrap['dns.example.com']: none of `servers` has this name; take it out",
+    ),
+    "bootstrap_by_name": (
+        ROOT % "resolver: {servers: ['tls://dns.example.com'], bootstrap: {dns.example.com: dns.example.net}}",
+        "f.yaml:1:77: resolver.bootstrap['dns.example.com']: 'dns.example.net' is not an IP address; write it like 192.0.2.1 or 2001:db8::1",
     ),
     "host_port": (
         ROUTES % "{upstream: web, match: {host: 'a.example.com:80'}}",

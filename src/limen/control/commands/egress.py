@@ -78,7 +78,10 @@ async def _try_all(config: Config, asked: Sequence[tuple[Passage, str]], options
         async with places:
             return await attempt(passage, echo, names.resolve, options.timeout)
 
-    return await asyncio.gather(*(one(passage, echo) for passage, echo in asked))
+    try:
+        return await asyncio.gather(*(one(passage, echo) for passage, echo in asked))
+    finally:
+        await names.close()
 
 
 def _located(address: str, databases: Sequence[Database]) -> Located:

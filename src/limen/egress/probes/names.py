@@ -29,3 +29,8 @@ class Names:
 
             self._resolver = resolver_of(self.settings)
         return (await self._resolver.resolve(host)).addresses
+
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._resolver is not None:
+            await self._resolver.close()
