@@ -4,21 +4,18 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from limen.engine.bytes cimport load4, load8
+
 
 cdef extern from *:
     """
     #include <stdint.h>
-    #include <string.h>
     static inline uint64_t limen_fold(uint64_t a, uint64_t b) {
         __uint128_t product = (__uint128_t)a * b;
         return (uint64_t)product ^ (uint64_t)(product >> 64);
     }
-    static inline uint64_t limen_load8(const char *p) { uint64_t w; memcpy(&w, p, 8); return w; }
-    static inline uint64_t limen_load4(const char *p) { uint32_t w; memcpy(&w, p, 4); return w; }
     """
     uint64_t limen_fold(uint64_t, uint64_t) noexcept nogil
-    uint64_t limen_load8(const char*) noexcept nogil
-    uint64_t limen_load4(const char*) noexcept nogil
 
 
 cdef enum:
@@ -54,13 +51,13 @@ cdef inline uint64_t hash_bytes(uint64_t seed, const char* p, size_t n) noexcept
     cdef uint64_t h = seed ^ (<uint64_t>n * 0x9E3779B97F4A7C15ULL)
     cdef uint64_t tail
     if n >= 8:
-        tail = limen_load8(p + n - 8)
+        tail = load8(p + n - 8)
         while n > 8:
-            h = limen_fold(h ^ limen_load8(p), 0xA0761D6478BD642FULL)
+            h = limen_fold(h ^ load8(p), 0xA0761D6478BD642FULL)
             p += 8
             n -= 8
     elif n >= 4:
-        tail = limen_load4(p) | (limen_load4(p + n - 4) << 32)
+        tail = load4(p) | (<uint64_t>load4(p + n - 4) << 32)
     elif n:
         tail = <uint8_t>p[0] | (<uint64_t><uint8_t>p[n >> 1] << 8) | (<uint64_t><uint8_t>p[n - 1] << 16)
     else:

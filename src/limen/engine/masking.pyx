@@ -3,6 +3,7 @@
 
 from libc.string cimport memcpy
 
+from limen.engine.bytes cimport same_folded
 from limen.engine.mask cimport Mask
 from limen.engine.stream cimport OutField
 from limen.engine.types cimport FIELD_LOCATION, FIELD_SET_COOKIE, FIELD_X_FORWARDED_PROTO, Field
@@ -37,31 +38,19 @@ cdef int add_masked(ExchangeState exchange, unsigned int* count, const Field* fi
     return 1
 
 
-cdef inline bint same(const char* text, const char* lower, size_t size) noexcept nogil:
-    cdef size_t i
-    cdef char c
-    for i in range(size):
-        c = text[i]
-        if 65 <= c <= 90:
-            c += 32
-        if c != lower[i]:
-            return False
-    return True
-
-
 cdef bint is_own(ExchangeState exchange, Mask mask, const char* text, size_t size) noexcept:
     """Whether this host, or authority, is an origin's."""
     cdef bytes host
     cdef Upstream upstream
     cdef bytes label = exchange.endpoint.label if exchange.endpoint is not None else None
-    if label is not None and size == <size_t>len(label) and same(text, <const char*>label, size):
+    if label is not None and size == <size_t>len(label) and same_folded(text, <const char*>label, size):
         return True
     for upstream in mask.upstreams:
         # those of now: discovery changes them in place
         if upstream.is_called(text, size):
             return True
     for host in mask.hosts:
-        if size == <size_t>len(host) and same(text, <const char*>host, size):
+        if size == <size_t>len(host) and same_folded(text, <const char*>host, size):
             return True
     return False
 
@@ -102,10 +91,10 @@ cdef int mask_location(ExchangeState exchange, Mask mask, Text* value) noexcept:
     cdef bint absolute = False
     cdef Text scheme, host
     cdef char* out
-    if size >= 7 and same(text, b"http://", 7):
+    if size >= 7 and same_folded(text, b"http://", 7):
         at = 7
         absolute = True
-    elif size >= 8 and same(text, b"https://", 8):
+    elif size >= 8 and same_folded(text, b"https://", 8):
         at = 8
         absolute = True
     elif size >= 2 and text[0] == 47 and text[1] == 47:
@@ -170,8 +159,8 @@ cdef void public_name(ExchangeState exchange, Text* scheme, Text* host) noexcept
     for i in range(exchange.head.count):
         field = &exchange.fields[i]
         if field.id == FIELD_X_FORWARDED_PROTO and (
-            (field.value_length == 4 and same(exchange.base + field.value, b"http", 4))
-            or (field.value_length == 5 and same(exchange.base + field.value, b"https", 5))
+            (field.value_length == 4 and same_folded(exchange.base + field.value, b"http", 4))
+            or (field.value_length == 5 and same_folded(exchange.base + field.value, b"https", 5))
         ):
             scheme.data = exchange.base + field.value
             scheme.size = field.value_length
@@ -204,7 +193,7 @@ cdef int mask_cookie(ExchangeState exchange, Mask mask, Text* value) noexcept:
         while name_end < end and text[name_end] != 61:
             name_end += 1
         start = name_end + 1 if name_end < end else end
-        if name_end - first == 6 and same(text + first, b"domain", 6):
+        if name_end - first == 6 and same_folded(text + first, b"domain", 6):
             if start < end and text[start] == 46:
                 start += 1
             if len(mask.domain) and has_domain:
@@ -224,7 +213,7 @@ cdef int mask_cookie(ExchangeState exchange, Mask mask, Text* value) noexcept:
                 changed = True
                 at = end
                 continue
-        elif name_end - first == 4 and same(text + first, b"path", 4) and start < end and text[start] == 47:
+        elif name_end - first == 4 and same_folded(text + first, b"path", 4) and start < end and text[start] == 47:
             if has_path:
                 at = end
                 continue

@@ -1,10 +1,11 @@
 # Who makes a request tells itself: Sec-Fetch-Site (W3C Fetch Metadata), which browsers send, or else Origin and
 # Referer. Two hosts are of one site if their last two labels are the same, or the whole address.
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
 
 from limen.engine.addresses cimport HOST_NAME, TargetHost, parse_authority
+from limen.engine.bytes cimport name_is, same_folded
 from limen.engine.scrub cimport SCRUB_ALL, SCRUB_NOT, SCRUB_ORIGIN, SCRUB_THIRD
 from limen.engine.types cimport (
     FIELD_COOKIE,
@@ -20,19 +21,6 @@ from limen.engine.types cimport (
 cdef enum:
     SLASH = 47
     DOT = 46
-
-
-cdef inline bint name_is(const char* text, const char* lower, size_t size) noexcept nogil:
-    """Whether these bytes are `lower`, in any case. (bytes.pxd has another one, which does not go with keys.pxd.)"""
-    cdef size_t i
-    cdef uint8_t byte
-    for i in range(size):
-        byte = <uint8_t>text[i]
-        if 65 <= byte <= 90:
-            byte |= 32
-        if byte != <uint8_t>lower[i]:
-            return False
-    return True
 
 
 cdef inline bint is_called(const Field* field, const char* base, const char* name, size_t size) noexcept nogil:
@@ -103,7 +91,7 @@ cdef bint is_third_party(ExchangeState exchange) noexcept:
         elif field.id != FIELD_OTHER:
             continue
         elif is_called(field, base, b"sec-fetch-site", 14):
-            return field.value_length == 10 and name_is(base + field.value, b"cross-site", 10)
+            return field.value_length == 10 and same_folded(base + field.value, b"cross-site", 10)
         elif is_called(field, base, b"origin", 6):
             origin = field
     if origin != NULL:

@@ -3,6 +3,7 @@
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy, strlen
 
+from limen.engine.bytes cimport same_folded
 from limen.engine.pages cimport (
     FILL_HOST,
     FILL_NOTHING,
@@ -55,7 +56,7 @@ cdef int choose(ExchangeState exchange, Page page) noexcept:
         return page.first
     for i in range(exchange.head.count):
         field = &exchange.fields[i]
-        if field.name_length == 6 and same(exchange.base + field.name, b"accept", 6):
+        if field.name_length == 6 and same_folded(exchange.base + field.name, b"accept", 6):
             read_accept(exchange.base + field.value, field.value_length, &wish)
     best = page.first
     for kind in range(<int>PAGE_KINDS):
@@ -64,21 +65,8 @@ cdef int choose(ExchangeState exchange, Page page) noexcept:
     return best
 
 
-cdef inline bint same(const char* text, const char* lower, size_t size) noexcept nogil:
-    """Whether it is these lower-case letters, in any case; other bytes as they are."""
-    cdef size_t i
-    cdef char c
-    for i in range(size):
-        c = text[i]
-        if 65 <= c <= 90:
-            c += 32
-        if c != lower[i]:
-            return False
-    return True
-
-
 cdef inline bint is_type(const char* text, size_t size, const char* lower) noexcept nogil:
-    return size == strlen(lower) and same(text, lower, size)
+    return size == strlen(lower) and same_folded(text, lower, size)
 
 
 cdef void read_accept(const char* text, size_t size, Wish* wish) noexcept nogil:

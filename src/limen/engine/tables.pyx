@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp
 
 from limen.engine.addresses cimport AddressSet
+from limen.engine.bytes cimport same_folded
 from limen.engine.certificates cimport CertificateMatch
 from limen.engine.identity cimport IdentityMatch
 from limen.engine.keys cimport (
@@ -69,18 +70,6 @@ cdef uint64_t hash_prefix(uint64_t h, const char* p, size_t n) noexcept nogil:
 
 # --- conditions on fields and the query
 
-cdef inline bint equals_folded(const char* text, const char* lower, size_t n) noexcept nogil:
-    cdef size_t i
-    cdef uint8_t c
-    for i in range(n):
-        c = <uint8_t>text[i]
-        if 65 <= c <= 90:
-            c |= 32
-        if c != <uint8_t>lower[i]:
-            return False
-    return True
-
-
 cdef bint field_holds(const Condition* condition, const char* texts, const RequestView* view) noexcept nogil:
     """Present, absent, or: one of the lines has exactly this value."""
     cdef unsigned int i
@@ -89,7 +78,7 @@ cdef bint field_holds(const Condition* condition, const char* texts, const Reque
         field = &view.fields[i]
         if field.name_length != condition.name_length:
             continue
-        if not equals_folded(view.head + field.name, texts + condition.name, field.name_length):
+        if not same_folded(view.head + field.name, texts + condition.name, field.name_length):
             continue
         if condition.kind != CONDITION_EQUAL:
             return condition.kind == CONDITION_PRESENT
