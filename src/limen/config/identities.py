@@ -67,11 +67,10 @@ def conditions(config: Config) -> Iterator[Finding]:
 
 def parameters(config: Config) -> Iterator[Finding]:
     """Parameters of user names where nobody goes out by a way that they could choose."""
-    asking = {id(listener.forward.identity): listener.forward for listener in config.listeners if listener.forward}
     for path, demand, _ in demands(config):
-        forward = asking.get(id(demand))
         if not demand.parameters:
             continue
+        forward = config.listeners[int(path[1])].forward
         if forward is None:
             yield Finding((*path, "parameters"), "they choose ways out, which a gateway has none of", "remove them")
         elif forward.egress is None and all(rule.egress is None for rule in forward.access or ()):

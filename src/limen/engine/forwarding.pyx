@@ -316,7 +316,7 @@ cdef int lay_request(ExchangeState exchange) noexcept:
     cdef const Field* field
     cdef Edits edits = exchange.action.request
     cdef Scrub scrub = exchange.action.scrub
-    cdef bint third = scrub is not None and is_third_party(exchange)
+    cdef bint third = scrub is not None and scrub.asks_third and is_third_party(exchange)
     cdef const char* value
     cdef uint32_t length
     cdef unsigned int count = 1
@@ -561,7 +561,7 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
     cdef OutHead* out = &worker.out_head
     cdef Edits edits = exchange.action.response if head.status >= 200 else None
     cdef Scrub scrub = exchange.action.scrub
-    cdef bint third = scrub is not None and is_third_party(exchange)
+    cdef bint third = scrub is not None and scrub.asks_third and is_third_party(exchange)
     cdef const Field* field
     cdef unsigned int count = 0
     cdef unsigned int i

@@ -59,6 +59,7 @@ cdef class Meter(Handler):
 
     cdef bint take(self, int way) noexcept
     cdef void enter_period(self, int number, Limit limit) noexcept
+    cdef QuotaCell* cell_now(self, int number, Limit limit) noexcept
     cdef uint64_t share(self, uint64_t most) noexcept
     cdef void warn(self, Limit limit, int64_t used) noexcept
     cdef void ring(self, uint64_t when) noexcept

@@ -8,7 +8,7 @@ from libc.string cimport memset
 from limen.engine.addresses cimport format_ip
 from limen.engine.cells cimport LIMIT_HELD, LIMIT_UNCOUNTED, LIMIT_WARNED, LimitCells
 from limen.engine.guard cimport LIMIT_BY_CLIENT, LIMIT_BY_HOST, Guard, Limit
-from limen.engine.quotas cimport period_of
+from limen.engine.quotas cimport QuotaCell, period_of
 from limen.engine.reactor cimport Handler
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport Party, Stream
@@ -124,24 +124,29 @@ cdef class Meter(Handler):
         self.taken[way] += self.grant
         return True
 
+    cdef QuotaCell* cell_now(self, int number, Limit limit) noexcept:
+        """Of a quota of bytes the cell of the period that is now; NULL: it is none, or no place was left."""
+        cdef MeterPart* part = &self.parts[number]
+        if limit.quota == 0 or limit.of_requests:
+            return NULL
+        if self.reactor.now >= part.ends:
+            self.enter_period(number, limit)
+        return part.cell
+
     cdef uint64_t share(self, uint64_t most) noexcept:
         """What one flow may read of that which all quotas have left; 0: one has nothing left."""
         cdef Worker worker = <Worker>self.reactor
-        cdef MeterPart* part
+        cdef QuotaCell* cell
         cdef Limit limit
         cdef int64_t left
         cdef int number
         self.spent = 0
         for number in range(self.guard.limit_count):
             limit = <Limit>self.guard.limits[number]
-            part = &self.parts[number]
-            if limit.quota == 0 or limit.of_requests:
+            cell = self.cell_now(number, limit)
+            if cell == NULL or limit.dry_run:
                 continue
-            if worker.now >= part.ends:
-                self.enter_period(number, limit)
-            if part.cell == NULL or limit.dry_run:
-                continue
-            left = limit.quota - worker.quotas.used(part.cell)
+            left = limit.quota - worker.quotas.used(cell)
             if left <= 0:
                 self.spent = number + 1
                 return 0
@@ -151,7 +156,7 @@ cdef class Meter(Handler):
 
     cdef void passed(self, int way, uint64_t size) noexcept:
         cdef Worker worker = <Worker>self.reactor
-        cdef MeterPart* part
+        cdef QuotaCell* cell
         cdef Limit limit
         cdef int64_t before
         cdef int number
@@ -162,14 +167,10 @@ cdef class Meter(Handler):
             return
         for number in range(self.guard.limit_count):
             limit = <Limit>self.guard.limits[number]
-            part = &self.parts[number]
-            if limit.quota == 0 or limit.of_requests:
+            cell = self.cell_now(number, limit)
+            if cell == NULL:
                 continue
-            if worker.now >= part.ends:
-                self.enter_period(number, limit)
-            if part.cell == NULL:
-                continue
-            before = worker.quotas.add(part.cell, <int64_t>size)
+            before = worker.quotas.add(cell, <int64_t>size)
             for i in range(4):
                 if limit.warns[i] and before < limit.warns[i] <= before + <int64_t>size:
                     self.warn(limit, before + <int64_t>size)

@@ -16,6 +16,7 @@ cdef class Scrub:
     cdef bytes language       # likewise Accept-Language
     cdef uint8_t referer      # ScrubOf
     cdef uint8_t cookies      # ScrubOf
+    cdef bint asks_third      # one of both depends on who makes the request
     cdef bint validators      # ETag, Last-Modified and the conditions on them
     cdef bint hints           # client hints
     cdef bint signal          # Sec-GPC and DNT say what a user wants

@@ -19,6 +19,7 @@ cdef class Scrub:
         self.language = language.encode("latin-1") if language is not None else None
         self.referer = referer
         self.cookies = cookies
+        self.asks_third = referer == SCRUB_THIRD or cookies == SCRUB_THIRD
         self.validators = validators
         self.hints = hints
         self.signal = signal

@@ -62,6 +62,8 @@ cdef class Stream(Handler):
     cdef void resume(self) noexcept
     # The meter lets data in again.
     cdef void unhold(self) noexcept
+    # Neither the party nor a meter stops it any more: data is taken again.
+    cdef void read_on(self) noexcept
     # The party is done: keep the connection if the protocol state allows, else close.
     cdef void release(self) noexcept
     # Break off at once.

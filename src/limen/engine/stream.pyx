@@ -1,4 +1,4 @@
-# Bodies of the interfaces in stream.pxd: a call that lands here is a defect of the subclass and harmless.
+# Bodies of the interfaces in stream.pxd: a call that lands in an empty one is a defect of the subclass and harmless.
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
@@ -22,10 +22,19 @@ cdef class Stream(Handler):
         self.paused = True
 
     cdef void resume(self) noexcept:
+        if not self.paused:
+            return
         self.paused = False
+        if not self.held:
+            self.read_on()
 
     cdef void unhold(self) noexcept:
         self.held = False
+        if not self.paused:
+            self.read_on()
+
+    cdef void read_on(self) noexcept:
+        pass
 
     cdef void release(self) noexcept:
         pass

@@ -51,7 +51,6 @@ cdef class Http1Client(Accepted):
     cdef void save(self, const char* data, size_t size) noexcept
     cdef void close_gently(self) noexcept
     cdef void on_eof(self) noexcept
-    cdef void read_on(self) noexcept
     cdef void arm_content(self) noexcept
     cdef void arm_look(self) noexcept
     cdef void answer_malformed(self, int fault) noexcept

@@ -229,21 +229,6 @@ cdef class Http1Client(Accepted):
         # a partial head that waits for more is not worked on again without more
         return self.scanned != 0 and self.state == CLIENT_HEAD
 
-    cdef void pause(self) noexcept:
-        self.paused = True
-
-    cdef void resume(self) noexcept:
-        if not self.paused:
-            return
-        self.paused = False
-        if not self.held:
-            self.read_on()
-
-    cdef void unhold(self) noexcept:
-        self.held = False
-        if not self.paused:
-            self.read_on()
-
     cdef void read_on(self) noexcept:
         if self.state == CLIENT_CONTENT or self.state == CLIENT_TRAILERS:
             # the time it was held back is not the client's

@@ -60,7 +60,6 @@ cdef class Http1Origin(Pooled):
     # Into the pool, having served nobody yet.
     cdef void rest(self) noexcept
     cdef void settle(self) noexcept
-    cdef void read_on(self) noexcept
     cdef void tell_refused(self, str reason) noexcept
     cdef void engage(self, Party party, int method) noexcept
     cdef void on_readable(self) noexcept

@@ -317,21 +317,6 @@ cdef class Http1Origin(Pooled):
             else:
                 self.fail(FAULT_ORIGIN_STALL)
 
-    cdef void pause(self) noexcept:
-        self.paused = True
-
-    cdef void resume(self) noexcept:
-        if not self.paused:
-            return
-        self.paused = False
-        if not self.held:
-            self.read_on()
-
-    cdef void unhold(self) noexcept:
-        self.held = False
-        if not self.paused:
-            self.read_on()
-
     cdef void read_on(self) noexcept:
         if self.state == ORIGIN_CONTENT or self.state == ORIGIN_TRAILERS:
             # the time it was held back is not the origin's

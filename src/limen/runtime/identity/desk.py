@@ -180,7 +180,7 @@ class Desk:
         return member, replace(found, lifetime=left if found.lifetime is None else min(left, found.lifetime))
 
     def _remember(self, chain: Chain, credentials: Credentials, member: Member, found: Found) -> None:
-        lifetime = member.cache if found.lifetime is None else min(member.cache, found.lifetime)
+        lifetime = _lifetime(member, found)
         if lifetime > 0:
             while len(chain.verified) >= _VERIFIED:
                 del chain.verified[next(iter(chain.verified))]
@@ -262,11 +262,14 @@ def _digest(credentials: Credentials) -> bytes:
     return hashlib.blake2b(text, digest_size=32, key=_SECRET).digest()
 
 
+def _lifetime(member: Member, found: Found) -> float:
+    return member.cache if found.lifetime is None else min(member.cache, found.lifetime)
+
+
 def _taken(member: Member, found: Found, wishes: Wishes) -> Outcome:
     groups = (*found.groups, *member.groups.get(found.name, ()))
-    lifetime = member.cache if found.lifetime is None else min(member.cache, found.lifetime)
     return Outcome(
         identity_of(found.name, groups, member.name, wishes=wishes.labels, session=wishes.session),
         FaultNumber.NONE,
-        lifetime,
+        _lifetime(member, found),
     )
