@@ -8,27 +8,7 @@ import os
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
-
-cdef extern from * nogil:
-    """
-    #include <stdint.h>
-    static inline uint64_t limen_tag(const uint64_t *place) { return __atomic_load_n(place, __ATOMIC_SEQ_CST); }
-    static inline int64_t limen_number(const int64_t *place) { return __atomic_load_n(place, __ATOMIC_SEQ_CST); }
-    static inline void limen_add_number(int64_t *place, int64_t delta) {
-        __atomic_fetch_add(place, delta, __ATOMIC_SEQ_CST);
-    }
-    static inline int limen_swap_tag(uint64_t *place, uint64_t old, uint64_t fresh) {
-        return __atomic_compare_exchange_n(place, &old, fresh, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-    }
-    static inline int limen_swap_number(int64_t *place, int64_t old, int64_t fresh) {
-        return __atomic_compare_exchange_n(place, &old, fresh, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-    }
-    """
-    uint64_t tag_of "limen_tag"(const uint64_t* place) noexcept
-    int64_t number_of "limen_number"(const int64_t* place) noexcept
-    void add_number "limen_add_number"(int64_t* place, int64_t delta) noexcept
-    bint swap_tag "limen_swap_tag"(uint64_t* place, uint64_t old, uint64_t fresh) noexcept
-    bint swap_number "limen_swap_number"(int64_t* place, int64_t old, int64_t fresh) noexcept
+from limen.engine.atomics cimport add_number, number_of, swap_number, swap_tag, tag_of
 
 
 cdef uint64_t MAGIC = 0x4C494D454E4C494DULL   # "LIMENLIM"

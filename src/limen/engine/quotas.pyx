@@ -6,33 +6,8 @@ import os
 from libc.stdint cimport int64_t, uint64_t
 from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, munmap
 
+from limen.engine.atomics cimport add_number, number_of, set_number, set_tag, swap_tag, tag_of
 from limen.engine.text cimport civil_date
-
-
-cdef extern from * nogil:
-    """
-    #include <stdint.h>
-    static inline uint64_t limen_quota_tag(const uint64_t *place) { return __atomic_load_n(place, __ATOMIC_SEQ_CST); }
-    static inline int64_t limen_quota_number(const int64_t *place) { return __atomic_load_n(place, __ATOMIC_SEQ_CST); }
-    static inline int64_t limen_quota_add(int64_t *place, int64_t delta) {
-        return __atomic_fetch_add(place, delta, __ATOMIC_SEQ_CST);
-    }
-    static inline void limen_quota_set(int64_t *place, int64_t number) {
-        __atomic_store_n(place, number, __ATOMIC_SEQ_CST);
-    }
-    static inline void limen_quota_name(uint64_t *place, uint64_t tag) {
-        __atomic_store_n(place, tag, __ATOMIC_SEQ_CST);
-    }
-    static inline int limen_quota_swap(uint64_t *place, uint64_t old, uint64_t fresh) {
-        return __atomic_compare_exchange_n(place, &old, fresh, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-    }
-    """
-    uint64_t tag_of "limen_quota_tag"(const uint64_t* place) noexcept
-    int64_t number_of "limen_quota_number"(const int64_t* place) noexcept
-    int64_t add_number "limen_quota_add"(int64_t* place, int64_t delta) noexcept
-    void set_number "limen_quota_set"(int64_t* place, int64_t number) noexcept
-    void name_cell "limen_quota_name"(uint64_t* place, uint64_t tag) noexcept
-    bint swap_tag "limen_quota_swap"(uint64_t* place, uint64_t old, uint64_t fresh) noexcept
 
 
 cdef uint64_t MAGIC = 0x4C494D454E51554FULL   # "LIMENQUO"
@@ -120,7 +95,7 @@ cdef class QuotaCells:
                 continue
             set_number(&free.used, 0)
             set_number(&free.until, until)
-            name_cell(&free.tag, tag)
+            set_tag(&free.tag, tag)
             # a twin that another worker took at the same moment: the first one in the window remains
             cell = first
             while cell < free:
@@ -128,7 +103,7 @@ cdef class QuotaCells:
                     if swap_tag(&free.tag, tag, QUOTA_BUSY):
                         add_number(&cell.used, number_of(&free.used))
                         set_number(&free.until, 0)
-                        name_cell(&free.tag, 0)
+                        set_tag(&free.tag, 0)
                     return cell
                 cell += 1
             return free
