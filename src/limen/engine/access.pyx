@@ -13,6 +13,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memset
 
 from limen.engine.addresses cimport AddressSet
+from limen.engine.bytes cimport fold
 from limen.engine.effects cimport RuleEffect
 from limen.engine.host_lists cimport HostHashes, HostList, HostListView, holds_name, suffix_start
 from limen.engine.identity cimport IdentityMatch
@@ -58,10 +59,6 @@ SCHEMES = {"http": ACCESS_HTTP, "https": ACCESS_HTTPS, "tunnel": ACCESS_TUNNEL}
 cdef str ANY_SUFFIX = ".<suffix>"
 # Among the lists that rules name, that of public suffixes; nobody can call a list so.
 SUFFIXES = "<suffix>"
-
-
-cdef inline char lower(char c) noexcept nogil:
-    return c + 32 if 65 <= c <= 90 else c
 
 
 cdef tuple host_key(str host):
@@ -494,7 +491,7 @@ cdef class AccessTable:
             piece = &self.pieces[i]
             text = self.texts + piece.at
             k = 0
-            while k < n and k < piece.length and text[k] == lower(given[k]):
+            while k < n and k < piece.length and text[k] == fold(given[k]):
                 k += 1
             if k == piece.length and k == n:
                 return True

@@ -1,21 +1,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from limen.engine.bytes cimport same_folded
 from limen.engine.maglev cimport mixed
 from limen.engine.types cimport FIELD_COOKIE, Field
-
-
-cdef inline bint same_name(const char* found, const char* wanted, size_t size) noexcept nogil:
-    """`wanted` is in lower case; names of fields are ASCII tokens."""
-    cdef size_t i
-    cdef char c
-    for i in range(size):
-        c = found[i]
-        if 65 <= c <= 90:
-            c += 32
-        if c != wanted[i]:
-            return False
-    return True
 
 
 cdef bint pair_in(
@@ -50,7 +38,7 @@ cdef bint in_fields(ExchangeState exchange, int by, bytes name, Piece* out) noex
                 exchange.base + field.value, field.value_length, 59, wanted, length, out
             ):
                 return True
-        elif field.name_length == length and same_name(exchange.base + field.name, wanted, length):
+        elif field.name_length == length and same_folded(exchange.base + field.name, wanted, length):
             out.data = exchange.base + field.value
             out.size = field.value_length
             return True

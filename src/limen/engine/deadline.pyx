@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from limen.engine.alarm cimport new_alarm
+from limen.engine.bytes cimport same_folded
 from limen.engine.resilience cimport Resilience
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport OutField
@@ -19,22 +20,7 @@ cdef enum:
 
 cdef bint is_named(const char* name, size_t size, bytes wanted) noexcept:
     """Whether this is the wanted name, in any case."""
-    cdef const char* text = wanted
-    cdef size_t i
-    cdef char c
-    cdef char d
-    if size != <size_t>len(wanted):
-        return False
-    for i in range(size):
-        c = name[i]
-        d = text[i]
-        if 65 <= c <= 90:
-            c += 32
-        if 65 <= d <= 90:
-            d += 32
-        if c != d:
-            return False
-    return True
+    return size == <size_t>len(wanted) and same_folded(name, <const char*>wanted, size)
 
 
 cdef uint64_t unit_of(char letter) noexcept nogil:

@@ -11,6 +11,7 @@ from libc.stdlib cimport free, qsort, realloc
 from libc.string cimport memcmp
 
 from limen.engine.addresses cimport HOST_NAME, TargetHost, parse_authority, parse_ip
+from limen.engine.bytes cimport same_folded
 from limen.engine.host_lists cimport (
     AT_BUCKETS,
     AT_CLOSEST,
@@ -108,13 +109,7 @@ cdef inline bint is_blank(char c) noexcept nogil:
 
 cdef inline bint is_text(const Token* token, const char* text, size_t size) noexcept nogil:
     """Without regard to case; `text` is in lower case."""
-    cdef size_t i
-    if token.size != size:
-        return False
-    for i in range(size):
-        if token.text[i] != text[i] and (not 65 <= token.text[i] <= 90 or token.text[i] + 32 != text[i]):
-            return False
-    return True
+    return token.size == size and same_folded(token.text, text, size)
 
 
 cdef inline bint ends_with(const Token* token, const char* text, size_t size) noexcept nogil:

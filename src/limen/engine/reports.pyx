@@ -11,6 +11,7 @@ from libc.string cimport memcmp
 
 from limen.engine.balance cimport health_changed
 from limen.engine.board cimport total_now, total_set
+from limen.engine.bytes cimport same_folded
 
 
 cdef enum:
@@ -252,15 +253,9 @@ cdef int parse_report(const char* value, size_t size) noexcept nogil:
 
 cdef bint is_report(ExchangeState exchange, const Field* field, const char* base) noexcept:
     cdef bytes name = exchange.upstream.report
-    cdef const char* wanted = name
-    cdef const char* found = base + field.name
-    cdef uint32_t i
-    if field.name_length != <uint32_t>len(name):
-        return False
-    for i in range(field.name_length):
-        if found[i] != wanted[i] and not (65 <= found[i] <= 90 and found[i] + 32 == wanted[i]):
-            return False
-    return True
+    return field.name_length == <uint32_t>len(name) and same_folded(
+        base + field.name, <const char*>name, field.name_length
+    )
 
 
 cdef void take_report(ExchangeState exchange, const Head* head, const Field* fields, const char* base) noexcept:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from limen.config.fields import ANY_SUFFIX
+from limen.config.hosts import is_glob, keys_of
 from limen.engine.addresses import canonical_host
 from limen.policy.matchers import covers_clients, covers_names, covers_texts
 from limen.policy.places import covers_place
@@ -35,18 +36,11 @@ def host_keys_above(key: str) -> Iterator[str]:
     if key == "*":
         return
     yield "*"
-    mark = next((mark for mark in ("*.", ".") if key.startswith(mark)), "")
-    name = key[len(mark) :]
-    if "*" in name or "?" in name or ":" in name:
-        return
-    if not mark or mark == "*.":
-        yield f".{name}"
-    dot = name.find(".")
-    while dot >= 0:
-        name = name[dot + 1 :]
-        yield f".{name}"
-        yield f"*.{name}"
-        dot = name.find(".")
+    if not is_glob(key):
+        above = keys_of(key.removeprefix("*").removeprefix("."))
+        # the bare name is the key itself, or covers nothing of what is below it
+        next(above)
+        yield from above
 
 
 def _covers_hosts(wide: AccessSpec, narrow: AccessSpec) -> bool:
