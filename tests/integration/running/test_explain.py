@@ -134,9 +134,12 @@ def test_a_key_leads_to_one_endpoint(site):
         assert answer["upstream"]["key"] == {"by": "field", "name": "X-Key"}
         return answer["upstream"]["endpoints"][0]["address"]
 
-    found = {key: first(key) for key in range(8)}
-    assert found == {key: first(key) for key in range(8)}
-    assert len(set(found.values())) == 2
+    # ports are dealt anew in each run, so how many keys show both endpoints differs
+    found = {}
+    while len(set(found.values())) < 2:
+        assert len(found) < 40, "every key at one endpoint"
+        found[len(found)] = first(len(found))
+    assert found == {key: first(key) for key in found}
 
 
 def test_access_and_addresses(site):
