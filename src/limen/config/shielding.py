@@ -44,9 +44,6 @@ def limits(config: Config) -> Iterator[Finding]:
         for name in {name for name in names if names.count(name) > 1}:
             yield Finding(path, f"the limit name {shown(name)} stands twice here", "names must differ")
         for index, limit in enumerate(found):
-            if "access" in path and limit.rate is None and limit.concurrent is None:
-                message = "a rule bounds requests in a time, or at a time; bandwidth and quotas are of the listener"
-                yield Finding((*path, index) if len(found) > 1 else path, message, "move it to `limit` of `forward`")
             if limit.name is not None and named.setdefault(limit.name, limit) != limit:
                 message = f"the limit {shown(limit.name)} says something else elsewhere"
                 hint = "limits of one name are one limit: write the same, or another name"

@@ -15,6 +15,7 @@ _KINDS = {
     "bandwidth": "bytes per second",
     "quota of bytes": "bytes in a period",
     "quota of requests": "requests in a period",
+    "life": "seconds that a tunnel may last",
 }
 
 

@@ -6,7 +6,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy, memset
 
 from limen.engine.affinity cimport KEY_COOKIE, KEY_FIELD, Piece, in_fields
-from limen.engine.cells cimport LIMIT_ALLOWED, LIMIT_REFUSED, LimitCells
+from limen.engine.cells cimport LIMIT_ALLOWED, LIMIT_REFUSED, LIMIT_UNCOUNTED, LimitCells
 from limen.engine.guard cimport (
     LIMIT_BY_CLIENT,
     LIMIT_BY_COOKIE,
@@ -18,7 +18,7 @@ from limen.engine.guard cimport (
     Limit,
 )
 from limen.engine.maglev cimport mixed
-from limen.engine.meter cimport Meter, new_meter
+from limen.engine.meter cimport METER_DOWN, METER_UP, Meter, MeterPart, new_meter
 from limen.engine.stream cimport OutField
 from limen.engine.types cimport (
     FAULT_DENIED,
@@ -50,12 +50,17 @@ cdef inline int find_closed(ExchangeState exchange, Guard guard) noexcept:
     return FAULT_NONE
 
 
-cdef int admit_rule(ExchangeState exchange, Guard guard) noexcept:
+cdef int admit_rule(ExchangeState exchange, Guard guard, bint more) noexcept:
     cdef int fault
-    if exchange.rule_guard is guard or guard.limit_count == 0 or exchange.worker.cells is None:
+    if exchange.rule_guard is guard or guard.limit_count == 0:
         return FAULT_NONE
     leave_places(exchange, exchange.rule_places)
+    if not more and exchange.meter is not None and exchange.rule_guard is not None:
+        exchange.meter.leave(exchange.rule_guard)
     exchange.rule_guard = None
+    if exchange.worker.cells is None:
+        exchange.rule_guard = guard
+        return FAULT_NONE
     fault = take_limits(exchange, guard, exchange.rule_places, False)
     if fault == FAULT_NONE:
         exchange.rule_guard = guard
@@ -79,7 +84,7 @@ cdef int would_admit(ExchangeState exchange) noexcept:
 
 cdef bint would_refuse(ExchangeState exchange, Limit limit, LimitCells cells) noexcept:
     cdef uint64_t tag
-    if limit.speed or limit.quota:
+    if limit.interval == 0 and limit.most == 0:
         # (what is slower is not refused; what quotas have left changes with every byte)
         return False
     tag = tag_of(exchange, limit, cells.seed)
@@ -93,11 +98,12 @@ cdef str kind_of(Limit limit):
         return "bandwidth"
     if limit.quota:
         return "quota of requests" if limit.of_requests else "quota of bytes"
+    if limit.life:
+        return "life"
     return "rate" if limit.interval else "concurrent"
 
 
-cdef list limits_now(ExchangeState exchange):
-    cdef Guard guard = exchange.action.guard if exchange.action is not None else None
+cdef list limits_now(ExchangeState exchange, Guard guard):
     cdef LimitCells cells = exchange.worker.cells
     cdef Limit limit
     cdef int64_t used
@@ -108,10 +114,12 @@ cdef list limits_now(ExchangeState exchange):
     for limit in guard.limits:
         row = {
             "name": limit.name, "kind": kind_of(limit), "dry_run": limit.dry_run,
-            "most": limit.speed or limit.quota or (limit.burst // limit.interval if limit.interval else limit.most),
+            "most": limit.burst // limit.interval if limit.interval else (
+                limit.speed or limit.quota or limit.most or limit.life // 1000000000
+            ),
             "left": None, "refuses": False,
         }
-        if cells is not None and not limit.speed and not limit.quota:
+        if cells is not None and (limit.interval or limit.most):
             tag = tag_of(exchange, limit, cells.seed)
             if limit.interval:
                 used = cells.used(tag, <int64_t>exchange.started)
@@ -189,7 +197,8 @@ cdef int take_limits(ExchangeState exchange, Guard guard, uint32_t* places, bint
     cdef bint refused
     for number in range(guard.limit_count):
         limit = <Limit>guard.limits[number]
-        if limit.speed or limit.quota:
+        if limit.interval == 0 and limit.most == 0:
+            # measured below
             tags[number] = 0
             continue
         tags[number] = tag_of(exchange, limit, cells.seed)
@@ -234,52 +243,89 @@ cdef int take_limits(ExchangeState exchange, Guard guard, uint32_t* places, bint
 
 
 cdef int begin_meter(ExchangeState exchange, Guard guard, bint anew) noexcept:
-    cdef Worker worker = exchange.worker
-    cdef Meter meter
-    cdef Limit limit
-    cdef int64_t before
-    cdef int number
-    cdef int earlier
+    """What is laid for a guard that refuses is taken off again: nothing of it counts then."""
+    cdef Meter meter = exchange.meter
+    cdef int fault
+    if meter is not None:
+        if meter.has(guard):
+            return FAULT_NONE
+        # (a grant was paid by the limits there were)
+        meter.give_back(METER_UP)
+        meter.give_back(METER_DOWN)
     try:
-        meter = new_meter(exchange, guard)
+        if meter is None:
+            meter = new_meter(exchange)
+        meter.guards.append(guard)
     except MemoryError:
         return FAULT_MEMORY
-    for number in range(guard.limit_count):
-        limit = <Limit>guard.limits[number]
-        if limit.speed:
-            meter.lay_bandwidth(number, limit, tag_of(exchange, limit, worker.cells.seed))
-        elif limit.quota and worker.quotas is not None:
-            before = meter.lay_quota(number, limit, tag_of(exchange, limit, worker.quotas.seed))
-            if limit.of_requests and not anew and meter.parts[number].cell != NULL:
-                before = worker.quotas.add(meter.parts[number].cell, 1)
-                if before < limit.quota:
-                    for earlier in range(4):
-                        if limit.warns[earlier] == before + 1:
-                            meter.warn(limit, before + 1)
-            if before < limit.quota or (anew and limit.of_requests):
-                continue
-            worker.cells.count(limit.slot, LIMIT_REFUSED)
-            if exchange.refusing is None or not limit.dry_run:
-                exchange.refusing = limit
-                exchange.limit_wait = <int64_t>(meter.parts[number].ends - worker.now)
-            if limit.dry_run:
-                continue
-            for earlier in range(number + 1 if not anew else 0):
-                limit = <Limit>guard.limits[earlier]
-                if limit.quota and limit.of_requests and meter.parts[earlier].cell != NULL:
-                    worker.quotas.add(meter.parts[earlier].cell, -1)
-            return FAULT_QUOTA
+    fault = lay_limits(exchange, meter, guard, anew)
+    if fault != FAULT_NONE:
+        meter.leave(guard)
+        return fault
     meter.settle()
-    if not anew:
-        for number in range(guard.limit_count):
-            limit = <Limit>guard.limits[number]
-            if limit.speed or limit.quota:
-                worker.cells.count(limit.slot, LIMIT_ALLOWED)
     if meter.grant or meter.counts:
         exchange.meter = meter
         if not exchange.request_over and not anew:
             meter.bound(exchange.client)
     return FAULT_NONE
+
+
+cdef int lay_limits(ExchangeState exchange, Meter meter, Guard guard, bint anew) noexcept:
+    cdef Worker worker = exchange.worker
+    cdef MeterPart* part
+    cdef Limit limit
+    cdef int64_t before
+    cdef uint64_t seed
+    cdef int first = meter.part_count
+    cdef int number
+    cdef int i
+    for number in range(guard.limit_count):
+        limit = <Limit>guard.limits[number]
+        if not limit.speed and (limit.quota == 0 or worker.quotas is None):
+            continue
+        seed = worker.cells.seed if limit.speed else worker.quotas.seed
+        if not meter.lay(guard, limit, tag_of(exchange, limit, seed)):
+            exchange.refusing = limit
+            return FAULT_LIMIT_CONCURRENT
+        if limit.speed:
+            continue
+        part = &meter.parts[meter.part_count - 1]
+        if part.cell == NULL:
+            worker.cells.count(limit.slot, LIMIT_UNCOUNTED)
+            continue
+        before = worker.quotas.used(part.cell)
+        if limit.of_requests and not anew:
+            before = worker.quotas.add(part.cell, 1)
+            if before < limit.quota:
+                for i in range(4):
+                    if limit.warns[i] == before + 1:
+                        meter.warn(limit, before + 1)
+        if before < limit.quota or (anew and limit.of_requests):
+            continue
+        worker.cells.count(limit.slot, LIMIT_REFUSED)
+        if exchange.refusing is None or not limit.dry_run:
+            exchange.refusing = limit
+            exchange.limit_wait = <int64_t>(part.ends - worker.now)
+        if limit.dry_run:
+            continue
+        if not anew:
+            for i in range(first, meter.part_count):
+                part = &meter.parts[i]
+                if (<Limit>part.limit).of_requests and part.cell != NULL:
+                    worker.quotas.add(part.cell, -1)
+        return FAULT_QUOTA
+    if not anew:
+        for i in range(first, meter.part_count):
+            worker.cells.count((<Limit>meter.parts[i].limit).slot, LIMIT_ALLOWED)
+    return FAULT_NONE
+
+
+cdef uint64_t life_of(Guard guard, Guard rule_guard, uint64_t most) noexcept:
+    if guard is not None and guard.life:
+        most = min(most, guard.life)
+    if rule_guard is not None and rule_guard.life:
+        most = min(most, rule_guard.life)
+    return most
 
 
 cdef void give_back(ExchangeState exchange, Guard guard, const uint64_t* tags, int count) noexcept:

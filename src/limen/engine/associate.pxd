@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport TargetHost
 from limen.engine.exchange cimport Exchange
+from limen.engine.guard cimport Guard
 from limen.engine.reactor cimport Handler
 from limen.engine.service cimport Service
 from limen.engine.stream cimport Party
@@ -57,12 +58,15 @@ cdef class Association(Party):
     cdef uint64_t up
     cdef uint64_t down
     cdef bint over
+    cdef Guard rule_guard     # of the rule whose bounds were taken last
 
     cdef int begin(self, Exchange exchange, Accepted client, const Address* sender) noexcept
     cdef void on_datagrams(self, DatagramSocket source) noexcept
     # Judge datagrams by the service that is in force now.
     cdef void follow(self, Service service) noexcept
     cdef bint may_pass(self, int way) noexcept
+    cdef void take_bounds(self) noexcept
+    cdef void leave_rules(self) noexcept
     cdef bint take_inner(self) noexcept
     cdef bint take_outer(self, DatagramSocket source) noexcept
     cdef void pass_on(self, TargetHost* host, const char* content, size_t size) noexcept

@@ -12,9 +12,10 @@ from libc.string cimport memcmp, memcpy, memset
 
 from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport HOST_NAME, TargetHost, parse_authority
-from limen.engine.admission cimport admit
+from limen.engine.admission cimport admit, life_of
 from limen.engine.copies cimport copy_head
 from limen.engine.exchange cimport Exchange
+from limen.engine.guard cimport Guard
 from limen.engine.http1.client cimport Http1Client
 from limen.engine.meter cimport METER_DOWN, METER_UP
 from limen.engine.preface cimport from_sockaddr, local_address
@@ -171,7 +172,7 @@ cdef class Association(Party):
         if exchange.meter is not None:
             exchange.meter.tunnel = self
         self.last = self.worker.now
-        self.ends = self.worker.now + exchange.service.tunnel_life
+        self.ends = self.worker.now + life_of(exchange.action.guard, None, exchange.service.tunnel_life)
         self.worker.arm(self.client, min(self.ends, self.last + self.idle))
         # bytes that were read ahead mean nothing here
         self.client.readable = True
@@ -234,6 +235,7 @@ cdef class Association(Party):
             return
         self.exchange.service = service
         self.exchange.rule = -1
+        self.leave_rules()
         for i in range(self.asked_count):
             self.asked[i].literal = False
 
@@ -242,6 +244,8 @@ cdef class Association(Party):
 
         A datagram passes whole or not at all: what it takes beyond a grant is owed by the next one.
         """
+        if self.exchange.rule_guard is not self.rule_guard:
+            self.take_bounds()
         if self.exchange.meter is None or self.exchange.meter.open(way, 1):
             return True
         if self.exchange.meter.spent:
@@ -314,6 +318,27 @@ cdef class Association(Party):
                 self.keep_unresolved(host, content, size)
             else:
                 self.pass_resolved(host, answer, content, size)
+
+    cdef void take_bounds(self) noexcept:
+        """Bounds of the rule that let a target pass are from now on those of the association."""
+        cdef Exchange exchange = self.exchange
+        self.rule_guard = exchange.rule_guard
+        if exchange.meter is not None:
+            exchange.meter.tunnel = self
+        self.ends = min(self.ends, exchange.started + life_of(None, self.rule_guard, exchange.service.tunnel_life))
+        self.worker.arm(self.client, min(self.ends, self.last + self.idle))
+
+    cdef void leave_rules(self) noexcept:
+        """Rules are asked anew, and bring their limits with them."""
+        cdef Exchange exchange = self.exchange
+        cdef Guard guard
+        if exchange.rule_guard is None:
+            return
+        exchange.rule_guard = self.rule_guard = None
+        if exchange.meter is not None:
+            for guard in list(exchange.meter.guards):
+                if guard is not exchange.action.guard:
+                    exchange.meter.leave(guard)
 
     cdef void keep_unresolved(self, TargetHost* host, const char* content, size_t size) noexcept:
         cdef int i

@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.addresses cimport HOST_NAME, format_ip
-from limen.engine.admission cimport begin_meter, is_welcome
+from limen.engine.admission cimport begin_meter, is_welcome, life_of
 from limen.engine.associate cimport Association
 from limen.engine.connection cimport Connection
 from limen.engine.effects cimport RuleEffect
@@ -189,15 +189,19 @@ cdef class Census:
             guard = action.guard
         elif service.passes is None and service.action is not None:
             guard = service.action.guard
-        if guard is not None and not guard.metered:
-            guard = None
-        if tunnel.meter is not None and tunnel.meter.guard is guard:
+        tunnel.bound_life(exchange.started + life_of(guard, exchange.guard_now, service.tunnel_life))
+        if tunnel.over:
+            return FAULT_NONE
+        guards = [one for one in (guard, exchange.guard_now) if one is not None and (<Guard>one).metered]
+        if guards == (tunnel.meter.guards if tunnel.meter is not None else []):
             return FAULT_NONE
         if tunnel.meter is not None:
             tunnel.meter.stop()
             tunnel.meter = exchange.meter = None
-        if guard is not None and self.engine.cells is not None:
-            fault = begin_meter(exchange, guard, True)
+        if self.engine.cells is not None:
+            for one in guards:
+                if fault == FAULT_NONE:
+                    fault = begin_meter(exchange, <Guard>one, True)
             tunnel.meter = exchange.meter
             if tunnel.meter is not None:
                 tunnel.meter.tunnel = tunnel
@@ -220,6 +224,7 @@ cdef int judge_again(ExchangeState exchange, Accepted connection, Service servic
     cdef RuleEffect redirect = exchange.redirect
     cdef int fault = FAULT_NONE
     cdef const Address* address = NULL
+    exchange.guard_now = None
     if service.deny is not None and exchange.sender.family != 1 and service.deny.contains(exchange.sender.ip):
         return FAULT_REVOKED
     if service.allow is not None and (exchange.sender.family == 1 or not service.allow.contains(exchange.sender.ip)):

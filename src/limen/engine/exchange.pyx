@@ -12,7 +12,7 @@ cimport cython
 from libc.stdint cimport uint16_t, uint64_t
 from limen.engine.account cimport log_exchange
 from limen.engine.accepted cimport Accepted
-from limen.engine.admission cimport leave_limits
+from limen.engine.admission cimport leave_limits, life_of
 from limen.engine.arrival cimport Arrival
 from limen.engine.attempts cimport (
     claim_endpoint, dial_endpoint, dial_resolved, drop_origin, engage_origin, enter_target, is_asked, is_promised,
@@ -622,7 +622,7 @@ cdef class Exchange(Arrival):
         tunnel.owner = self
         tunnel.meter = self.meter
         tunnel.begin(client, <Connection>self.origin, self.service.tunnel_idle, self.service.tunnel_half,
-                     self.service.tunnel_life)
+                     life_of(self.action.guard, self.rule_guard, self.service.tunnel_life))
         # bytes that the client sent ahead
         client.give_ahead(tunnel)
 

@@ -36,7 +36,7 @@ class LimitNow(TypedDict):
     """A limit, as it stands for somebody."""
 
     name: str
-    kind: str  # rate, concurrent, bandwidth, quota of bytes, quota of requests
+    kind: str  # rate, concurrent, bandwidth, quota of bytes, quota of requests, life
     dry_run: bool
     most: int  # the burst, how many in flight, bytes per second, or how much in a period
     left: int | None  # of that; None: no instance counts, or it changes with every byte
@@ -104,7 +104,7 @@ class Question:
 
     @property
     def limits(self) -> list[LimitNow]:
-        """How the limits of its route stand for it; nothing is used up."""
+        """How the limits of its route, and of the rule that lets it pass, stand for it; nothing is used up."""
 
     @property
     def shared(self) -> tuple[int, str] | None:

@@ -208,7 +208,15 @@ cdef class Question(ExchangeState):
 
     @property
     def limits(self) -> list:
-        return limits_now(self) if self.base != NULL else []
+        cdef AccessTable access = self.service.access
+        cdef RuleEffect effect
+        if self.base == NULL:
+            return []
+        found = limits_now(self, self.action.guard) if self.action is not None else []
+        if access is not None and access.effects is not None and self.rule >= 0 and self.refusal == FAULT_NONE:
+            effect = access.effects[self.rule]
+            found += limits_now(self, effect.guard)
+        return found
 
     @property
     def shared(self) -> tuple[int, str] | None:

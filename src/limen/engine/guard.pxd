@@ -32,6 +32,7 @@ cdef class Limit:
     cdef int64_t quota            # bytes, or requests, of a period; 0: none
     cdef bint of_requests
     cdef int period               # quotas.Period
+    cdef uint64_t life            # ns that a tunnel may last; 0: no bound of that kind
     cdef int64_t warns[4]         # thresholds, in bytes or requests, ascending; 0: none
     cdef bint dry_run
     cdef bint tells               # RateLimit fields on answers that were let through
@@ -48,6 +49,7 @@ cdef class Guard:
     cdef readonly list limits     # of Limit
     cdef int limit_count
     cdef bint metered             # some limit is of bandwidth or a quota
+    cdef uint64_t life            # ns that a tunnel may last; 0: nothing is said
     cdef readonly bint asks_identity       # some limit does: they are asked once that is known
     cdef bint tells               # some limit does
     cdef bytes policy             # RateLimit-Policy of those that tell

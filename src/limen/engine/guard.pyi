@@ -6,7 +6,8 @@ from limen.engine.addresses import AddressSet
 
 class Limit:
     """One limit of a route. `interval` and `burst` in nanoseconds make it a rate, `speed` and `burst` in bytes (per
-    second) a bandwidth, `quota` one of a `period` (hour, day, month), and else it is one of `most` in flight.
+    second) a bandwidth, `quota` one of a `period` (hour, day, month), `life` (ns) one of how long tunnels last,
+    and `most` one of how many are in flight.
 
     `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
     """
@@ -31,6 +32,7 @@ class Limit:
         of_requests: bool = False,
         period: int = 0,
         warns: tuple[int, ...] = (),
+        life: int = 0,
     ) -> Self: ...
     @property
     def name(self) -> str: ...

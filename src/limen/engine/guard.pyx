@@ -12,7 +12,8 @@ cdef enum:
 
 cdef class Limit:
     """One limit of a route. `interval` and `burst` in nanoseconds make it a rate, `speed` and `burst` in bytes (per
-    second) a bandwidth, `quota` one of a `period` (hour, day, month), and else it is one of `most` in flight.
+    second) a bandwidth, `quota` one of a `period` (hour, day, month), `life` (ns) one of how long tunnels last,
+    and `most` one of how many are in flight.
 
     `identity` (64 bits) is what its cells are known by; `shown` the name that RateLimit fields give it.
     """
@@ -20,10 +21,12 @@ cdef class Limit:
     def __init__(
         self, str name, *, uint64_t identity, unsigned int slot=0xffffffff, int by=0, str key_name="", int prefix=64,
         int64_t interval=0, int64_t burst=0, int64_t most=0, bint dry_run=False, bint tells=False, str shown="default",
-        int64_t speed=0, int64_t quota=0, bint of_requests=False, int period=0, tuple warns=(),
+        int64_t speed=0, int64_t quota=0, bint of_requests=False, int period=0, tuple warns=(), uint64_t life=0,
     ):
         if interval < 0 or burst < interval or most < 0 or not 0 <= prefix <= 128:
             raise ValueError("a limit out of bounds")
+        if sum(bound > 0 for bound in (interval, most, speed, quota, life)) != 1:
+            raise ValueError("a limit is one bound")
         if speed < 0 or (speed and burst < 4) or quota < 0 or not 0 <= period <= 2 or len(warns) > 4:
             raise ValueError("a limit out of bounds")
         self.name = name
@@ -44,6 +47,7 @@ cdef class Limit:
         self.period = period
         for number, threshold in enumerate(sorted(warns)):
             self.warns[<int>number] = threshold
+        self.life = life
         self.dry_run = dry_run
         self.tells = tells and interval > 0
         self.shown = shown.encode()
@@ -73,6 +77,8 @@ cdef class Guard:
             raise ValueError(f"over {LIMITS_MOST} limits of one route")
         self.limit_count = len(self.limits)
         self.metered = any((<Limit>limit).speed or (<Limit>limit).quota for limit in self.limits)
+        lives = [(<Limit>limit).life for limit in self.limits if (<Limit>limit).life]
+        self.life = min(lives, default=0)
         self.asks_identity = any((<Limit>limit).by == LIMIT_BY_IDENTITY for limit in self.limits)
         self.tells = any((<Limit>limit).tells for limit in self.limits)
         self.policy = b", ".join([(<Limit>limit).policy for limit in self.limits if (<Limit>limit).tells])

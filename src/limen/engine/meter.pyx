@@ -6,8 +6,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from limen.engine.addresses cimport format_ip
-from limen.engine.cells cimport LIMIT_HELD, LIMIT_UNCOUNTED, LIMIT_WARNED, LimitCells
-from limen.engine.guard cimport LIMIT_BY_CLIENT, LIMIT_BY_HOST, Guard, Limit
+from limen.engine.cells cimport LIMIT_HELD, LIMIT_WARNED, LimitCells
+from limen.engine.guard cimport LIMIT_BY_CLIENT, LIMIT_BY_HOST, LIMIT_BY_IDENTITY, Guard, Limit
 from limen.engine.quotas cimport QuotaCell, period_of
 from limen.engine.reactor cimport Handler
 from limen.engine.state cimport ExchangeState
@@ -24,10 +24,10 @@ cdef enum:
     READ_MOST = 262144        # bytes that a stream may read at a time
 
 
-cdef Meter new_meter(Party exchange, Guard guard):
+cdef Meter new_meter(Party exchange):
     cdef Meter meter = Meter.__new__(Meter)
     meter.exchange = exchange
-    meter.guard = guard
+    meter.guards = []
     meter.reactor = (<ExchangeState>exchange).worker
     return meter
 
@@ -43,42 +43,74 @@ cdef class Meter(Handler):
 
     # the beginning ---------------------------------------------------------------------------------------------
 
-    cdef void lay_bandwidth(self, int number, Limit limit, uint64_t tag) noexcept:
-        self.parts[number].tag = tag & ~<uint64_t>WAY_BIT | 2
-        if self.grant == 0 or limit.grant < self.grant:
-            self.grant = limit.grant
-
-    cdef int64_t lay_quota(self, int number, Limit limit, uint64_t tag) noexcept:
-        cdef Worker worker = <Worker>self.reactor
-        self.parts[number].tag = tag
-        self.enter_period(number, limit)
-        if self.parts[number].cell == NULL:
-            worker.cells.count(limit.slot, LIMIT_UNCOUNTED)
-            return 0
-        return worker.quotas.used(self.parts[number].cell)
+    cdef bint lay(self, Guard guard, Limit limit, uint64_t tag) noexcept:
+        cdef MeterPart* part = &self.parts[self.part_count]
+        if self.part_count == METER_PARTS:
+            return False
+        memset(part, 0, sizeof(MeterPart))
+        part.limit = <void*>limit
+        part.guard = <void*>guard
+        part.tag = tag
+        if limit.speed:
+            part.tag = tag & ~<uint64_t>WAY_BIT | 2
+        else:
+            self.enter_period(part)
+        self.part_count += 1
+        return True
 
     cdef void settle(self) noexcept:
+        """What a grant is and costs, with the limits there are now; none is held."""
+        cdef MeterPart* part
         cdef Limit limit
         cdef int number
-        for number in range(self.guard.limit_count):
-            limit = <Limit>self.guard.limits[number]
+        self.grant = 0
+        self.counts = False
+        for number in range(self.part_count):
+            limit = <Limit>self.parts[number].limit
+            if limit.speed and (self.grant == 0 or limit.grant < self.grant):
+                self.grant = limit.grant
+            self.counts = self.counts or (limit.quota and not limit.of_requests)
+        for number in range(self.part_count):
+            part = &self.parts[number]
+            limit = <Limit>part.limit
             if limit.speed:
-                self.parts[number].burst = limit.burst * 1000000000 // limit.speed
-                self.parts[number].cost = max(self.grant * 1000000000 // limit.speed, 1)
-            elif limit.quota and not limit.of_requests:
-                self.counts = True
+                part.burst = limit.burst * 1000000000 // limit.speed
+                part.cost = max(self.grant * 1000000000 // limit.speed, 1)
 
-    cdef void enter_period(self, int number, Limit limit) noexcept:
+    cdef bint has(self, Guard guard) noexcept:
+        cdef Guard one
+        for one in self.guards:
+            if one is guard:
+                return True
+        return False
+
+    cdef void leave(self, Guard guard) noexcept:
+        cdef int kept = 0
+        cdef int number
+        if not self.has(guard):
+            return
+        self.give_back(METER_UP)
+        self.give_back(METER_DOWN)
+        for number in range(self.part_count):
+            if self.parts[number].guard != <void*>guard:
+                self.parts[kept] = self.parts[number]
+                kept += 1
+        self.part_count = kept
+        self.spent = 0
+        self.guards.remove(guard)
+        self.settle()
+
+    cdef void enter_period(self, MeterPart* part) noexcept:
         """The cell of the period that is now. Days are those of UTC by the clock of the machine."""
         cdef Worker worker = <Worker>self.reactor
         cdef int64_t now = <int64_t>realtime()
         cdef int64_t start = 0
         cdef int64_t end = 0
         cdef uint64_t tag
-        period_of(limit.period, now // 1000000000, &start, &end)
-        tag = self.parts[number].tag ^ <uint64_t>start * <uint64_t>0x9E3779B97F4A7C15
-        self.parts[number].cell = worker.quotas.find(tag if tag > 1 else tag + 2, now // 1000000000, end)
-        self.parts[number].ends = worker.now + <uint64_t>(end * 1000000000 - now)
+        period_of((<Limit>part.limit).period, now // 1000000000, &start, &end)
+        tag = part.tag ^ <uint64_t>start * <uint64_t>0x9E3779B97F4A7C15
+        part.cell = worker.quotas.find(tag if tag > 1 else tag + 2, now // 1000000000, end)
+        part.ends = worker.now + <uint64_t>(end * 1000000000 - now)
 
     # what may pass ---------------------------------------------------------------------------------------------
 
@@ -105,11 +137,11 @@ cdef class Meter(Handler):
         cdef Limit limit
         cdef int number
         cdef int before
-        for number in range(self.guard.limit_count):
+        for number in range(self.part_count):
             part = &self.parts[number]
             if part.cost == 0:
                 continue
-            limit = <Limit>self.guard.limits[number]
+            limit = <Limit>part.limit
             result = cells.charge(part.tag | <uint64_t>way, now, part.cost, part.burst, limit.slot)
             if result >= 0:
                 continue
@@ -124,13 +156,13 @@ cdef class Meter(Handler):
         self.taken[way] += self.grant
         return True
 
-    cdef QuotaCell* cell_now(self, int number, Limit limit) noexcept:
+    cdef QuotaCell* cell_now(self, MeterPart* part) noexcept:
         """Of a quota of bytes the cell of the period that is now; NULL: it is none, or no place was left."""
-        cdef MeterPart* part = &self.parts[number]
+        cdef Limit limit = <Limit>part.limit
         if limit.quota == 0 or limit.of_requests:
             return NULL
         if self.reactor.now >= part.ends:
-            self.enter_period(number, limit)
+            self.enter_period(part)
         return part.cell
 
     cdef uint64_t share(self, uint64_t most) noexcept:
@@ -141,9 +173,9 @@ cdef class Meter(Handler):
         cdef int64_t left
         cdef int number
         self.spent = 0
-        for number in range(self.guard.limit_count):
-            limit = <Limit>self.guard.limits[number]
-            cell = self.cell_now(number, limit)
+        for number in range(self.part_count):
+            limit = <Limit>self.parts[number].limit
+            cell = self.cell_now(&self.parts[number])
             if cell == NULL or limit.dry_run:
                 continue
             left = limit.quota - worker.quotas.used(cell)
@@ -165,9 +197,9 @@ cdef class Meter(Handler):
             self.taken[way] -= <int64_t>size
         if not self.counts or size == 0:
             return
-        for number in range(self.guard.limit_count):
-            limit = <Limit>self.guard.limits[number]
-            cell = self.cell_now(number, limit)
+        for number in range(self.part_count):
+            limit = <Limit>self.parts[number].limit
+            cell = self.cell_now(&self.parts[number])
             if cell == NULL:
                 continue
             before = worker.quotas.add(cell, <int64_t>size)
@@ -182,12 +214,19 @@ cdef class Meter(Handler):
         cdef int size = 0
         worker.cells.count(limit.slot, LIMIT_WARNED)
         try:
+            discretion = worker.discretion
             who = "everybody together"
             if limit.by == LIMIT_BY_HOST:
                 who = exchange.host.name[:exchange.host.name_length].decode("ascii", "replace")
-            elif limit.by == LIMIT_BY_CLIENT:
+                who = discretion.target(who) if discretion is not None else who
+            elif limit.by == LIMIT_BY_IDENTITY and exchange.identity is not None:
+                who = discretion.user(exchange.identity.name) if discretion is not None else exchange.identity.name
+            elif limit.by == LIMIT_BY_CLIENT or limit.by == LIMIT_BY_IDENTITY:
                 size = format_ip(&exchange.peer, text)
-                who = text[:size].decode("ascii") if size > 0 else "a unix socket"
+                who = "a unix socket"
+                if size > 0:
+                    who = text[:size].decode("ascii")
+                    who = discretion.client(who) if discretion is not None else who
             elif limit.by:
                 who = "the value of " + limit.key_name.decode("ascii", "replace")
             unit = "requests" if limit.of_requests else "bytes"
@@ -200,7 +239,7 @@ cdef class Meter(Handler):
         cdef int number
         if self.taken[way] <= 0:
             return
-        for number in range(self.guard.limit_count):
+        for number in range(self.part_count):
             if self.parts[number].cost:
                 cells.refund(
                     self.parts[number].tag | <uint64_t>way, self.parts[number].cost * self.taken[way] // self.grant
@@ -257,9 +296,8 @@ cdef class Meter(Handler):
 
     cdef void mark(self) noexcept:
         cdef ExchangeState exchange = <ExchangeState>self.exchange
-        # (after a reload these may be other limits than those that the log knows the exchange by)
-        if exchange is not None and self.spent and exchange.action is not None and exchange.action.guard is self.guard:
-            exchange.refusing = <Limit>self.guard.limits[self.spent - 1]
+        if exchange is not None and self.spent:
+            exchange.refusing = <Limit>self.parts[self.spent - 1].limit
             exchange.limit_wait = <int64_t>(self.parts[self.spent - 1].ends - self.reactor.now)
 
     cdef void ring(self, uint64_t when) noexcept:
@@ -290,11 +328,11 @@ cdef class Meter(Handler):
             if self.taken[way] == 0:
                 continue
             # it came with the head, before it could be held
-            for number in range(self.guard.limit_count):
+            for number in range(self.part_count):
                 if self.parts[number].cost:
                     cells.owe(
                         self.parts[number].tag | <uint64_t>way, <int64_t>self.reactor.now,
                         self.parts[number].cost * -self.taken[way] // self.grant,
-                        (<Limit>self.guard.limits[number]).slot,
+                        (<Limit>self.parts[number].limit).slot,
                     )
             self.taken[way] = 0

@@ -114,6 +114,7 @@ cdef class ExchangeState(Party):
     cdef RuleEffect redirect  # of the rule that says whom to dial instead; None: the target
     cdef bint asked_again     # rules are asked of what goes on already: no limits are taken
     cdef Guard rule_guard     # of the rule whose limits were taken; None: none were
+    cdef Guard guard_now      # asked again: of the rule that lets it pass now
     cdef uint32_t rule_places[8]       # of LimitCells, to be left
     cdef uint8_t retry_blocked
     cdef bint holds_limits    # some of limit_places are taken

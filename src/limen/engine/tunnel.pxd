@@ -31,6 +31,8 @@ cdef class Tunnel(Party):
     cdef Meter meter          # the owner's; None: nothing is measured
 
     cdef void begin(self, Connection client, Connection origin, uint64_t idle, uint64_t half, uint64_t life) noexcept
+    # When its life is over, in monotonic ns.
+    cdef void bound_life(self, uint64_t ends) noexcept
     cdef void pump(self, Connection source, Connection sink, Lane* lane) noexcept
     cdef bint pump_copy(self, Connection source, Connection sink, Lane* lane) noexcept
     cdef bint pump_splice(self, Connection source, Connection sink, Lane* lane) noexcept

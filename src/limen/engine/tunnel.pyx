@@ -105,6 +105,12 @@ cdef class Tunnel(Party):
         else:
             self.worker.arm(self.client, min(self.ends, self.last + limit))
 
+    cdef void bound_life(self, uint64_t ends) noexcept:
+        if self.over or ends == self.ends:
+            return
+        self.ends = ends
+        self.on_time(self.client)
+
     cdef void pump(self, Connection source, Connection sink, Lane* lane) noexcept:
         if self.over or lane.eof and lane.pipe == NULL:
             if not self.over:

@@ -165,7 +165,9 @@ cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dia
         exchange.redirect = effect
         # the rules on addresses before this one were asked about the target: what is dialled is another
         exchange.need_address = exchange.need_address or view.target != NULL
+    if exchange.asked_again:
+        exchange.guard_now = effect.guard
     # a question (limen.engine.explain) has not begun, and takes nothing
     if effect.guard is None or not exchange.started or exchange.asked_again:
         return FAULT_NONE
-    return admit_rule(exchange, effect.guard)
+    return admit_rule(exchange, effect.guard, is_datagram(view))

@@ -75,6 +75,7 @@ cdef class Worker(Reactor):
     cdef object run_hook      # callable(exchange, response: bool): parks until hooks_done()
     cdef object identify      # callable(claim): verifies until claim.settle()
     cdef object report        # callable(level: int, message: str)
+    cdef public object discretion      # how the event log names a client(), user(), target(); None: in full
     cdef uint64_t client_seed[2]       # secret: unlike id_prefix it never leaves
     cdef ClientCount* clients # owned, open addressing, client_room a power of two
     cdef size_t client_room

@@ -20,6 +20,19 @@ class OwnAddresses(Protocol):
     def matches(self, ip: str) -> bool:
         """Whether `ip` is one of them."""
 
+@type_check_only
+class Discretion(Protocol):
+    """How something is named where not all may be told."""
+
+    def client(self, address: str) -> str:
+        """An address."""
+
+    def user(self, name: str) -> str:
+        """The name of an identity."""
+
+    def target(self, name: str) -> str:
+        """A host."""
+
 class Resolution:
     """What is known of one name; compiled code only."""
 
@@ -37,6 +50,7 @@ class Worker(Reactor):
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
     quotas: QuotaCells | None  # None: none are configured
+    discretion: Discretion | None  # how the event log names whom it is about; None: in full
     identities: IdentityCache | None  # known of late; None: nobody is asked who they are
     @property
     def resting(self) -> int:

@@ -12,7 +12,7 @@ from limen.engine.identity import seal_of
 
 Reveal = Literal["full", "network", "host", "pseudonym", "none"]
 _REVEAL = {"full": 0, "network": 1, "host": 1, "pseudonym": 2, "none": 3}
-_CLIENT, _USER = 1, 2
+_CLIENT, _USER, _TARGET = 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ class Discretion:
     def user(self, name: str) -> str:
         """A name as it may be told."""
         return self._told(self.users, _USER, name)
+
+    def target(self, name: str) -> str:
+        """The name of a target as it may be told."""
+        return self._told("full" if self.targets == "host" else self.targets, _TARGET, name)
 
     def _told(self, reveal: Reveal, kind: int, text: str) -> str:
         if reveal == "full":

@@ -202,7 +202,7 @@ class Core:
             # tables that name it keep it as long as they live
             del self._lists[source]
         configure(config.log.level)
-        self._desk.discretion = discretion_of(revision)
+        self._desk.discretion = self._engine.discretion = discretion_of(revision)
         self._keep_warm(assembly)
         self._restart_housekeeping()
         if previous is not None:

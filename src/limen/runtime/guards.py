@@ -126,6 +126,7 @@ def limits_of(label: str, identity: str, models: Sequence[LimitModel], slots: Ma
                 quota=quota.amount if quota is not None else 0,
                 of_requests=quota is not None and quota.requests,
                 period=PERIODS.index(quota.period) if quota is not None else 0,
+                life=round((model.life or 0) * 1e9),
                 warns=tuple(-(-quota.amount * percent // 100) for percent in set(model.warn)) if quota else (),
                 shown=model.name or ("default" if len(models) == 1 else f"limit-{number + 1}"),
             )

@@ -52,10 +52,13 @@ def route(text, root="", listener=""):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("limit: {}", "needs exactly one of rate, concurrent, bandwidth or quota"),
+        ("limit: {}", "needs exactly one of rate, concurrent, bandwidth, quota or life"),
         ("limit: {rate: 1/s, concurrent: 1}", "exactly one"),
         ("limit: {rate: 1}", "did you mean 1/s?"),
         ("limit: {concurrent: 1, burst: 2}", "no `burst`"),
+        ("limit: {life: 1h, by: host}", "a life is that of each tunnel by itself"),
+        ("limit: {life: 1h, dry_run: true}", "a life is that of each tunnel by itself"),
+        ("limit: {life: 0s}", "1s"),
         ("limit: {concurrent: 1, fields: true}", "no RateLimit fields"),
         ("limit: {rate: 1/s, by: user}", "is not known here"),
         ("limit: {rate: 1/s, by: {field: A, cookie: b}}", "exactly one"),

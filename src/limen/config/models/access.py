@@ -214,7 +214,8 @@ class Rule(Section):
         "CONNECT is answered 403 all the same.",
     )
     limit: Annotated[tuple[Limit, ...], Sections()] = Field(
-        default=(), description="With `allow`: rate and concurrency limits of what this rule lets pass; at most 8."
+        default=(),
+        description="With `allow`: limits of what this rule lets pass, beside those of the listener; at most 8.",
     )
     dry_run: Flag = Field(
         default=False,

@@ -17,6 +17,7 @@ from limen.config.scalars import (
     RateText,
     Text,
     choice,
+    duration,
     optional,
     size,
     whole,
@@ -24,7 +25,7 @@ from limen.config.scalars import (
 
 LEAST_BURST = 4096
 MOST_WARNINGS = 4
-BOUNDS = ("rate", "concurrent", "bandwidth", "quota")
+BOUNDS = ("rate", "concurrent", "bandwidth", "quota", "life")
 
 
 class LimitKey(Section):
@@ -50,7 +51,7 @@ class LimitKey(Section):
 
 
 class Limit(Section):
-    """A bound: exactly one of `rate`, `concurrent`, `bandwidth` and `quota`.
+    """A bound: exactly one of `rate`, `concurrent`, `bandwidth`, `quota` and `life`.
 
     It is kept for all workers together, and over reloads: by its name, or else by what it and its route say.
     """
@@ -85,6 +86,11 @@ class Limit(Section):
         "`10GiB/d`, `500MiB/h`, `100000/month`. Then requests are answered with 429 until the period ends, and what is "
         "under way is cut. The count is kept in a file (`limits.quota_file`) and outlives restarts.",
     )
+    life: Annotated[float | None, optional(duration("1s", "365d"))] = Field(
+        default=None,
+        description="How long a tunnel or an association may last; then it is ended (fault `tunnel_idle`). The "
+        "shortest of the listener, the route and the rule counts.",
+    )
     warn: Annotated[tuple[Annotated[int, whole(1, 100)], ...], Several(single=True, empty=True)] = Field(
         default=(80, 100),
         description="Percent of a quota whose use is told in the log and counted, at most four.",
@@ -108,7 +114,11 @@ class Limit(Section):
     @model_validator(mode="after")
     def _one_bound(self) -> Limit:
         exactly_one(self, *BOUNDS)
-        kind = "a quota" if self.quota is not None else "a concurrency limit"
+        kind = "a quota" if self.quota is not None else "a life" if self.life is not None else "a concurrency limit"
+        if self.life is not None:
+            for key in ("by", "ipv6_prefix", "dry_run"):
+                if changed(self, key):
+                    raise Refused(f"{kind} is that of each tunnel by itself", "remove it", at=key)
         if self.rate is None and self.bandwidth is None and given(self, "burst"):
             raise Refused(f"{kind} has no `burst`", "remove it", at="burst")
         if self.bandwidth is not None:
