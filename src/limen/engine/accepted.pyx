@@ -3,6 +3,7 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
+from limen.engine.audit cimport audit_connection
 from limen.engine.board cimport (
     LISTENER_ACCEPTED,
     LISTENER_CONNECTIONS,
@@ -87,6 +88,7 @@ cdef class Accepted(Pooled):
         fault = FAULT_NONE if self.preface_due else self.judge()
         if fault != FAULT_NONE:
             self.worker.board.count_fault(fault)
+            audit_connection(self.worker, self.service, &self.sender, fault)
             self.uncount_client()
             listener.refused()
             self.worker.bury(self)
@@ -161,6 +163,7 @@ cdef class Accepted(Pooled):
         result = self.judge()
         if result != FAULT_NONE:
             self.worker.board.count_fault(result)
+            audit_connection(self.worker, self.service, &self.sender, result)
             self.listener.refused()
             self.abort()
             return -1

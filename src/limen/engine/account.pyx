@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 from limen.engine.connection cimport Connection
 from limen.engine.effects cimport RuleEffect
-from limen.engine.journal cimport LogRecord, LogText
+from limen.engine.journal cimport LogRecord, lay_text
 from limen.engine.places cimport Place, put_continent, put_country, region_name
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
@@ -21,19 +21,13 @@ cdef enum:
     RULE_CELL = 0             # of the cells of a route: that of a rule counts here, see limen.observe.board
 
 
-cdef inline void lay(LogText* out, bytes text) noexcept:
-    # whoever has the text outlives the record
-    out.text = text
-    out.length = <uint32_t>len(text)
-
-
 cdef void lay_tls(ExchangeState exchange, LogRecord* record) noexcept:
     """What is known of the client's TLS, as far as the log asks for it."""
     cdef Session tls = (<Connection>exchange.client).tls
     cdef bytes ja4 = tls.ja4 if tls is not None else exchange.ja4
     cdef Facts facts
     if ja4 is not None and exchange.worker.journal.ja4:
-        lay(&record.ja4, ja4)
+        lay_text(&record.ja4, ja4)
     if not exchange.worker.journal.tls:
         return
     if tls is None:
@@ -44,11 +38,11 @@ cdef void lay_tls(ExchangeState exchange, LogRecord* record) noexcept:
     facts = facts_of(tls)
     if facts is None:
         return
-    lay(&record.tls_version, facts.version)
-    lay(&record.tls_cipher, facts.cipher)
-    lay(&record.sni, facts.server_name)
-    lay(&record.certificate_subject, facts.subject)
-    lay(&record.certificate_fingerprint, facts.fingerprint)
+    lay_text(&record.tls_version, facts.version)
+    lay_text(&record.tls_cipher, facts.cipher)
+    lay_text(&record.sni, facts.server_name)
+    lay_text(&record.certificate_subject, facts.subject)
+    lay_text(&record.certificate_fingerprint, facts.fingerprint)
     record.resumed = facts.resumed
 
 
@@ -67,7 +61,7 @@ cdef void lay_place(ExchangeState exchange, LogRecord* record, char* letters) no
     record.continent.text = letters + 2
     record.continent.length = <uint32_t>put_continent(letters + 2, place)
     record.asn = place.asn
-    lay(&record.region, region_name(place.region))
+    lay_text(&record.region, region_name(place.region))
 
 
 cdef void log_exchange(ExchangeState exchange) noexcept:
@@ -100,11 +94,11 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         record.direction.text = b"forward"
     record.direction.length = 7
     if exchange.way_in == WAY_SOCKS5:
-        lay(&record.protocol, b"socks5")
+        lay_text(&record.protocol, b"socks5")
     elif exchange.way_in == WAY_SOCKS4:
-        lay(&record.protocol, b"socks4")
+        lay_text(&record.protocol, b"socks4")
     elif exchange.way_in == WAY_ORIGINAL:
-        lay(&record.protocol, b"tls")
+        lay_text(&record.protocol, b"tls")
     if exchange.base != NULL:
         record.method.text = exchange.base
         record.method.length = exchange.head.method_length
@@ -133,11 +127,11 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)
     if exchange.refusing is not None:
-        lay(&record.limit, exchange.refusing.label)
+        lay_text(&record.limit, exchange.refusing.label)
     if exchange.rule >= 0 and exchange.service.access.effects is not None:
-        lay(&record.rule, (<RuleEffect>exchange.service.access.effects[exchange.rule]).label)
+        lay_text(&record.rule, (<RuleEffect>exchange.service.access.effects[exchange.rule]).label)
     if exchange.dry_rule >= 0 and exchange.service.access.effects is not None:
-        lay(&record.dry_rule, (<RuleEffect>exchange.service.access.effects[exchange.dry_rule]).label)
+        lay_text(&record.dry_rule, (<RuleEffect>exchange.service.access.effects[exchange.dry_rule]).label)
     if exchange.upstream is not None:
         record.upstream.text = <const char*>exchange.upstream.name
         record.upstream.length = <uint32_t>len(exchange.upstream.name)
@@ -145,7 +139,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
         record.endpoint.text = <const char*>exchange.endpoint.label
         record.endpoint.length = <uint32_t>len(exchange.endpoint.label)
     if exchange.identity is not None:
-        lay(&record.user, exchange.identity.label)
+        lay_text(&record.user, exchange.identity.label)
     record.request_id.text = exchange.id
     record.request_id.length = exchange.id_length
     record.status = exchange.status

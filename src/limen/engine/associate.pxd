@@ -58,6 +58,7 @@ cdef class Association(Party):
     cdef uint64_t up
     cdef uint64_t down
     cdef bint over
+    cdef uint64_t audited     # monotonic ns: what is refused may be written down from then on
     cdef Guard rule_guard     # of the rule whose bounds were taken last
 
     cdef int begin(self, Exchange exchange, Accepted client, const Address* sender) noexcept

@@ -14,6 +14,7 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport HOST_NAME, TargetHost, parse_authority
 from limen.engine.admission cimport admit, life_of
 from limen.engine.copies cimport copy_head
+from limen.engine.audit cimport audit_datagram
 from limen.engine.exchange cimport Exchange
 from limen.engine.guard cimport Guard
 from limen.engine.http1.client cimport Http1Client
@@ -256,6 +257,7 @@ cdef class Association(Party):
     cdef void refuse(self, int fault) noexcept:
         """Drop a datagram."""
         self.worker.board.count_fault(fault)
+        audit_datagram(self.exchange, fault, &self.audited)
 
     cdef bint take_inner(self) noexcept:
         """One datagram of the client; False if there is none."""
@@ -302,6 +304,7 @@ cdef class Association(Party):
                 return
         self.exchange.host = host[0]
         self.exchange.need_address = False
+        self.exchange.refusing = None
         fault = check_access(self.exchange, NULL)
         if fault == FAULT_NONE and host.kind != HOST_NAME:
             fault = check_target_address(self.exchange, &host.address)
@@ -355,6 +358,7 @@ cdef class Association(Party):
         """Some name is known: those that wait for it go on, the others ask again, which costs a look."""
         cdef Unresolved* waiting
         cdef Resolution answer
+        cdef int fault
         cdef int i
         for i in range(UNRESOLVED_MOST):
             waiting = &self.unresolved[i]
@@ -369,8 +373,11 @@ cdef class Association(Party):
             # rules are asked anew: what they said was about the host asked for last
             self.exchange.host = waiting.host
             self.exchange.need_address = False
-            if check_access(self.exchange, NULL) == FAULT_NONE:
+            fault = check_access(self.exchange, NULL)
+            if fault == FAULT_NONE:
                 self.pass_resolved(&waiting.host, answer, waiting.content, waiting.size)
+            else:
+                self.refuse(fault)
             free(waiting.content)
             waiting.content = NULL
 

@@ -34,6 +34,12 @@ cdef struct LogText:
     uint32_t length
 
 
+cdef inline void lay_text(LogText* out, bytes text) noexcept:
+    # whoever has the text outlives the record
+    out.text = text
+    out.length = <uint32_t>len(text)
+
+
 cdef struct LogRecord:
     # Fill after memset(0). Absent texts and zero durations are left out of a JSON record.
     int64_t started               # epoch, nanoseconds

@@ -47,6 +47,8 @@ cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
     cdef readonly Journal audit        # of what was refused; None: nobody asks
+    cdef uint64_t audited_since        # monotonic ns: of the second in which `audited` lines were no exchanges'
+    cdef unsigned int audited
     cdef public Places places # where clients are; None: nobody asks
     cdef public LimitCells cells       # None: no limits are configured
     cdef public QuotaCells quotas      # None: no quotas are

@@ -14,10 +14,14 @@ from limen.observe.discretion import Discretion
 from limen.terms import RetryBlocked
 
 REFUSALS = (
+    FaultNumber.CLIENT_DENIED,
+    FaultNumber.CLIENT_CONNECTIONS,
+    FaultNumber.LISTENER_CONNECTIONS,
     FaultNumber.DENIED,
     FaultNumber.TARGET_ADDRESS,
     FaultNumber.LOOP,
     FaultNumber.IDENTITY,
+    FaultNumber.SOCKS_METHOD,
     FaultNumber.CLIENT_CERTIFICATE,
     FaultNumber.TLS_REFUSED,
     FaultNumber.FRONTING,
