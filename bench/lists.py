@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from limen.engine import _shield_probe as probe
 from limen.engine.lists import AddressList
-from limen.runtime.lists import read_list
+from limen.runtime.lists import Request, read_list
 
 ASKED = 200_000
 ROUNDS = 5
@@ -72,7 +72,7 @@ def main():
             file.write("\n".join(entries))
             file.flush()
             began = time.perf_counter()
-            table = read_list(file.name, 2_000_000)
+            table = read_list(file.name, Request(most=2_000_000))
             made = AddressList()
             made.replace(table.descriptor)
             took = time.perf_counter() - began
