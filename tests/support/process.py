@@ -267,8 +267,8 @@ class LimenProcess:
         """The supervisor's children, oldest first (Linux)."""
         found = []
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            found += [int(pid) for pid in (task / "children").read_text(encoding="ascii").split()]
-        return sorted(pid for pid in found if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() != MOULD)
+            found += [int(pid) for pid in _told_by_kernel(task / "children").split()]
+        return sorted(pid for pid in found if _told_by_kernel(Path(f"/proc/{pid}/comm")).strip() not in ("", MOULD))
 
     def memory(self) -> int:
         """Resident bytes of the supervisor and its workers together (Linux)."""
@@ -370,6 +370,14 @@ def run_limen(
         cwd=directory,
         env=environment,
     )
+
+
+def _told_by_kernel(path: Path) -> str:
+    """The content of a file of a process or thread; empty where that has ended meanwhile."""
+    try:
+        return path.read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _count_listeners(text: str) -> int:
