@@ -27,6 +27,7 @@ from limen.control.commands import (
     run,
     schema,
     status,
+    talkers,
     top,
 )
 from limen.errors import ConfigError, ConfigErrors, LimenError
@@ -46,6 +47,7 @@ _COMMANDS = (
     status,
     top,
     live,
+    talkers,
     explain,
     env,
     ca,

@@ -24,6 +24,8 @@ def drawn(rates: Row, *, sort: str = "state", height: int = 0) -> list[str]:
     faults = _faults(rates)
     lines += ["", *faults] if faults else []
     lines += ["", *_workers(rates)]
+    found = mapping(rates.get("talkers"))
+    lines += ["", *talkers(found)] if found else []
     safe = [_CONTROL.sub("?", line) for line in lines]
     return safe[: max(height - 1, _LEAST_ROWS)] if height else safe
 
@@ -156,3 +158,15 @@ def byte_count(value: object) -> str:
             return f"{size:.0f}{unit}" if unit == "B" or size >= 100 else f"{size:.1f}{unit}"
         size /= 1000
     return f"{size:.1f}TB"
+
+
+def talkers(found: Mapping[str, object]) -> list[str]:
+    """Tables of the clients and targets with most, over a window."""
+    lines: list[str] = []
+    for name, title in (("clients", "CLIENT"), ("targets", "TARGET")):
+        rows = [
+            (one.get("name") or "-", byte_count(one.get("bytes")), one.get("exchanges"), one.get("refused"))
+            for one in map(mapping, items(found.get(name)))
+        ]
+        lines += ["", *(table((title, "BYTES", "EXCHANGES", "REFUSED"), rows) if rows else [f"no {name}"])]
+    return [_CONTROL.sub("?", line) for line in lines[1:]]

@@ -11,6 +11,7 @@ from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.state cimport PHASE_TUNNEL, ExchangeState
 from limen.engine.steering cimport place_of
 from limen.engine.sys cimport monotonic, realtime
+from limen.engine.talkers cimport Talkers
 from limen.engine.tls.facts cimport Facts, facts_of
 from limen.engine.tls.session cimport Session
 from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
@@ -77,6 +78,8 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.service.access is not None and exchange.service.access.effects is not None:
         count_rule(exchange, exchange.rule)
         count_rule(exchange, exchange.dry_rule)
+    if exchange.worker.talkers is not None and exchange.service.logged:
+        (<Talkers>exchange.worker.talkers).count(exchange, exchange.received + exchange.sent, True)
     audited = exchange.worker.audit is not None and exchange.worker.audit.wanted[exchange.fault & 255]
     logged = exchange.worker.journal is not None and exchange.service.logged
     if not logged and not audited:

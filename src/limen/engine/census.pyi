@@ -3,6 +3,7 @@
 from typing import Self
 
 from limen.engine.engine import Engine
+from limen.engine.talkers import Talkers
 
 PHASES: tuple[str, ...]
 
@@ -15,6 +16,9 @@ class Census:
         """Of that portion: (started ns, age ns, client, user, target, listener, rule, upstream, egress, endpoint,
         address, protocol, method, phase, bytes from the client, bytes to it).
         """
+
+    def count(self, start: int, stop: int, talkers: Talkers) -> None:
+        """Have what those of that portion have carried until now counted."""
 
     def kill(self, start: int, stop: int, started: set[int]) -> int:
         """End those of that portion that began at these times; how many did."""

@@ -17,6 +17,7 @@ from limen.engine.service cimport TARGET_FROM_REQUEST, Action, Service
 from limen.engine.state cimport PHASE_FORWARD, PHASE_TUNNEL, ExchangeState
 from limen.engine.stream cimport Party
 from limen.engine.sys cimport monotonic
+from limen.engine.talkers cimport Talkers
 from limen.engine.tunnel cimport Tunnel
 from limen.engine.types cimport FAULT_KILLED, FAULT_NONE, FAULT_REVOKED, Address
 from limen.engine.verdicts cimport goal_of
@@ -39,6 +40,17 @@ cdef str shown(const Address* address, bint port):
     if not port:
         return found
     return f"[{found}]:{address.port}" if address.family == 6 else f"{found}:{address.port}"
+
+
+cdef void carried(ExchangeState exchange, Accepted connection, uint64_t* received, uint64_t* sent) noexcept:
+    """Bytes so far; an exchange itself learns of a tunnel's when that is over."""
+    cdef Tunnel tunnel
+    received[0], sent[0] = exchange.received, exchange.sent
+    if isinstance(connection.party, Tunnel):
+        tunnel = <Tunnel>connection.party
+        received[0], sent[0] = tunnel.up.moved, tunnel.down.moved
+    elif isinstance(connection.party, Association):
+        received[0], sent[0] = (<Association>connection.party).up, (<Association>connection.party).down
 
 
 cdef class Census:
@@ -80,8 +92,8 @@ cdef class Census:
         address, protocol, method, phase, bytes from the client, bytes to it)."""
         cdef ExchangeState exchange
         cdef Accepted connection
-        cdef Tunnel tunnel
-        cdef uint64_t received, sent
+        cdef uint64_t received = 0
+        cdef uint64_t sent = 0
         cdef uint64_t now = monotonic()
         found = []
         for index in range(start, min(stop, len(self.connections))):
@@ -89,12 +101,7 @@ cdef class Census:
             if exchange is None:
                 continue
             connection = self.connections[index]
-            received, sent = exchange.received, exchange.sent
-            if isinstance(connection.party, Tunnel):
-                tunnel = <Tunnel>connection.party
-                received, sent = tunnel.up.moved, tunnel.down.moved
-            elif isinstance(connection.party, Association):
-                received, sent = (<Association>connection.party).up, (<Association>connection.party).down
+            carried(exchange, connection, &received, &sent)
             host = exchange.host.name[:exchange.host.name_length].decode("ascii", "replace")
             if host and exchange.host.port:
                 host = f"[{host}]:{exchange.host.port}" if ":" in host else f"{host}:{exchange.host.port}"
@@ -133,6 +140,17 @@ cdef class Census:
                 endpoint, address, protocol, method, PHASES[exchange.phase], received, sent,
             ))
         return found
+
+    def count(self, Py_ssize_t start, Py_ssize_t stop, Talkers talkers not None) -> None:
+        """Have what those of that portion have carried until now counted."""
+        cdef ExchangeState exchange
+        cdef uint64_t received = 0
+        cdef uint64_t sent = 0
+        for index in range(start, min(stop, len(self.connections))):
+            exchange = self.exchange_at(index)
+            if exchange is not None and exchange.service.logged:
+                carried(exchange, self.connections[index], &received, &sent)
+                talkers.count(exchange, received + sent, False)
 
     def kill(self, Py_ssize_t start, Py_ssize_t stop, started: set[int]) -> int:
         """End those of that portion that began at these times; how many did."""

@@ -40,5 +40,7 @@ cdef inline bint conceals(const Concealment* how) noexcept nogil:
     return how.clients or how.users or how.targets
 
 
+# From (clients, users, targets, a secret of 16 bytes, seconds of a period). ValueError for what is none.
+cdef int lay_concealment(Concealment* how, tuple settings) except -1
 # In place; texts that are made anew go to `room`, of CONCEAL_ROOM bytes.
 cdef void conceal(Concealment* how, LogRecord* record, char* room) noexcept nogil

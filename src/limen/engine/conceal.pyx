@@ -1,7 +1,7 @@
 # A pseudonym is SipHash-2-4 of a kind and a value, under a key that is SipHash of the period's number.
 
 from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from limen.engine.addresses cimport format_ip
 from limen.engine.journal cimport LogText
@@ -86,3 +86,15 @@ cdef void conceal(Concealment* how, LogRecord* record, char* room) noexcept nogi
         if not named and how.targets >= REVEAL_PSEUDONYM:
             # dialled is the target itself
             clear(&record.endpoint)
+
+
+cdef int lay_concealment(Concealment* how, tuple settings) except -1:
+    cdef bytes secret
+    clients, users, targets, secret, span = settings
+    if len(secret) != 16 or not all(0 <= reveal <= 3 for reveal in (clients, users, targets)):
+        raise ValueError("how much is told is 0 to 3, and the secret has 16 bytes")
+    memset(how, 0, sizeof(Concealment))
+    how.clients, how.users, how.targets = clients, users, targets
+    how.span = <uint64_t>(<double>span * 1e9)
+    memcpy(how.key, <const char*>secret, 16)
+    return 0

@@ -13,7 +13,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memmove
 
 from limen.engine.addresses cimport format_ip
-from limen.engine.conceal cimport CONCEAL_ROOM, Concealment, conceal
+from limen.engine.conceal cimport CONCEAL_ROOM, Concealment, conceal, lay_concealment
 from limen.engine.escape cimport common_unit, is_plain, json_unit, put_text, put_url, without_query
 from limen.engine.text cimport (
     civil_date,
@@ -136,7 +136,10 @@ cdef class Journal:
         self.ja4 = ja4
         self.place = place
         if concealment is not None and any(concealment[:3]):
-            self._conceal(*concealment)
+            self.concealment = <Concealment*>calloc(1, sizeof(Concealment))
+            if self.concealment == NULL:
+                raise MemoryError
+            lay_concealment(self.concealment, concealment)
         self.second = -1
         self.path = os.fspath(path)
         self.labels = []
@@ -162,16 +165,6 @@ cdef class Journal:
             self.labels.append(label)
             table[<int> index].text = label
             table[<int> index].length = <uint32_t> len(label)
-
-    def _conceal(self, int clients, int users, int targets, bytes secret not None, double span):
-        if len(secret) != 16 or not all(0 <= reveal <= 3 for reveal in (clients, users, targets)):
-            raise ValueError("how much is told is 0 to 3, and the secret has 16 bytes")
-        self.concealment = <Concealment*>calloc(1, sizeof(Concealment))
-        if self.concealment == NULL:
-            raise MemoryError
-        self.concealment.clients, self.concealment.users, self.concealment.targets = clients, users, targets
-        self.concealment.span = <uint64_t>(span * 1e9)
-        memcpy(self.concealment.key, <const char*>secret, 16)
 
     def _open(self):
         cdef int descriptor = 1

@@ -52,6 +52,7 @@ cdef class ExchangeState(Party):
     cdef list tried           # Endpoints that failed, if they are several
     cdef Alarm alarm          # the end of an attempt or a pause, or of all patience
     cdef Party hedge          # a hedge.Hedge
+    cdef uint64_t counted     # bytes that talkers know of already
     cdef Meter meter          # of its bandwidth and quotas; None: nothing is measured
     cdef uint64_t until       # monotonic ns: the deadline; 0 = none
     cdef uint64_t budget_until         # how long it waits for the budget

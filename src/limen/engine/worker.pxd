@@ -47,6 +47,7 @@ cdef class Worker(Reactor):
     cdef readonly Board board
     cdef readonly Journal journal
     cdef readonly Journal audit        # of what was refused; None: nobody asks
+    cdef public object talkers         # a Talkers; None: nobody keeps count of them
     cdef uint64_t audited_since        # monotonic ns: of the second in which `audited` lines were no exchanges'
     cdef unsigned int audited
     cdef public Places places # where clients are; None: nobody asks

@@ -12,6 +12,7 @@ from limen.engine.journal import Journal
 from limen.engine.places import Places
 from limen.engine.quotas import QuotaCells
 from limen.engine.reactor import Reactor
+from limen.engine.talkers import Talkers
 
 @type_check_only
 class OwnAddresses(Protocol):
@@ -50,6 +51,7 @@ class Worker(Reactor):
     places: Places | None  # where clients are
     cells: LimitCells | None  # of limits; None: none are configured
     quotas: QuotaCells | None  # None: none are configured
+    talkers: Talkers | None  # None: nobody keeps count of who moves most
     discretion: Discretion | None  # how the event log names whom it is about; None: in full
     identities: IdentityCache | None  # known of late; None: nobody is asked who they are
     @property

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from limen.runtime.channel import CallFailed, ChannelClosed
+from limen.runtime.calling import call_all
 from limen.runtime.explain.asked import AskedWrongly
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ TOP = 20
 
 # So many rows are made at a time: about a millisecond.
 _PORTION = 256
-_TIMEOUT = 15.0
 _ID = re.compile(r"(\d{1,4})-([0-9a-f]{1,16})")
 
 
@@ -258,24 +257,9 @@ def _encoded(question: Question) -> dict[str, object]:
     return {"parameters": parameters}
 
 
-async def _asked(processes: Sequence[WorkerProcess], kind: str, question: Question) -> list[Mapping[str, object]]:
-    """What workers answer; one that does not is left out."""
-    answers = await asyncio.gather(
-        *(process.call(kind, _encoded(question), timeout=_TIMEOUT) for process in processes), return_exceptions=True
-    )
-    found = []
-    for answer in answers:
-        if isinstance(answer, CallFailed | ChannelClosed | TimeoutError):
-            continue
-        if isinstance(answer, BaseException):
-            raise answer
-        found.append(answer.fields)
-    return found
-
-
 async def ask(processes: Sequence[WorkerProcess], question: Question) -> dict[str, object]:
     """A page of all workers, how many there are in all, and where the next page begins."""
-    answers = await _asked(processes, "exchanges", question)
+    answers = await call_all(processes, "exchanges", _encoded(question))
     rows = _page([row for answer in answers for row in cast("list[Row]", answer["rows"])], question)
     count = sum(cast("int", answer["count"]) for answer in answers)
     more = len(rows) == question.limit and question.limit > 0
@@ -300,5 +284,5 @@ def _merged(lists: Iterable[list[list[object]]]) -> list[dict[str, object]]:
 
 async def order_kill(processes: Sequence[WorkerProcess], wanted: Wanted) -> int:
     """Ends those that are meant on all workers; how many there were."""
-    answers = await _asked(processes, "kill", Question(wanted))
+    answers = await call_all(processes, "kill", _encoded(Question(wanted)))
     return sum(cast("int", answer["killed"]) for answer in answers)

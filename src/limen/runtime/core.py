@@ -38,6 +38,7 @@ from limen.runtime.own_addresses import own_addresses
 from limen.runtime.pacing import paced
 from limen.runtime.pins import decode_pins
 from limen.runtime.revision import Parts, Revision, unpack
+from limen.runtime.talkers import Keeper
 
 if TYPE_CHECKING:
     from limen.engine.access import AccessTable
@@ -106,6 +107,7 @@ class Core:
         self._audit: Journal | None = None
         self._audit_log: AccessLog | None = None
         self._checking: asyncio.Task[None] | None = None
+        self._keeper = Keeper(self._engine)
         self._lost = 0
         self._housekeeping: list[asyncio.Task[None]] = []
 
@@ -202,7 +204,8 @@ class Core:
             # tables that name it keep it as long as they live
             del self._lists[source]
         configure(config.log.level)
-        self._desk.discretion = self._engine.discretion = discretion_of(revision)
+        discretion = self._desk.discretion = self._engine.discretion = discretion_of(revision)
+        self._keeper.follow(discretion if config.log.talkers else None)
         self._keep_warm(assembly)
         self._restart_housekeeping()
         if previous is not None:
@@ -338,6 +341,10 @@ class Core:
         """See WorkerCore."""
         return await census.survey(self._engine, self._number, asked)
 
+    async def talkers(self, asked: Mapping[str, object]) -> Mapping[str, object]:
+        """See WorkerCore."""
+        return await self._keeper.survey(asked)
+
     async def kill(self, asked: Mapping[str, object]) -> int:
         """See WorkerCore."""
         return await census.kill(self._engine, self._number, asked)
@@ -400,6 +407,8 @@ class Core:
             self._housekeeping.append(self._start(self._flush(settings.flush)))
         if self._force is not None:
             self._housekeeping.append(self._start(self._keep_checking(self._force.revision.config.limits.recheck)))
+        if self._engine.talkers is not None:
+            self._housekeeping.append(self._start(self._keeper.run()))
         if self._force is not None and self._force.tables:
             self._set_windows(self._force)
             self._housekeeping.append(self._start(self._keep_windows(self._force)))

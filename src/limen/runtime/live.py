@@ -87,6 +87,7 @@ def live(
             if count and number in FAULTS
         },
         "certificates": certificates(estate),
+        "talkers": estate.revision.config.log.talkers,
     }
 
 

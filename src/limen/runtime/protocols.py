@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limen.runtime.explain.asked import Asked
     from limen.runtime.health import Health
     from limen.runtime.reload import ReloadReport
+    from limen.runtime.talkers import Question as TalkersQuestion
 
 Log = Callable[[str, str], None]
 """`log(level, text)`, level one of debug, info, warning, error."""
@@ -111,6 +112,9 @@ class WorkerCore(Protocol):
     def exchanges(self, asked: Mapping[str, object]) -> Awaitable[Mapping[str, object]]:
         """Exchanges and tunnels under way (limen.runtime.census.survey)."""
 
+    def talkers(self, asked: Mapping[str, object]) -> Awaitable[Mapping[str, object]]:
+        """Who and what moves most (limen.runtime.talkers.survey)."""
+
     def kill(self, asked: Mapping[str, object]) -> Awaitable[int]:
         """Ends those that are meant (limen.runtime.census.kill)."""
 
@@ -151,6 +155,9 @@ class Administered(Protocol):
 
     async def exchanges(self, question: Question) -> Mapping[str, object]:
         """A page of the exchanges and tunnels under way (limen.runtime.census.ask)."""
+
+    async def talkers(self, question: TalkersQuestion) -> Mapping[str, object] | None:
+        """Who and what moves most (limen.runtime.talkers.ask); None: nobody keeps count."""
 
     async def kill(self, wanted: Wanted) -> int:
         """Ends exchanges and tunnels; how many there were."""

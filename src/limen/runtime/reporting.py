@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.errors import LimenError
-from limen.runtime import census
+from limen.runtime import census, talkers
 from limen.runtime.explain.worker import ExplainFailed, ask_worker
 from limen.runtime.health_report import conditions, tell_states, upstream_rows
 from limen.runtime.live import live
@@ -117,6 +117,12 @@ class Reporting:
     async def exchanges(self, question: census.Question) -> Mapping[str, object]:
         """See limen.runtime.census.ask."""
         return await census.ask(self._serving(), question)
+
+    async def talkers(self, question: talkers.Question) -> Mapping[str, object] | None:
+        """See limen.runtime.talkers.ask."""
+        if self._held is None or not self._held.revision.config.log.talkers:
+            return None
+        return await talkers.ask(self._serving(), question)
 
     async def kill(self, wanted: census.Wanted) -> int:
         """Ends exchanges and tunnels; told in the log."""

@@ -4,7 +4,7 @@ Started as `python -m limen.runtime.worker`, never by hand: a fresh interpreter,
 leaks in, and so that a handover really runs new code. Without its supervisor a worker drains and ends.
 
 Messages: tickets, pins, databases, limits, quotas, lists, prepare, publish, discard, listen, unlisten, drain, ping,
-status, explain, exchanges, kill, reopen, stop (each answered), hello and rejected (sent).
+status, explain, exchanges, talkers, kill, reopen, stop (each answered), hello and rejected (sent).
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class Worker:
             "prepare": self._prepare,
             "explain": self._explain,
             "exchanges": self._list_exchanges,
+            "talkers": self._tell_talkers,
             "kill": self._kill_exchanges,
         }
 
@@ -134,6 +135,13 @@ class Worker:
             self._channel.reply(message, await self._core.exchanges(message.fields))
         except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
             _log.exception("worker %d: listing exchanges failed", self._number)
+            self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
+
+    async def _tell_talkers(self, message: Message) -> None:
+        try:
+            self._channel.reply(message, await self._core.talkers(message.fields))
+        except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
+            _log.exception("worker %d: telling talkers failed", self._number)
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
 
     async def _kill_exchanges(self, message: Message) -> None:

@@ -192,10 +192,10 @@ def test_the_structure_is_there_for_those_who_do_not_see(look):
         assert page.evaluate("[...document.querySelectorAll('th')].every(one => one.scope === 'col')")
         assert page.evaluate("document.querySelectorAll('h1').length") == 1
         assert page.evaluate("document.getElementById('summary').getAttribute('role')") == "status"
-        assert page.evaluate("[...document.querySelectorAll('input')].every(one => one.labels.length === 1)")
+        assert page.evaluate("[...document.querySelectorAll('input, select')].every(one => one.labels.length === 1)")
         # everything that does something is reached by the keyboard, and scrolling tables, too
         assert page.evaluate(
-            "[...document.querySelectorAll('button, input, a, .scroll')].every(one => one.tabIndex >= 0)"
+            "[...document.querySelectorAll('button, input, select, a, .scroll')].every(one => one.tabIndex >= 0)"
         )
 
 

@@ -100,6 +100,12 @@ class Log(Section):
         description="The audit log of what rules, limits and quotas refused or ended; a plain string is its path. "
         "Independent of `access`. None by default.",
     )
+    talkers: Flag = Field(
+        default=False,
+        description="Keep count of the clients and targets with most bytes, exchanges and refusals, over the last five "
+        "minutes, hour and day, for `limen talkers` and the admin page: in memory only, about 10 MB for each worker. "
+        "`privacy` holds for it, and listeners with `log: false` are left out.",
+    )
     tls_keys: FilePath | None = Field(
         default=None,
         description="Appends the secrets of every TLS connection to this file (mode 0600), in the format that "

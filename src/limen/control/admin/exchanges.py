@@ -1,6 +1,7 @@
-"""Exchanges and tunnels under way, over the admin API.
+"""Exchanges and tunnels under way, and who has had most of them, over the admin API.
 
 GET /exchanges            a page of them; `limit`, `after`, `top=1`, and the conditions of limen.runtime.census.Wanted
+GET /talkers              the clients and targets with most of the last minutes, hour or day; see limen.runtime.talkers
 POST /exchanges/kill      ends those that the JSON content means: {"id": ...}, {"client": ...}, {"all": true}
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from limen.control.admin.answers import answer
+from limen.runtime import talkers
 from limen.runtime.census import Wanted, question_of, wanted_of
 from limen.runtime.explain.asked import AskedWrongly
 
@@ -24,6 +26,7 @@ def add_routes(application: web.Application, administered: Administered) -> None
     """Adds these resources."""
     resources = _Exchanges(administered)
     application.router.add_get("/exchanges", resources.listed)
+    application.router.add_get("/talkers", resources.talkers)
     application.router.add_post("/exchanges/kill", resources.kill)
 
 
@@ -37,6 +40,15 @@ class _Exchanges:
         except AskedWrongly as error:
             return answer({"error": str(error)}, status=400)
         return answer(dict(await self._administered.exchanges(question)), indent=None)
+
+    async def talkers(self, request: web.Request) -> web.StreamResponse:
+        try:
+            found = await self._administered.talkers(talkers.question_of(request.query.items()))
+        except AskedWrongly as error:
+            return answer({"error": str(error)}, status=400)
+        if found is None:
+            return answer({"error": "nobody keeps count: set `log: {talkers: true}`"}, status=404)
+        return answer(dict(found), indent=None)
 
     async def kill(self, request: web.Request) -> web.StreamResponse:
         try:

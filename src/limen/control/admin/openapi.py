@@ -11,6 +11,8 @@ from typing import Any
 import limen
 from limen.runtime.census import COLUMNS, PAGE, PAGE_MOST
 from limen.runtime.explain.asked import PARAMETERS
+from limen.runtime.talkers import LIMIT_MOST, ORDERS, WINDOWS
+from limen.runtime.talkers import Question as TalkersQuestion
 
 Json = dict[str, Any]
 
@@ -129,6 +131,7 @@ SCHEMAS: Json = {
             "endpoints_untold": _COUNT,
             "faults": {"type": "object", "additionalProperties": _object({"count": _COUNT, "side": _TEXT})},
             "certificates": _many(_ref("Certificate")),
+            "talkers": {**_FLAG, "description": "Whether /talkers keeps count."},
         }
     ),
     "Exchange": _object(
@@ -141,6 +144,16 @@ SCHEMAS: Json = {
         }
     ),
     "Share": _object({"name": _TEXT, "bytes": _COUNT, "exchanges": _COUNT}),
+    "Talker": _object(
+        {
+            "name": _TEXT,
+            "bytes": _COUNT,
+            "exchanges": {**_COUNT, "description": "Those that have ended."},
+            "refused": {**_COUNT, "description": "Of these, answered with 401, 403, 407 or 429."},
+            "missed": {**_COUNT, "description": "At most so many bytes are missing (512 for an exchange)."},
+        },
+        {"kind": {"enum": ["user", "client"]}},
+    ),
     "Explanation": _object(
         {"url": _TEXT, "method": _TEXT, "from": _TEXT, "listener": _ANY, "verdict": _ANY, "revision": _COUNT},
         {
@@ -207,6 +220,22 @@ _EXCHANGES = _object(
         "silent": {**_COUNT, "description": "Workers that did not answer."},
     },
 )
+_TALKERS = _object(
+    {
+        "window": _TEXT,
+        "seconds": _NUMBER,
+        "order": _TEXT,
+        "clients": _many(_ref("Talker")),
+        "targets": _many(_ref("Talker")),
+    },
+    {"silent": {**_COUNT, "description": "Workers that did not answer."}},
+)
+_DEFAULT = TalkersQuestion()
+_TALKER_PARAMETERS = {
+    "window": f"One of {', '.join(WINDOWS)}; {_DEFAULT.window} by default.",
+    "order": f"One of {', '.join(ORDERS)}; {_DEFAULT.order} by default.",
+    "limit": f"Rows of each list: {_DEFAULT.limit} by default, at most {LIMIT_MOST}.",
+}
 _EXCHANGE_PARAMETERS = {
     "id": "One of them.",
     "client": "Address or network of the client.",
@@ -242,6 +271,9 @@ PATHS: Json = {
     "/": {"get": _operation("The page for people", _answer(None, "HTML", "text/html"))},
     "/page.css": {"get": _operation("Its style", _answer(None, "CSS", "text/css"))},
     "/page.js": {"get": _operation("Its script", _answer(None, "JavaScript", "text/javascript"))},
+    "/flows.js": {
+        "get": _operation("The script of its lists of exchanges", _answer(None, "JavaScript", "text/javascript"))
+    },
     "/icon.svg": {"get": _operation("Its picture", _answer(None, "SVG", "image/svg+xml"))},
     "/openapi.json": {"get": _operation("This document", _answer(_ANY, "OpenAPI 3.1"))},
     "/healthz": {"get": _operation("Whether the instance lives", _answer(None, "ok", "text/plain"))},
@@ -265,6 +297,19 @@ PATHS: Json = {
             "parameters": [
                 {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
                 for name, text in _EXCHANGE_PARAMETERS.items()
+            ],
+        }
+    },
+    "/talkers": {
+        "get": {
+            **_operation(
+                "The clients and targets with most, where `log.talkers` has them counted; asks every worker",
+                _answer(_TALKERS, "Two lists"),
+                refusals={400: "The question is malformed", 404: "Nobody keeps count"},
+            ),
+            "parameters": [
+                {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
+                for name, text in _TALKER_PARAMETERS.items()
             ],
         }
     },

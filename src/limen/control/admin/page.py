@@ -1,4 +1,4 @@
-"""The page of the admin address: three files of ours, served under a policy that lets nothing else in."""
+"""The page of the admin address: files of ours, served under a policy that lets nothing else in."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _TYPES = {
     "index.html": "text/html",
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "flows.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
-FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js", "/icon.svg": "icon.svg"}
+FILES = {"/": "index.html", **{f"/{name}": name for name in _TYPES if name != "index.html"}}
 """Resource to file."""
 
 POLICY = (

@@ -14,6 +14,7 @@ from limen.control.rates import rates
 from limen.control.top_text import SORTS, drawn
 
 INTERVAL = 1.0
+TALKERS_INTERVAL = 5.0
 # Home, and clear from there to the end: no flicker, no curses.
 _REDRAW = "\x1b[H\x1b[J"
 
@@ -24,6 +25,9 @@ def add(subparsers: Subparsers) -> None:
     add_instance(parser)
     parser.add_argument("--once", action="store_true", help="print it once and end")
     parser.add_argument("--json", action="store_true", help="print JSON instead, one line each time")
+    parser.add_argument(
+        "--talkers", action="store_true", help="name the talkers of the last five minutes, too (needs `log.talkers`)"
+    )
     parser.add_argument("--sort", choices=SORTS, default="state", help="order of the endpoints (default: state)")
     parser.set_defaults(action=run)
 
@@ -32,10 +36,15 @@ def run(options: argparse.Namespace) -> int:
     """Draws until interrupted."""
     client = find(options.file, options.control)
     before = _live(client)
+    talkers: Mapping[str, object] = {}
+    asked = 0.0
     while True:
         time.sleep(INTERVAL)
         after = _live(client)
-        found, before = rates(before, after), after
+        if options.talkers and (not asked or time.monotonic() - asked >= TALKERS_INTERVAL):
+            # every worker is asked: not each second
+            talkers, asked = _object(client.get("/talkers?limit=10")), time.monotonic()
+        found, before = {**rates(before, after), **({"talkers": talkers} if talkers else {})}, after
         if options.json:
             print(json.dumps(found), flush=True)
         elif options.once:
@@ -48,5 +57,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _live(client: Client) -> Mapping[str, object]:
-    found = json.loads(client.get("/live"))
+    return _object(client.get("/live"))
+
+
+def _object(content: bytes) -> Mapping[str, object]:
+    found = json.loads(content)
     return found if isinstance(found, dict) else {}

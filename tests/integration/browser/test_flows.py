@@ -1,0 +1,94 @@
+"""Exchanges under way and who moves most, on the page: shown as they are, found, and ended by pressing twice."""
+
+import json
+
+from tests.integration.browser.test_page import HOSTILE, keep, look  # noqa: F401
+from tests.integration.ways.speaking import faults
+from tests.support import LimenProcess, RawOrigin, wait_until
+
+SITE = {
+    "workers": 1,
+    "admin": {"bind": "127.0.0.1:@ADMIN@"},
+    "log": {"talkers": True},
+    "listeners": [
+        {
+            "name": "proxy",
+            "bind": "127.0.0.1:@PORT@",
+            "trusted": "127.0.0.0/8",
+            "forward": {"targets": {"private": "allow"}, "access": [{"name": "all", "allow": {}}]},
+        },
+    ],
+}
+ROWS = "[...document.querySelectorAll('#flows tbody tr')]"
+TARGETS = "[...document.querySelectorAll('#talkers-targets tbody tr')]"
+
+
+def tunnel(site, port, host="127.0.0.1"):
+    client = site.connect()
+    client.send(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n")
+    assert client.read_head().status == 200
+    client.send(b"ping")
+    assert client.read_exactly(4) == b"ping"
+    return client
+
+
+def echo(connection):
+    while data := connection.socket.recv(65536):
+        connection.send(data)
+
+
+def test_tunnels_are_listed_and_ended(look):  # noqa: F811
+    with RawOrigin(echo) as first, RawOrigin(echo) as second, LimenProcess(json.dumps(SITE)) as site:
+        kept, ended = tunnel(site, first.port), tunnel(site, second.port)
+        with kept, ended:
+            page = look(f"http://127.0.0.1:{site.port('ADMIN')}/")
+            page.size(1280, 900)
+            page.wait_for(f"{ROWS}.length === 2", "both tunnels")
+            page.wait_for(f"{TARGETS}.some(row => row.cells[0].textContent === '127.0.0.1')", "the target")
+            keep(page, "flows-light")
+            page.scheme("dark")
+            keep(page, "flows-dark")
+            row = f"{ROWS}.find(row => row.cells[2].textContent.endsWith(':{second.port}'))"
+            assert page.evaluate(f"{row}.cells[5].textContent") == "connect"
+            assert page.evaluate(f"{row}.cells[3].textContent") == "all"
+            # once is a question
+            page.evaluate(f"{row}.querySelector('button').click()")
+            assert page.evaluate(f"{row}.querySelector('button').textContent") == "Sure?"
+            assert faults(site, "killed") == 0
+            page.evaluate(f"{row}.querySelector('button').click()")
+            ended.expect_end()
+            page.wait_for(f"{ROWS}.length === 1", "one left")
+            assert faults(site, "killed") == 1
+            kept.send(b"pong")
+            assert kept.read_exactly(4) == b"pong"
+            # found by what was asked for
+            for value, count in (("*.example.com", 0), ("127.0.0.*", 1)):
+                page.evaluate(
+                    f"document.querySelector('#flows-form input').value = '{value}';"
+                    "document.querySelector('#flows-form').dispatchEvent(new Event('input'))"
+                )
+                page.wait_for(f"{ROWS}.length === {count}", value)
+            # by how often instead of how much
+            page.evaluate(
+                "document.querySelector('#talkers-form select[name=order]').value = 'exchanges';"
+                "document.querySelector('#talkers-form').dispatchEvent(new Event('input'))"
+            )
+            page.wait_for(f"{TARGETS}.length === 1 && {TARGETS}[0].cells[2].textContent === '1'", "the one that ended")
+
+
+def test_a_bounded_list_and_names_that_would_be_html(look):  # noqa: F811
+    forward = {"targets": {"private": "allow"}, "access": [{"name": HOSTILE, "allow": {}}]}
+    site = {**SITE, "listeners": [{**SITE["listeners"][0], "forward": forward}], "log": {}}
+    with RawOrigin(echo) as origin, LimenProcess(json.dumps(site)) as started:
+        clients = [tunnel(started, origin.port) for _ in range(130)]
+        page = look(f"http://127.0.0.1:{started.port('ADMIN')}/")
+        page.wait_for(f"{ROWS}.length === 100", "the bound")
+        page.wait_for("document.getElementById('flows-note').textContent === 'the 100 oldest of 130'")
+        page.wait_for("document.getElementById('talkers-off').textContent.includes('log: {talkers: true}')")
+        assert page.evaluate(f"document.getElementById('flows').textContent.includes({json.dumps(HOSTILE)})")
+        assert page.evaluate("document.querySelectorAll('main img').length") == 0
+        assert page.evaluate("document.title") != "1"
+        for client in clients:
+            client.close()
+        page.wait_for(f"{ROWS}.length === 0", "all over")
+        wait_until(lambda: json.loads(started.admin("/exchanges").content)["count"] == 0, what="nothing left")
