@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 cdef enum:
     SUMMARY_NAME = 128            # bytes of a name that are kept; longer ones differ all the same
-    EXCHANGE_WEIGHT = 512         # an exchange weighs as much as so many bytes
+    EXCHANGE_WEIGHT = 4096        # an exchange weighs as much as so many bytes: many small ones are to be seen, too
 
 
 cdef struct SummaryCell:

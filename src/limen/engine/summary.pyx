@@ -122,13 +122,15 @@ cdef class Summary:
         """Count so much of a name."""
         self.add(name, <size_t>len(name), size, exchanges, refused)
 
-    def take(self) -> list[tuple[bytes, int, int, int, int]]:
-        """What was counted: (name, bytes, exchanges, refused, error), in no order; it begins anew."""
+    def take(self) -> tuple[int, list[tuple[bytes, int, int, int, int]]]:
+        """What was counted: rows of (name, bytes, exchanges, refused, error) in no order, and before them the most that
+        a name can have had which is not there; it begins anew."""
         cdef SummaryCell* cell
         cdef int i
+        cdef uint64_t floor = self.heap[0].weight if self.count == self.capacity else 0
         found = []
         for i in range(self.count):
             cell = &self.cells[i]
             found.append((cell.name[:cell.length], cell.size, cell.exchanges, cell.refused, cell.error))
         self.clear()
-        return found
+        return floor, found

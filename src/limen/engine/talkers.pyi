@@ -16,6 +16,3 @@ class Talkers:
     @property
     def targets(self) -> Summary:
         """Hosts; of what names none the route."""
-
-    def take(self) -> tuple[list[tuple[bytes, int, int, int, int]], list[tuple[bytes, int, int, int, int]]]:
-        """(rows of clients, rows of targets), as Summary.take()."""

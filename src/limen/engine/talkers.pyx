@@ -47,11 +47,12 @@ cdef class Talkers:
         cdef char name[NAME_ROOM]
         cdef int status = fault_status(exchange.fault) if ended and exchange.fault else 0
         cdef bint refused = status == 401 or status == 403 or status == 407 or status == 429
-        cdef uint64_t more = total - exchange.counted
+        # (a tunnel begins to count anew: what came before it is told of at its end)
+        cdef uint64_t more = total - exchange.counted if total > exchange.counted else 0
         cdef size_t size = 1
         if not ended and more == 0:
             return
-        exchange.counted = total
+        exchange.counted += more
         memset(&record, 0, sizeof(record))
         record.client = exchange.peer
         record.host.text = exchange.host.name
@@ -77,7 +78,3 @@ cdef class Talkers:
             lay_text(&record.host, exchange.action.label)
         if record.host.length:
             self.targets.add(record.host.text, record.host.length, more, ended, refused)
-
-    def take(self):
-        """(rows of clients, rows of targets), as Summary.take()."""
-        return self.clients.take(), self.targets.take()

@@ -11,7 +11,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from limen.runtime.calling import call_all
@@ -35,36 +35,78 @@ _PARTS = 6
 # Names of a part that are kept, and when the others go.
 _KEPT, _KEPT_MOST = 1024, 4096
 _PORTION = 256
-_EXCHANGE_WEIGHT = 512
+# summary.EXCHANGE_WEIGHT
+_EXCHANGE_WEIGHT = 4096
 
 Rows = list[tuple[bytes, int, int, int, int]]
 """As a Summary has them."""
 
 Counts = list[int]
-"""Bytes, exchanges, refused, and what may be missing of them, in bytes (an exchange counts as 512)."""
+"""Bytes, exchanges, refused, and what may be missing of them beside `lost`, in weight."""
 
 
-@dataclass(slots=True)
-class _Part:
-    began: float
-    sums: dict[str, dict[str, Counts]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
-    lost: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    """The most that a name may have had which is not among them."""
+class Tally:
+    """Sums by name, and how much each may be too low: what was counted <= what was <= that and `missed`.
 
-    def add(self, kind: str, rows: Rows) -> None:
-        sums = self.sums[kind]
-        for name, size, exchanges, refused, error in rows:
-            one = sums.setdefault(name.decode("utf-8", "replace"), [0, 0, 0, 0])
-            for index, value in enumerate((size, exchanges, refused, error)):
-                one[index] += value
-        if len(sums) > _KEPT_MOST:
-            kept = dict(heapq.nlargest(_KEPT, sums.items(), key=lambda item: _weight(item[1])))
-            self.lost[kind] += max(_weight(one) for name, one in sums.items() if name not in kept)
-            self.sums[kind] = kept
+    `lost` is what every name may have had unseen; of a name that was seen, its row takes back what it did not lose.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Counts] = {}
+        self.lost = 0
+
+    def add(self, floor: int, rows: Iterable[Sequence[object]]) -> None:
+        """Rows of a name, three counts and what may be missing; `floor` is the most that other names can have had."""
+        self.lost += floor
+        for name, size, exchanges, refused, missed in rows:
+            one = self.sums.setdefault(
+                name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name), [0] * 4
+            )
+            one[0] += cast("int", size)
+            one[1] += cast("int", exchanges)
+            one[2] += cast("int", refused)
+            one[3] += cast("int", missed) - floor
+
+    def cut(self, kept: Iterable[str]) -> None:
+        """Forgets all but these."""
+        left = {name: self.sums[name] for name in kept}
+        lost = max((_weight(one) for name, one in self.sums.items() if name not in left), default=0)
+        self.sums = left
+        if lost > 0:
+            self.lost += lost
+            for one in left.values():
+                one[3] -= lost
+
+    def heaviest(self, limit: int) -> list[str]:
+        """The names that have, or may have had, most."""
+        return heapq.nlargest(limit, self.sums, key=lambda name: _weight(self.sums[name]))
+
+    def missed(self, one: Counts) -> int:
+        """At most so much weight is missing of a row."""
+        return max(0, self.lost + one[3])
+
+    def rows(self) -> list[tuple[str, int, int, int, int]]:
+        """As add() takes them; the floor is `lost`."""
+        return [(name, one[0], one[1], one[2], self.missed(one)) for name, one in self.sums.items()]
+
+    def most(self, order: str, limit: int) -> list[str]:
+        """The names with most, first; who has none of it is left out."""
+        index = ORDERS.index(order)
+        found = ((name, one) for name, one in self.sums.items() if one[index])
+        return [name for name, _ in heapq.nsmallest(limit, found, key=lambda item: (-item[1][index], item[0]))]
 
 
 def _weight(one: Counts) -> int:
+    """What a name is known to have had, and what it may have lost beside `lost`."""
     return one[0] + _EXCHANGE_WEIGHT * one[1] + one[3]
+
+
+class _Part:
+    """Of a window: what was counted from `began` on."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.tallies = {kind: Tally() for kind in KINDS}
 
 
 class History:
@@ -74,42 +116,33 @@ class History:
         self._clock = clock
         self._parts: dict[str, deque[_Part]] = {name: deque() for name in WINDOWS}
 
-    def add(self, rows: tuple[Rows, Rows]) -> None:
-        """Takes what a summary had: of clients and of targets."""
+    def add(self, kind: str, floor: int, rows: Rows) -> None:
+        """Takes what a summary of a kind had."""
         now = self._clock()
         for name, length in WINDOWS.items():
             parts = self._parts[name]
             self._forget(parts, length, now)
             if not parts or now - parts[-1].began >= length / _PARTS:
                 parts.append(_Part(now))
-            for kind, found in zip(KINDS, rows, strict=True):
-                parts[-1].add(kind, found)
+            tally = parts[-1].tallies[kind]
+            tally.add(floor, rows)
+            if len(tally.sums) > _KEPT_MOST:
+                tally.cut(tally.heaviest(_KEPT))
 
-    def sums(self, window: str) -> dict[str, dict[str, Counts]]:
-        """What was counted in a window, by kind and name."""
+    def tally(self, window: str, kind: str) -> Tally:
+        """What was counted in a window."""
         parts = self._parts[window]
         self._forget(parts, WINDOWS[window], self._clock())
-        found: dict[str, dict[str, Counts]] = {kind: {} for kind in KINDS}
-        for kind, sums in found.items():
-            for part in parts:
-                merge(sums, ((name, *one) for name, one in part.sums[kind].items()))
-            lost = sum(part.lost[kind] for part in parts)
-            for one in sums.values():
-                one[3] += lost
+        found = Tally()
+        for part in parts:
+            one = part.tallies[kind]
+            found.add(one.lost, one.rows())
         return found
 
     @staticmethod
     def _forget(parts: deque[_Part], length: float, now: float) -> None:
         while parts and now - parts[0].began >= length:
             parts.popleft()
-
-
-def merge(sums: dict[str, Counts], rows: Iterable[Sequence[object]]) -> None:
-    """Adds rows of a name and counts."""
-    for name, *values in rows:
-        one = sums.setdefault(str(name), [0, 0, 0, 0])
-        for index, value in enumerate(values):
-            one[index] += cast("int", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +178,6 @@ def question_of(parameters: Iterable[tuple[str, str]]) -> Question:
     return Question(question.window, question.order, int(limit))
 
 
-def most(sums: Mapping[str, Counts], order: str, limit: int) -> list[tuple[str, Counts]]:
-    """Those with most, first; who has none of it is left out."""
-    index = ORDERS.index(order)
-    found = ((name, one) for name, one in sums.items() if one[index])
-    return heapq.nsmallest(limit, found, key=lambda item: (-item[1][index], item[0]))
-
-
 # in a worker
 
 
@@ -162,6 +188,7 @@ class Keeper:
         self._engine = engine
         self._discretion: Discretion | None = None
         self._history = History()
+        self._due = time.monotonic() + INTERVAL
 
     def follow(self, discretion: Discretion | None) -> None:
         """As told by `discretion` from now on; None: no more. What was told otherwise is forgotten."""
@@ -174,9 +201,10 @@ class Keeper:
         self._history = History()
 
     async def run(self) -> None:
-        """Empties the summary into the windows, again and again."""
+        """Empties the summary into the windows, again and again, however often it is begun anew."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+            self._due = time.monotonic() + INTERVAL
             await self._collect()
 
     async def survey(self, asked: Mapping[str, object]) -> dict[str, object]:
@@ -186,10 +214,13 @@ class Keeper:
             raise AskedWrongly("no parameters")
         question = question_of((str(name), str(value)) for name, value in parameters.items())
         await self._collect()
-        sums = self._history.sums(question.window)
-        # (who is among the first of all need not be among the first of each worker)
-        most_of = {kind: most(sums[kind], question.order, 10 * LIMIT_MOST) for kind in KINDS}
-        return {kind: [[name, *one] for name, one in found] for kind, found in most_of.items()}
+        answer: dict[str, object] = {}
+        for kind in KINDS:
+            tally = self._history.tally(question.window, kind)
+            # (who is among the first of all need not be among the first of each worker)
+            tally.cut(tally.most(question.order, 10 * LIMIT_MOST))
+            answer[kind] = {"floor": tally.lost, "rows": [list(row) for row in tally.rows()]}
+        return answer
 
     async def _collect(self) -> None:
         """What has ended, and what is under way as far as it is."""
@@ -202,8 +233,11 @@ class Keeper:
         for start in range(0, len(census), _PORTION):
             census.count(start, start + _PORTION, talkers)
             await asyncio.sleep(0)
-        if talkers is self._engine.talkers:
-            self._history.add(talkers.take())
+        for kind, summary in zip(KINDS, (talkers.clients, talkers.targets), strict=True):
+            # a turn for each: a thousand names go into every window
+            if talkers is self._engine.talkers:
+                self._history.add(kind, *summary.take())
+            await asyncio.sleep(0)
 
 
 # in the supervisor
@@ -214,18 +248,19 @@ async def ask(processes: Sequence[WorkerProcess], question: Question) -> dict[st
     answers = await call_all(processes, "talkers", {"parameters": question.fields()})
     found: dict[str, object] = {"window": question.window, "seconds": WINDOWS[question.window], "order": question.order}
     for kind in KINDS:
-        sums: dict[str, Counts] = {}
+        tally = Tally()
         for answer in answers:
-            merge(sums, cast("list[list[object]]", answer[kind]))
-        found[kind] = [_row(kind, name, one) for name, one in most(sums, question.order, question.limit)]
+            one = cast("Mapping[str, object]", answer[kind])
+            tally.add(cast("int", one["floor"]), cast("list[list[object]]", one["rows"]))
+        found[kind] = [_row(kind, tally, name) for name in tally.most(question.order, question.limit)]
     if len(answers) < len(processes):
         found["silent"] = len(processes) - len(answers)
     return found
 
 
-def _row(kind: str, name: str, one: Counts) -> dict[str, object]:
-    size, exchanges, refused, missed = one
-    row: dict[str, object] = {"bytes": size, "exchanges": exchanges, "refused": refused, "missed": missed}
+def _row(kind: str, tally: Tally, name: str) -> dict[str, object]:
+    one = tally.sums[name]
+    counts = {"bytes": one[0], "exchanges": one[1], "refused": one[2], "missed": tally.missed(one)}
     if kind == "targets":
-        return {"name": name, **row}
-    return {"name": name[1:], "kind": "user" if name[:1] == "u" else "client", **row}
+        return {"name": name, **counts}
+    return {"name": name[1:], "kind": "user" if name[:1] == "u" else "client", **counts}

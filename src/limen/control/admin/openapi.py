@@ -150,7 +150,7 @@ SCHEMAS: Json = {
             "bytes": _COUNT,
             "exchanges": {**_COUNT, "description": "Those that have ended."},
             "refused": {**_COUNT, "description": "Of these, answered with 401, 403, 407 or 429."},
-            "missed": {**_COUNT, "description": "At most so many bytes are missing (512 for an exchange)."},
+            "missed": {**_COUNT, "description": "At most so many bytes are missing (4,096 for an exchange)."},
         },
         {"kind": {"enum": ["user", "client"]}},
     ),
