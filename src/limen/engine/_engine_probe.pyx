@@ -13,6 +13,7 @@ from limen.engine.http1.write cimport write_chunk_line, write_request, write_res
 from limen.engine.keep cimport Keep, new_keep
 from limen.engine.maglev cimport mixed
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
+from limen.engine.peaks cimport peak_now, peak_time
 from limen.engine.reports cimport note_busy, parse_report
 from limen.engine.places cimport Places
 from limen.engine.preface cimport parse_preface, send_preface
@@ -202,7 +203,7 @@ def enter(Endpoint endpoint, int64_t most=0):
 
 def measured(Endpoint endpoint, uint64_t now, uint64_t time, double decay):
     load_measured(&endpoint.load, now, time, decay * 1e9)
-    return endpoint.load.peak
+    return peak_time(peak_now(endpoint.load.peak))
 
 
 def began(Endpoint endpoint, uint64_t since):

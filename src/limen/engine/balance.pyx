@@ -31,12 +31,14 @@ from limen.engine.policies cimport (
     settle_draws,
     settle_turns,
 )
+from limen.engine.peaks cimport peak_age, peak_clock, peak_now, peak_swap, peak_time, peak_word
 from limen.engine.reports cimport busy_now
 from limen.engine.seats cimport Group, Load, SCAN_MOST, SHARE_ONE, Seat, below, draw
 
 
 cdef enum:
     WARMING_LOOKS = 20        # surveys while an endpoint warms up
+    PEAK_TRIES = 4            # with more workers at it at a time, their measurements do
     LEAST_PART = 20           # an endpoint that says it is all at work keeps this part of its weight
 
 
@@ -53,13 +55,23 @@ cdef void health_changed() noexcept nogil:
 
 cdef void load_measured(Load* load, uint64_t now, uint64_t time, double decay) noexcept nogil:
     """A peak is taken over at once, and forgotten slowly."""
+    cdef uint64_t word = peak_now(load.peak)
+    cdef double ns = <double>max(time, <uint64_t>1)
+    cdef double peak
     cdef double kept
-    if time >= load.peak:
-        load.peak = <double>max(time, <uint64_t>1)
-    else:
-        kept = exp(-<double>(now - load.measured) / decay)
-        load.peak = load.peak * kept + <double>max(time, <uint64_t>1) * (1.0 - kept)
-    load.measured = now
+    cdef int _try
+    for _try in range(PEAK_TRIES):
+        peak = peak_time(word)
+        if ns < peak:
+            kept = exp(-peak_age(word, now) / decay)
+            if kept == 1.0:
+                # one stands for all that were measured at the same time
+                return
+            peak = peak * kept + ns * (1.0 - kept)
+        else:
+            peak = ns
+        if peak_swap(load.peak, &word, peak_word(peak, peak_clock(now))):
+            return
 
 
 cdef Pick policy_of(int policy) noexcept:

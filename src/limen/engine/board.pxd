@@ -11,14 +11,15 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef enum:
     # Layout, in cells (8 bytes). Areas and regions begin on 64 KiB, the largest page in use.
-    BOARD_VERSION = 4
-    BOARD_HEADER = 335872         # cells before the first worker's region
+    BOARD_VERSION = 5
+    BOARD_HEADER = 401408         # cells before the first worker's region
     BOARD_EPOCH = 8               # the supervisor raises it after each change of the health area
     BOARD_ALARM = 16              # workers raise it when a run of failures is long enough
     BOARD_TOTALS = 8192           # where in them the endpoints' totals begin
     BOARD_RUNS = 73728            # failures in a row, by endpoint
     BOARD_HEALTH = 139264         # the supervisor's word, two cells per endpoint (HealthCell)
     BOARD_LOADS = 270336          # how busy endpoints say they are in ordinary answers (reports.pxd), by endpoint
+    BOARD_PEAKS = 335872          # how long endpoints take to answer (peaks.pxd), by endpoint
     BOARD_ROUTES = 65536
     BOARD_ENDPOINTS = 65536
     BOARD_LISTENERS = 256
@@ -229,6 +230,10 @@ cdef class Board:
     cdef inline int64_t* endpoint_busy(self, unsigned int slot) noexcept nogil:
         # NULL for a slot out of range.
         return <int64_t*>self.front + BOARD_LOADS + slot if slot < BOARD_ENDPOINTS else NULL
+
+    cdef inline uint64_t* endpoint_peak(self, unsigned int slot) noexcept nogil:
+        # NULL for a slot out of range.
+        return self.front + BOARD_PEAKS + slot if slot < BOARD_ENDPOINTS else NULL
 
     cdef inline void raise_alarm(self) noexcept nogil:
         total_add(<int64_t*>self.front + BOARD_ALARM, 1)

@@ -29,6 +29,7 @@ from limen.engine.effects cimport RuleEffect
 from limen.engine.forwarding cimport find_client
 from limen.engine.http1.parse cimport parse_request
 from limen.engine.identity cimport Identity
+from limen.engine.peaks cimport peak_now, peak_time
 from limen.engine.routing cimport (
     check_access,
     check_target_address,
@@ -429,7 +430,7 @@ cdef list rows_of(Upstream upstream, Balancer balancer, uint64_t now):
                 "most": seat.most,
                 "in_flight": total_now(seat.load.total),
                 "busy": seat.load.weighed / 1000.0,
-                "peak": seat.load.peak / 1e9,
+                "peak": peak_time(peak_now(seat.load.peak)) / 1e9,
                 "group": number,
                 "portion": group.portion / 4294967295.0,
             }

@@ -6,7 +6,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from limen.engine.board cimport total_now
-from limen.engine.seats cimport DRAWN, Group, Load, SCAN_MOST, Seat, below, draw
+from limen.engine.peaks cimport peak_age, peak_now, peak_time
+from limen.engine.seats cimport DRAWN, Group, SCAN_MOST, Seat, below, draw
 
 
 cdef enum:
@@ -204,14 +205,11 @@ cdef int pick_two(Group* group, uint64_t now, int avoid, uint64_t key) noexcept 
 
 # load ----------------------------------------------------------------------------------------------------
 
-cdef inline double faded(Group* group, Load* load, uint64_t now) noexcept nogil:
+cdef inline double faded(Group* group, uint64_t word, uint64_t now) noexcept nogil:
     """The peak of the time to a response head, as old as it is by now."""
-    cdef double age
-    if now <= load.measured:
-        return load.peak
     # close to exp(-age), without its cost
-    age = <double>(now - load.measured) / group.decay
-    return load.peak / (1.0 + age + 0.5 * age * age)
+    cdef double age = peak_age(word, now) / group.decay
+    return peak_time(word) / (1.0 + age + 0.5 * age * age)
 
 
 cdef bint goes_first(Group* group, int a, int b, int64_t load, uint64_t now) noexcept nogil:
@@ -220,8 +218,8 @@ cdef bint goes_first(Group* group, int a, int b, int64_t load, uint64_t now) noe
     cdef double time_a
     cdef double time_b
     if load > 0:
-        time_a = faded(group, group.seats[a].load, now)
-        time_b = faded(group, group.seats[b].load, now)
+        time_a = faded(group, peak_now(group.seats[a].load.peak), now)
+        time_b = faded(group, peak_now(group.seats[b].load.peak), now)
         if time_a > SLOWER * time_b + SLOWER_LEAST:
             return False
         if time_b > SLOWER * time_a + SLOWER_LEAST:
@@ -261,9 +259,10 @@ cdef int pick_least(Group* group, uint64_t now, int avoid, uint64_t key) noexcep
 
 
 cdef inline double cost_of(Group* group, Seat* seat, int64_t load, uint64_t now) noexcept nogil:
-    if seat.load.peak <= 0:
+    cdef uint64_t word = peak_now(seat.load.peak)
+    if word == 0:
         return UNMEASURED * <double>load / <double>seat.share
-    return faded(group, seat.load, now) * <double>(load + 1) / <double>seat.share
+    return faded(group, word, now) * <double>(load + 1) / <double>seat.share
 
 
 cdef int pick_ewma(Group* group, uint64_t now, int avoid, uint64_t key) noexcept nogil:

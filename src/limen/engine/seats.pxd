@@ -20,8 +20,8 @@ cdef struct Load:
     uint64_t out_until        # monotonic ns: not chosen before, unless nothing else is there
     uint64_t out_from         # and when that was decided
     uint64_t since            # in rotation since, for slow start; 0 = from the beginning
-    double peak               # ns to a response head, decayed; 0 = nothing measured
-    uint64_t measured         # monotonic ns of `peak`
+    uint64_t* peak            # time to a response head, to all workers (peaks.pxd): on the board, or `own_peak`
+    uint64_t own_peak
 
 
 cdef struct Seat:

@@ -94,6 +94,9 @@ cdef class Endpoint:
         self.load.busy = worker.board.endpoint_busy(slot)
         if self.load.busy == NULL:
             self.load.busy = &self.load.own_busy
+        self.load.peak = worker.board.endpoint_peak(slot)
+        if self.load.peak == NULL:
+            self.load.peak = &self.load.own_peak
         self.run = worker.board.endpoint_run(slot)
         if self.run == NULL:
             self.run = &self.own_run

@@ -20,16 +20,17 @@ if sys.byteorder != "little":  # pragma: no cover - Limen's platforms are x86-64
     raise ImportError("limen: the board is laid out for little-endian machines")
 
 MAGIC = 0x4C494D454E424F41  # "LIMENBOA"
-VERSION = 4
+VERSION = 5
 CELL = 8
 
-HEADER = 335872
+HEADER = 401408
 EPOCH = 8
 ALARM = 16
 TOTALS = 8192
 RUNS = 73728
 HEALTH = 139264
 LOADS = 270336
+PEAKS = 335872
 ROUTES = 65536
 ENDPOINTS = 65536
 LISTENERS = 256

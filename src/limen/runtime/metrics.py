@@ -59,6 +59,7 @@ class SharedBoard:
                 os.pwrite(self.fd, bytes(board.CELL), (board.TOTALS + slot) * board.CELL)
                 self.tell_health(slot, flags=0, weight=0, since=0)
                 self.end_run(slot)
+                self._front[board.PEAKS + slot] = 0
 
     def exposition(
         self,

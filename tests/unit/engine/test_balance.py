@@ -230,6 +230,38 @@ def test_two_workers_spread_as_one_would(descriptor):
     assert {probe.claim(other, NOW).key for _ in range(10)} == {"0"}
 
 
+def test_what_one_worker_has_measured_all_know(descriptor):
+    one, other = workers(descriptor, 2, endpoints=2, policy=PEAK_EWMA, decay=10.0)
+    slow, fast = one.members
+    probe.measured(slow, NOW, 100 * MILLISECOND, 10.0)
+    probe.measured(fast, NOW, 10 * MILLISECOND, 10.0)
+    held = Counter(probe.claim(other, NOW).key for _ in range(11))
+    assert held == {"0": 1, "1": 10}
+    # both measure into the same peak, whichever of their clocks is behind
+    probe.measured(other.members[0], NOW + 10 * SECOND, 10 * MILLISECOND, 10.0)
+    before = probe.measured(slow, NOW, 10 * MILLISECOND, 10.0)
+    assert before == pytest.approx((90 / math.e + 10) * MILLISECOND, rel=1e-4)
+    # a worker that takes the place of another one knows it, too
+    again = workers(descriptor, 1, endpoints=2, policy=PEAK_EWMA)[0]
+    assert probe.measured(again.members[0], NOW, MILLISECOND, 10.0) == before
+
+
+@given(st.lists(st.tuples(st.integers(0, 3 * SECOND), st.integers(1, 10 * SECOND)), min_size=1, max_size=50))
+@settings(deadline=None)
+def test_a_peak_is_what_it_would_be_in_full_precision(measurements):
+    (member,) = upstream_of(Engine(), 1).members
+    now, peak, measured = NOW, 0.0, NOW
+    for pause, time in measurements:
+        now += pause
+        if time >= peak:
+            peak, measured = float(time), now
+        elif (now >> 18) != (measured >> 18):
+            kept = math.exp(-((now >> 18) - (measured >> 18)) * (1 << 18) / (10 * SECOND))
+            peak, measured = peak * kept + time * (1 - kept), now
+        found = probe.measured(member, now, time, 10.0)
+        assert found == pytest.approx(peak, rel=1e-4)
+
+
 def test_max_requests_hold_over_all_workers(descriptor):
     one, other = workers(descriptor, 2, endpoints=2, most=[3, 4])
     held = [probe.claim(upstream, NOW) for upstream in (one, other) * 5]

@@ -44,7 +44,7 @@ def test_layout_is_the_same_on_both_sides() -> None:
     numbers = {
         name: int(value) for name, value in re.findall(r"^    ([A-Z_]+) = (\d+)", HEADER.read_text(), re.MULTILINE)
     }
-    areas = ("HEADER", "EPOCH", "ALARM", "TOTALS", "RUNS", "HEALTH", "LOADS")
+    areas = ("HEADER", "EPOCH", "ALARM", "TOTALS", "RUNS", "HEALTH", "LOADS", "PEAKS")
     for name in (*areas, "ROUTES", "ENDPOINTS", "LISTENERS", "FAULTS", "VERSION", "REGION"):
         assert numbers.pop(f"BOARD_{name}") == getattr(layout, name)
     for kind in ("WORKER", "LISTENER", "ROUTE", "ENDPOINT"):
