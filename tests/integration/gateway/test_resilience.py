@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.support import Close, Delay, Raw, RawOrigin, Reply, Reset, free_port, wait_until
+from tests.support.health import wait_for_states
 from tests.support.load import Load
 from tests.support.programs import NginxOrigin, available
 
@@ -294,6 +295,31 @@ def test_an_origin_hangs_under_load(start_gateway, workers):
                 os.killpg(one.pid, signal.SIGCONT)
         assert load.failures == []
         assert gateway.total("limen_retries_total", cause="timeout") > 0
+
+
+@needs_nginx
+def test_an_origin_that_was_killed_comes_back_without_a_burst(start_gateway):
+    """Killed and started again under load: no request is lost, probes bring it back, and it begins with little."""
+    probe = {"path": "/who", "interval": "100ms", "timeout": "1s", "rise": 2, "fall": 2}
+    with nginx("one") as one, nginx("two") as two, nginx("three") as three:
+        gateway = start_gateway(
+            one, two, three, root={"workers": 2}, upstream={"probe": probe, "slow_start": "2m", "balance": "random"}
+        )
+        wait_for_states(gateway, "up", "up", "up")
+        with Load(gateway.port("PORT"), kept=12, fresh=4, target="/who") as load:
+            load.wait(300)
+            one.kill()
+            wait_for_states(gateway, "down", "up", "up")
+            load.wait(100)
+            one.start()
+            rows = wait_for_states(gateway, "warming", "up", "up")
+            began = len(load.answers)
+            load.wait(1500)
+            wait_until(lambda: "one" in load.answers[began:], what="its first request")
+            since = load.answers[began:]
+            assert load.failures == []
+        # a tenth of its weight at first, where a third of the requests would be its share
+        assert since.count("one") / len(since) < 0.2, rows
 
 
 def test_resets_under_load(start_gateway, start_origin):
