@@ -83,8 +83,8 @@ def directories(url):
 
 def test_binding_with_groups(url):
     for directory in directories(url):
-        assert ask(directory, "alice", "wonderland") == Found("alice", ("admins",))
-        assert ask(directory, "a,b*(c)", "odd") == Found("a,b*(c)", ())
+        assert ask(directory, "alice", "wonderland") == Found("alice", ("admins",), evidence=url)
+        assert ask(directory, "a,b*(c)", "odd") == Found("a,b*(c)", (), evidence=url)
         for name, password in (("alice", "x"), ("nobody", "x"), ("*", "wonderland"), ("alice)(uid=*", "wonderland")):
             assert ask(directory, name, password) is None, name
 

@@ -13,7 +13,7 @@ from limen.runtime.identity.provider import Chain, Member, Provider
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.identities import Bearer, Ldap
+    from limen.config.models.identities import Bearer, Ldap, Negotiate
     from limen.config.models.identities import Demand as DemandModel
     from limen.config.models.identities import Provider as ProviderModel
 
@@ -61,6 +61,7 @@ class Demands:
             required=model.required,
             certificate=any(one.certificate is not None or one.hook is not None for one in models),
             field=any(one.certificate is None for one in models),
+            binders=[member for member, one in zip(members, models, strict=True) if one.negotiate is not None],
         )
 
     def _member(self, name: str) -> Member:
@@ -78,7 +79,7 @@ class Demands:
                 for group, names in model.groups.items():
                     for one in names:
                         groups[one] = (*groups.get(one, ()), group)
-                self._members[name] = Member(name, provider, model.cache, groups)
+                self._members[name] = Member(name, provider, model.cache, groups, model.holds)
         return self._members[name]
 
 
@@ -90,6 +91,8 @@ def _challenges(models: list[ProviderModel], realm: str, *, refused: bool) -> li
     for model in models:
         if model.bearer is not None:
             found.append(bearer)
+        elif model.negotiate is not None:
+            found.append("Negotiate")
         elif model.certificate is None:
             found.append(basic)
     return list(dict.fromkeys(found))
@@ -114,6 +117,8 @@ def _provider(model: ProviderModel, files: Files) -> Provider:
 
         check = model.check
         return CheckProvider(check.url, timeout=check.timeout, ca=check.ca, name=check.name, groups=check.groups)
+    if model.negotiate is not None:
+        return _negotiate(model.negotiate, files)
     from limen.runtime.identity.hook import HookProvider
 
     return HookProvider.of(model.hook or "")
@@ -142,6 +147,16 @@ def _bearer(model: Bearer, files: Files) -> Provider:
         leeway=model.leeway,
         name=model.name,
         groups=model.groups,
+    )
+
+
+def _negotiate(model: Negotiate, files: Files) -> Provider:
+    try:
+        from limen.runtime.identity.negotiate import NegotiateProvider
+    except ImportError as error:
+        raise ConfigError(f"`negotiate` needs {error.name}", hint="pip install 'limen[kerberos]'") from None
+    return NegotiateProvider(
+        files[model.keytab], service=model.service, realms=model.realms, strip_realm=model.strip_realm
     )
 
 

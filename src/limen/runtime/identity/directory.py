@@ -19,7 +19,7 @@ from ldap3.core.exceptions import LDAPException
 
 from limen.exchange.identity import Credentials
 from limen.runtime.identity.hashing import Pool
-from limen.runtime.identity.provider import Found, ProviderFailed
+from limen.runtime.identity.provider import Found, Proof, ProviderFailed
 
 _ASKING = Pool("ldap", threads=4, waiting=64)
 _GROUPS_MOST = 1000
@@ -76,6 +76,10 @@ class DirectoryProvider:
             return None
         return await _ASKING.do(partial(ask, self._directory, credentials.name, credentials.password))
 
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """See Provider. Only a bind with the password tells, which is not kept."""
+        return proof.groups if proof.evidence == self._directory.url else None
+
 
 def ask(directory: Directory, name: str, password: str) -> Found | None:
     """Whether somebody of this name has this password, and in which groups they are. Raises ProviderFailed."""
@@ -90,7 +94,7 @@ def ask(directory: Directory, name: str, password: str) -> Found | None:
         try:
             if not _bind(directory, connection) or dn is None:
                 return None
-            return Found(name, _groups(directory, server, connection, dn, name))
+            return Found(name, _groups(directory, server, connection, dn, name), evidence=directory.url)
         finally:
             _close(connection)
     except (LDAPException, OSError, ValueError) as error:
