@@ -215,11 +215,11 @@ def test_a_keytab_that_changes(start, logged_in, realm):
     assert checked.returncode == 2
     assert "others may use the keys in it (mode 0644)" in checked.stderr + checked.stdout
     path.chmod(0o600)
-    proxy.reload(text)
+    proxy.reload(text, expect="reloaded: ")
     with proxy.connect() as client:
         assert ask(client, origin, shown(token())).status == 200
         # a reload that changes nothing of it asks nobody again
-        proxy.reload(text)
+        proxy.reload(text, expect="reloaded: ")
         assert ask(client, origin).status == 200
         fresh = realm.keytab().read_bytes()
         path.write_bytes(b"\x05\x02broken")

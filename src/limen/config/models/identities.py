@@ -201,6 +201,13 @@ class Negotiate(Section):
         "there is an `alice` in each.",
     )
 
+    groups: Text | None = Field(
+        default=None,
+        description="Name of an identity of the kind `ldap` that says in which groups somebody is; it needs `bind_dn` "
+        "and `groups`. While it does not answer nobody is let in by a ticket. Without it only the `groups` beside "
+        "`negotiate` count.",
+    )
+
     @model_validator(mode="after")
     def _one_realm(self) -> Negotiate:
         if self.strip_realm and len(self.realms or ()) > 1:

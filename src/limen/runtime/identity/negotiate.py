@@ -13,7 +13,8 @@ import binascii
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import gssapi
@@ -32,11 +33,24 @@ _WORDS = re.compile(r"Major \(\d+\): (.*), Minor \(\d+\): (.*)")
 _NTLM = b"NTLMSSP\0"
 
 
+Groups = Callable[[str], Awaitable[tuple[str, ...]]]
+"""The groups of a name. Raises ProviderFailed and Overloaded."""
+
+
 class NegotiateProvider:
     """Whose ticket it is."""
 
-    def __init__(self, keytab: bytes, *, service: str | None, realms: Sequence[str] | None, strip_realm: bool) -> None:
-        """Raises FileRefused."""
+    def __init__(
+        self,
+        keytab: bytes,
+        *,
+        service: str | None = None,
+        realms: Sequence[str] | None = None,
+        strip_realm: bool = True,
+        groups: Groups | None = None,
+    ) -> None:
+        """`groups` says in which groups a name is; none without it. Raises FileRefused."""
+        self._groups = groups
         entries = keys_of(keytab, service)
         self._realms = realms_of(entries, realms)
         self._strip = strip_realm
@@ -64,11 +78,12 @@ class NegotiateProvider:
             raise CredentialsRefused("the token is no base64") from None
         if token.startswith(_NTLM):
             raise CredentialsRefused("NTLM is not taken")
-        return await _ACCEPTING.do(partial(self.accept, token))
+        found = await _ACCEPTING.do(partial(self.accept, token))
+        return found if self._groups is None else replace(found, groups=await self._groups(found.name))
 
     def again(self, proof: Proof) -> tuple[str, ...] | None:
-        """See Provider. That the ticket has not expired is the proof's own time."""
-        return () if proof.evidence in self._realms else None
+        """See Provider. That the ticket has not expired is the proof's own time; a directory is not asked again."""
+        return proof.groups if proof.evidence in self._realms else None
 
     def accept(self, token: bytes) -> Found:
         """Whose it is; blocks. Raises CredentialsRefused and ProviderFailed."""
