@@ -25,7 +25,6 @@ CLIENT = """
     rdns = false
     # the KDC listens where a TCP port was free
     udp_preference_limit = 1
-    # seconds
     clockskew = {skew}
 [realms]
     {realm} = {{
@@ -66,15 +65,12 @@ class Realm(_Program):
     `realm.keytab(name)` makes a service and gives its keys, `realm.ticket("alice")` an environment with a ticket.
     """
 
-    def __init__(self, name: str = REALM, *, skew: int = 300) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.name = name
-        values = {"realm": name, "port": self.port, "directory": self.directory, "skew": skew}
-        (self.directory / "krb5.conf").write_text(CLIENT.format(**values))
-        (self.directory / "kdc.conf").write_text(SERVER.format(**values))
+        (self.directory / "kdc.conf").write_text(SERVER.format(realm=REALM, port=self.port, directory=self.directory))
         (self.directory / "acl").write_text("")
         self.env = {
-            "KRB5_CONFIG": str(self.directory / "krb5.conf"),
+            "KRB5_CONFIG": str(self.configure("krb5.conf")),
             "KRB5_KDC_PROFILE": str(self.directory / "kdc.conf"),
             "KRB5RCACHENAME": f"file2:{self.directory}/replays",
             "KRB5CCNAME": f"FILE:{self.directory}/none",
@@ -86,6 +82,12 @@ class Realm(_Program):
     def command(self) -> list[str]:
         """The KDC in the foreground."""
         return ["env", *(f"{name}={value}" for name, value in self.env.items()), self._found("krb5kdc"), "-n"]
+
+    def configure(self, name: str, *, skew: int = 300) -> Path:
+        """A krb5.conf. `skew`: seconds by which clocks may differ."""
+        path = self.directory / name
+        path.write_text(CLIENT.format(realm=REALM, port=self.port, skew=skew))
+        return path
 
     def keytab(self, service: str = "HTTP/localhost", name: str = "keytab") -> Path:
         """Its file; with new keys, if the service was there before."""
@@ -102,7 +104,7 @@ class Realm(_Program):
         return env
 
     def _admin(self, *questions: str) -> None:
-        self._run("kadmin.local", "-r", self.name, given="".join(f"{question}\n" for question in questions))
+        self._run("kadmin.local", "-r", REALM, given="".join(f"{question}\n" for question in questions))
 
     def _run(self, program: str, *arguments: str, given: str = "", env: dict[str, str] | None = None) -> None:
         done = subprocess.run(

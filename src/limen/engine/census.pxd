@@ -21,8 +21,8 @@ cdef class Census:
     cdef int judge(self, Accepted connection, ExchangeState exchange, object again) except -1
 
 
-# FAULT_NONE, or that who it is for no longer holds. `again(demand, identity)` says who that is now: an Identity, perhaps
-# with other groups, or None.
+# FAULT_NONE, or that who it is for no longer holds. `again(demand, identity)` says who that is now: an Identity,
+# perhaps with other groups, or None.
 cdef int identify_again(ExchangeState exchange, Demand demand, object again) except -1
 # FAULT_NONE, or why it may not go on by what is in force now.
 cdef int judge_again(ExchangeState exchange, Accepted connection, Service service) noexcept

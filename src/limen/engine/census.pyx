@@ -1,6 +1,6 @@
 # Judging again asks what was asked when the exchange began, in the same order, of the tables that are in force now and
-# about the address that was dialled. Limits of rate and number are not asked: it has been let in. Who it is for is asked
-# first, of Python: by what that rested on, for what the client has shown is not kept.
+# about the address that was dialled. Limits of rate and number are not asked: it has been let in. Who it is for is
+# asked first, of Python: by what that rested on, for what the client has shown is not kept.
 
 from libc.stdint cimport uint64_t
 

@@ -21,7 +21,7 @@ cdef class Identity:
     cdef readonly bytes session       # requests of one go out by one way; empty: none
     cdef bytes owner          # whose connections are whose: the label, and the session
     cdef tuple choice         # what ways are narrowed by: wishes, whether there is a session; None: nothing
-    cdef readonly object proof        # Python's: what it rests on, for asking again whether it still holds; None: unknown
+    cdef readonly object proof        # Python's: what it rests on, for asking again whether it holds; None: unknown
     cdef object __weakref__
 
 

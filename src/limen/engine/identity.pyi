@@ -55,7 +55,7 @@ def identity_of(
     session: str = "",
     proof: Hashable = None,
 ) -> Identity:
-    """The one identity of this name, these groups, this provider, what is asked of the way out, and what it rests on.
+    """The one of this name, these groups, this provider, what is asked of the way out, and what it rests on.
 
     `wishes` are labels and their values, `session` ASCII. ValueError for an empty name.
     """

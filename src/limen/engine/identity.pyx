@@ -54,7 +54,7 @@ cdef class Identity:
 
 
 def identity_of(str name not None, groups=(), str provider="", *, wishes=(), str session="", proof=None) -> Identity:
-    """The one identity of this name, these groups, this provider, what is asked of the way out, and what it rests on."""
+    """The one of this name, these groups, this provider, what is asked of the way out, and what it rests on."""
     key = (name, tuple(sorted(set(groups))), provider, tuple(wishes), session, proof)
     found = _interned.get(key)
     if found is None:

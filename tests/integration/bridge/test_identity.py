@@ -1,6 +1,7 @@
 """Requests inside bridged TLS are for whoever asked for the connection, as long as that holds."""
 
 import base64
+import signal
 
 import bcrypt
 import pytest
@@ -34,6 +35,7 @@ def test_a_connection_at_rest_ends_with_who_asked_for_it(start_bridge, organisat
 
         with opened("alice") as gone, opened("bob") as kept:
             passwords.write_text(lines["bob"])
+            proxy.signal(signal.SIGHUP)
             # nothing is under way on it
             gone.expect_end()
             assert kept.request("GET", "/", host=target).content == b"hello"

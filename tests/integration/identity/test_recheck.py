@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import signal
 import time
 from contextlib import ExitStack
 
@@ -80,6 +81,7 @@ class Ways:
         self._stack = stack
         self.directory = directory
         self.origin = origin
+        self.proxy = None
         self.keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("k1", "k2")}
         self.lines = {user: f"{user}:{hashed(user)}" for user in USERS}
         self.write("who.py", HOOKS)
@@ -89,7 +91,10 @@ class Ways:
         self.proxy = start(CONFIG, directory=directory, values={"ORIGIN": origin})
 
     def write(self, name, text):
+        """Read with the next look at the files, or by a signal at once."""
         (self.directory / name).write_text(text)
+        if self.proxy is not None:
+            self.proxy.signal(signal.SIGHUP)
 
     def write_passwords(self):
         self.write("passwords", "".join(f"{line}\n" for line in self.lines.values()))

@@ -4,6 +4,7 @@ import pytest
 
 from limen.config import reads
 from limen.errors import ConfigErrors
+from limen.runtime.identity_files import read_identity_files
 
 LDAP = "{url: 'ldaps://a.test', base: 'dc=a'%s}"
 SEARCHING = LDAP % ", bind_dn: 'cn=a', bind_password: b, groups: {base: 'dc=a'}"
@@ -34,6 +35,15 @@ def told(identities: str) -> tuple[str, str]:
 )
 def test_errors(identities: str, message: str) -> None:
     assert message in told(identities)[0]
+
+
+def test_an_extra_that_is_missing(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("limen.runtime.identity_files.EXTRAS", {"negotiate": ("no_such_package", "kerberos")})
+    text = f"identities: {{t: {{negotiate: {tmp_path}/k}}}}\nlisteners: [{{bind: 127.0.0.1:3128, forward: {{identity: t}}}}]"
+    finding = read_identity_files(reads(text).config).findings[0]
+    assert finding.path == ("identities", "t", "negotiate")
+    assert finding.message == "`negotiate` needs the package no_such_package"
+    assert finding.hint == "pip install 'limen[kerberos]'"
 
 
 @pytest.mark.parametrize(
