@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support.ports import free_port
 from tests.support.programs import _Program, environment
 
 REALM = "EXAMPLE.TEST"
@@ -125,14 +124,17 @@ class Realm(_Program):
         return shutil.which(program, path=PATH) or program
 
 
-def token(service: str = "HTTP@localhost") -> bytes:
-    """What a client shows for its ticket, in SPNEGO; the environment has to be that of `Realm.ticket`."""
-    context, shown = begin(service)
+SPNEGO = "1.3.6.1.5.5.2"
+
+
+def token(service: str = "HTTP@localhost", *, mechanism: str = SPNEGO) -> bytes:
+    """What a client shows for its ticket; the environment has to be that of `Realm.ticket`."""
+    context, shown = begin(service, mechanism=mechanism)
     del context
     return shown
 
 
-def begin(service: str = "HTTP@localhost") -> tuple[Any, bytes]:
+def begin(service: str = "HTTP@localhost", *, mechanism: str = SPNEGO) -> tuple[Any, bytes]:
     """The client's context as well, for what the service answers."""
     import gssapi
 
@@ -140,7 +142,7 @@ def begin(service: str = "HTTP@localhost") -> tuple[Any, bytes]:
     context = gssapi.SecurityContext(
         name=name,
         usage="initiate",
-        mech=gssapi.OID.from_int_seq("1.3.6.1.5.5.2"),
+        mech=gssapi.OID.from_int_seq(mechanism),
         flags=[gssapi.RequirementFlag.mutual_authentication],
     )
     shown = context.step()
@@ -154,7 +156,7 @@ def offer(*mechanisms: str, inside: bytes) -> bytes:
 
     oids = b"".join(_der(0x06, bytes(gssapi.OID.from_int_seq(one))) for one in mechanisms)
     fields = _der(0xA0, _der(0x30, oids)) + _der(0xA2, _der(0x04, inside))
-    return _der(0x60, _der(0x06, bytes(gssapi.OID.from_int_seq("1.3.6.1.5.5.2"))) + _der(0xA0, _der(0x30, fields)))
+    return _der(0x60, _der(0x06, bytes(gssapi.OID.from_int_seq(SPNEGO))) + _der(0xA0, _der(0x30, fields)))
 
 
 def _der(tag: int, content: bytes) -> bytes:
@@ -163,4 +165,4 @@ def _der(tag: int, content: bytes) -> bytes:
     return bytes([tag]) + length + content
 
 
-__all__ = ["REALM", "Realm", "begin", "free_port", "missing", "offer", "token"]
+__all__ = ["REALM", "Realm", "begin", "missing", "offer", "token"]

@@ -14,7 +14,7 @@ from tests.support.kerberos import Realm, begin, missing, offer, token
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
 
-KERBEROS, NTLM = "1.2.840.113554.1.2.2", "1.3.6.1.4.1.311.2.2.10"
+KERBEROS, WINDOWS, NTLM = "1.2.840.113554.1.2.2", "1.2.840.48018.1.2.2", "1.3.6.1.4.1.311.2.2.10"
 # Negotiate's first message of NTLM
 NTLM_TOKEN = b"NTLMSSP\0\1\0\0\0\x07\x82\x08\xa2" + bytes(24)
 CONFIG = """
@@ -37,6 +37,8 @@ listeners:
       - {match: {path: /b}, identity: [robots, tickets], respond: {body: b}}
       - {match: {path: /c}, identity: robots, respond: {body: c}}
       - {match: {path: /origin}, identity: tickets, upstream: web}
+  - bind: unix:@DIR@/gate
+    routes: [{identity: tickets, respond: {body: a}}]
 upstreams: {web: {endpoints: ["@ORIGIN@"]}}
 """
 EXAMPLE = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
@@ -152,6 +154,18 @@ def test_tickets_that_are_not_taken(start, logged_in, realm):
         assert reason in proxy.log, reason
 
 
+def test_what_windows_offers_and_bare_tickets(logged_in, realm):
+    """Its own number for Kerberos first, others behind that are not asked for; or no SPNEGO around it."""
+    from limen.runtime.identity.negotiate import NegotiateProvider
+
+    provider = NegotiateProvider(realm.keytab().read_bytes())
+    logged_in()
+    for mechanisms in ((WINDOWS, KERBEROS, NTLM), (WINDOWS, NTLM), (KERBEROS, NTLM)):
+        found = provider.accept(offer(*mechanisms, inside=token(mechanism=KERBEROS)))
+        assert (found.name, found.for_connection) == ("alice", True)
+    assert provider.accept(token(mechanism=KERBEROS)).told_back.startswith("Negotiate ")
+
+
 def test_one_token_on_two_connections_at_a_time(start, logged_in):
     proxy, origin = start()
     logged_in()
@@ -203,6 +217,10 @@ def test_a_gateway(start, logged_in):
     with RawClient(("127.0.0.1", proxy.port("GATE")), source="127.0.0.9") as client:
         assert client.request("GET", "/a", [shown(token(), "Authorization")]).status == 200
         assert client.request("GET", "/a").status == 401
+    # whoever connects by a path stands for others
+    with RawClient(str(proxy.directory / "gate")) as client:
+        assert client.request("GET", "/", [shown(token(), "Authorization")]).status == 200
+        assert client.request("GET", "/").status == 401
 
 
 def test_a_keytab_that_changes(start, logged_in, realm):

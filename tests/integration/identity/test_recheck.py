@@ -28,12 +28,16 @@ identities:
   short: {hook: "who:identify", holds: 1s}
 listeners:
   - bind: 127.0.0.1:@PORT@
-    forward: &rules
+    forward:
       identity: [staff, robots, signed]
       access: [{allow: {groups: [admins, robots]}}]
       targets: {private: allow}
   - bind: 127.0.0.1:@SOCKS@
-    socks: *rules
+    socks:
+      identity: [staff, robots, signed]
+      access: [{allow: {groups: [admins, robots]}}]
+      targets: {private: allow}
+      udp: true
   - bind: 127.0.0.1:@OWN@
     forward: {identity: own, access: [{allow: {}}], targets: {private: allow}}
   - bind: 127.0.0.1:@SHORT@
@@ -116,16 +120,16 @@ class Ways:
         assert client.read_head().status == 200
         return self.alive(client)
 
-    def socks(self, user):
-        """By SOCKS 5, whose user name and password it is."""
+    def socks(self, user, command=1):
+        """By SOCKS 5, whose user name and password it is; with 3 an association for datagrams."""
         client = self.connect("SOCKS")
         client.send(b"\x05\x01\x02")
         assert client.read_exactly(2) == b"\x05\x02"
         client.send(b"\x01" + (bytes([len(user)]) + user.encode()) * 2)
         assert client.read_exactly(2) == b"\x01\x00"
-        client.send(request5("127.0.0.1", self.origin.port))
+        client.send(request5("127.0.0.1", self.origin.port, command))
         assert read_reply5(client)[0] == 0
-        return self.alive(client)
+        return self.alive(client) if command == 1 else client
 
     @staticmethod
     def alive(client):
@@ -151,7 +155,7 @@ def ways(start_limen, tmp_path):
 
 @pytest.mark.sanitize
 def test_tunnels_end_with_the_line_that_let_them_in(ways):
-    ended = [ways.tunnel(basic("alice")), ways.socks("alice")]
+    ended = [ways.tunnel(basic("alice")), ways.socks("alice"), ways.socks("alice", 3)]
     changed = [ways.tunnel(basic("bob")), ways.socks("bob")]
     kept = [ways.tunnel(basic("carol")), ways.socks("carol"), ways.tunnel("Bearer one")]
     del ways.lines["alice"]
@@ -167,13 +171,13 @@ def test_tunnels_end_with_the_line_that_let_them_in(ways):
         client.expect_end()
     for client in kept:
         ways.alive(client)
-    wait_until(lambda: ways.counted("identity_revoked") == 4, what="four ended")
-    wait_until(lambda: len(ways.records("audit.jsonl")) == 4, what="four records")
+    wait_until(lambda: ways.counted("identity_revoked") == 5, what="five ended")
+    wait_until(lambda: len(ways.records("audit.jsonl")) == 5, what="five records")
     for name in ("access.jsonl", "audit.jsonl"):
         found = ways.records(name)
-        assert [record["fault"] for record in found] == ["identity_revoked"] * 4
-        assert sorted(record["user"] for record in found) == ["alice", "alice", "bob", "bob"]
-    ways.proxy.wait_for_log("2 exchanges and tunnels may not go on and were ended")
+        assert [record["fault"] for record in found] == ["identity_revoked"] * 5
+        assert sorted(record["user"] for record in found) == ["alice", "alice", "alice", "bob", "bob"]
+    ways.proxy.wait_for_log("[23] exchanges and tunnels may not go on and were ended")
 
 
 def test_groups_are_those_of_now(ways):

@@ -150,11 +150,13 @@ class Desk:
             self._leave(key, question.client)
             claims, question.claims = question.claims, []
             question.task = None
+            once = outcome.binder is None and is_good_once(claim.field)
             for one in claims:
                 one.settle(
                     outcome.identity,
                     fault=outcome.fault if outcome.identity is None else FaultNumber.NONE,
-                    lifetime=outcome.lifetime,
+                    # (a hook or service may take them, too)
+                    lifetime=0.0 if once else outcome.lifetime,
                     token_refused=outcome.token_refused,
                     binder=outcome.binder,
                     told_back=outcome.told_back,
