@@ -317,7 +317,7 @@ def test_expired_tickets(logged_in, realm, monkeypatch):
 @pytest.mark.skipif(not available("curl"), reason="curl is not installed")
 def test_curl(start, realm):
     proxy, origin = start()
-    told = subprocess.run(["curl", "-V"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(["curl", "-V"], capture_output=True, text=True, check=True, env=environment()).stdout
     if "SPNEGO" not in told:
         pytest.skip("curl was built without SPNEGO")
 
