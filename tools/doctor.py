@@ -1,7 +1,8 @@
 """Tells whether this machine can build limen, and which package brings what is missing.
 
 Standard library only, and syntax that old Pythons read, because it runs before anything is installed.
-`python3 tools/doctor.py` prints every finding; with `--quiet` only what is missing. Exit status 1 if anything is.
+`python3 tools/doctor.py` prints every finding; with `--quiet` only what is missing. Exit status 1 if anything is that
+limen cannot be built without.
 """
 
 import glob
@@ -45,6 +46,12 @@ PACKAGES = {
         "fedora": "openssl-devel",
         "alpine": "openssl-dev",
         "macos": "brew install openssl@3",
+    },
+    "kerberos": {
+        "debian": "libkrb5-dev",
+        "fedora": "krb5-devel",
+        "alpine": "krb5-dev",
+        "macos": "brew install krb5",
     },
 }
 INSTALL = {"debian": "apt-get install ", "fedora": "dnf install ", "alpine": "apk add ", "macos": ""}
@@ -146,6 +153,13 @@ def openssl_missing():
     return None
 
 
+def kerberos_missing():
+    """Whether GSS-API's headers are there, which the package gssapi is built with."""
+    if shutil.which(compiler()[0]) is None or translates(b"#include <gssapi/gssapi.h>\n"):
+        return None
+    return "its headers are missing, which only the extra limen[kerberos] needs: " + mend("kerberos")
+
+
 CHECKS = (
     ("Python", python_missing),
     ("system", platform_missing),
@@ -154,6 +168,7 @@ CHECKS = (
     ("Python.h", headers_missing),
     ("OpenSSL", openssl_missing),
 )
+EXTRAS = (("Kerberos", kerberos_missing),)
 
 
 def missing(names=()):
@@ -170,6 +185,10 @@ def main(arguments):
             print("missing  {}: {}".format(name, complaints[name]), file=sys.stderr)
         elif "--quiet" not in arguments:
             print("found    {}".format(name))
+    if "--quiet" not in arguments:
+        for name, check in EXTRAS:
+            lacks = check()
+            print("without  {}: {}".format(name, lacks) if lacks else "found    {}".format(name))
     if complaints:
         print("Nothing was built. Install what is missing and run the same command again.", file=sys.stderr)
     return 1 if complaints else 0

@@ -92,6 +92,7 @@ class FaultNumber(enum.IntEnum):
     QUOTA = 75
     REVOKED = 76
     KILLED = 77
+    IDENTITY_REVOKED = 78
     SOCKS = 90
     SOCKS_METHOD = 91
     SOCKS_COMMAND = 92
@@ -324,6 +325,8 @@ _OTHERS = [
          "Judged again, the exchange or tunnel may not go on by the rules that are in force now."),
     _row(_N.KILLED, Side.INTERNAL, Phase.TUNNEL, 0, Retry.NEVER, _ABSENT,
          "An operator ended the exchange or tunnel."),
+    _row(_N.IDENTITY_REVOKED, Side.CLIENT, Phase.TUNNEL, 403, Retry.NEVER, "http_request_denied",
+         "Asked again, the credentials that the exchange or tunnel was let in by no longer hold."),
     # Ways in beside HTTP.
     _row(_N.SOCKS, Side.CLIENT, Phase.ACCEPT, 400, Retry.NEVER, "http_request_error",
          "This is not SOCKS, not of a version that is spoken here, or malformed."),

@@ -125,6 +125,7 @@ ROOMS = {
     "argon2-cffi": "limen.runtime.identity.basic",
     "pyjwt": ("limen.runtime.identity.bearer", "limen.runtime.identity.fetched_keys"),
     "ldap3": "limen.runtime.identity.directory",
+    "gssapi": "limen.runtime.identity.negotiate",
     "h2": "limen.egress.sealed_https",
 }
 
@@ -134,6 +135,7 @@ def test_libraries_are_declared_and_stay_in_their_room():
     texts = [
         *project["dependencies"],
         *project["optional-dependencies"]["ldap"],
+        *project["optional-dependencies"]["kerberos"],
         *project["optional-dependencies"]["doh"],
     ]
     declared = {re.split(r"[<>=~!; \[]", text, maxsplit=1)[0].lower() for text in texts}
@@ -152,7 +154,9 @@ def test_libraries_are_declared_and_stay_in_their_room():
 
 def test_libraries_of_the_tests_are_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    # (tickets need a library of the system: tests of them are skipped without)
+    extras = project["optional-dependencies"]
+    texts = [*project["dependencies"], *extras["test"], *extras["kerberos"]]
     declared = {re.split(r"[<>=~!; \[]", text, maxsplit=1)[0].lower() for text in texts}
     wrong = set()
     for path in [file for folder in ("tests", "fuzz", "bench") for file in (ROOT / folder).rglob("*.py")]:

@@ -64,14 +64,16 @@ def parse_fields(lines: Iterable[bytes]) -> list[tuple[str, str]]:
 class RawClient:
     """A TCP (or Unix, when the address is a path) connection with a buffer."""
 
-    def __init__(self, address: tuple[str, int] | str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """Connects at once; `address` is (host, port) or the path of a Unix socket."""
+    def __init__(
+        self, address: tuple[str, int] | str, *, timeout: float = DEFAULT_TIMEOUT, source: str | None = None
+    ) -> None:
+        """Connects at once; `address` is (host, port) or the path of a Unix socket. `source`: from which address."""
         if isinstance(address, str):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)
             self.socket.connect(address)
         else:
-            self.socket = socket.create_connection(address, timeout=timeout)
+            self.socket = socket.create_connection(address, timeout, (source, 0) if source else None)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = bytearray()
         self.ended = False

@@ -49,9 +49,26 @@ def named(config: Config) -> Iterator[Finding]:
             elif config.identities[name].certificate is not None and not shows:
                 hint = "add `tls: {client: {ca: …}}` to the listener"
                 yield Finding((*path, "by"), f"{shown(name)}: no client is asked for a certificate here", hint)
+    for name, model in config.identities.items():
+        if model.negotiate is not None and model.negotiate.groups is not None:
+            used.add(model.negotiate.groups)
+            yield from _directory(config, name, model.negotiate.groups)
     for name in known:
         if name not in used:
             yield Finding(("identities", name), f"the identity {shown(name)} is not used", warning=True, key=True)
+
+
+def _directory(config: Config, name: str, groups: str) -> Iterator[Finding]:
+    """Whether tickets can have their groups from there."""
+    path: Path = ("identities", name, "negotiate", "groups")
+    there = config.identities.get(groups)
+    if there is None:
+        yield Finding(path, f"unknown identity {shown(groups)}", near(groups, tuple(config.identities)))
+    elif there.ldap is None:
+        yield Finding(path, f"{shown(groups)} is no directory", "name an identity of the kind `ldap`")
+    elif there.ldap.bind_dn is None or there.ldap.groups is None:
+        hint = "add `bind_dn` and `groups` to it"
+        yield Finding(path, f"{shown(groups)} cannot say in which groups somebody is without their password", hint)
 
 
 def conditions(config: Config) -> Iterator[Finding]:

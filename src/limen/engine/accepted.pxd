@@ -4,6 +4,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from limen.engine.bridged cimport Bridged
+from limen.engine.identity cimport Bond
 from limen.engine.service cimport Action, Service
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport Hello
@@ -21,6 +22,7 @@ cdef class Accepted(Pooled):
     cdef bint counted         # in worker.clients
     cdef int64_t cell         # of worker.cells, for the listener's bound; 0: none is taken
     cdef bint preface_due     # a PROXY protocol header has to come first
+    cdef Bond bond            # who its requests are for that show no credentials; None: nobody
     cdef Bridged bridged      # where it goes since its TLS is bridged; None: as each request says
     cdef bint ending          # its listener is going: it ends with its exchange, or soon when there is none
     cdef Action chosen        # by the hello, for a connection whose TLS ends here

@@ -5,6 +5,7 @@
 # of the loop, and what has ended meanwhile is passed over.
 
 from limen.engine.accepted cimport Accepted
+from limen.engine.demand cimport Demand
 from limen.engine.engine cimport Engine
 from limen.engine.service cimport Service
 from limen.engine.state cimport ExchangeState
@@ -16,8 +17,12 @@ cdef class Census:
 
     cdef ExchangeState exchange_at(self, Py_ssize_t index)
     cdef int end(self, Accepted connection, int fault) except -1
-    cdef int judge(self, Accepted connection, ExchangeState exchange) except -1
+    cdef int recheck_idle(self, Accepted connection, object again) except -1
+    cdef int judge(self, Accepted connection, ExchangeState exchange, object again) except -1
 
 
+# FAULT_NONE, or that who it is for no longer holds. `again(demand, identity)` says who that is now: an Identity,
+# perhaps with other groups, or None.
+cdef int identify_again(ExchangeState exchange, Demand demand, object again) except -1
 # FAULT_NONE, or why it may not go on by what is in force now.
 cdef int judge_again(ExchangeState exchange, Accepted connection, Service service) noexcept

@@ -1,8 +1,11 @@
 """Who is there at one moment: exchanges and tunnels of an engine, to be listed, judged again or ended."""
 
+from collections.abc import Callable
 from typing import Self
 
+from limen.engine.demand import Demand
 from limen.engine.engine import Engine
+from limen.engine.identity import Identity
 from limen.engine.talkers import Talkers
 
 PHASES: tuple[str, ...]
@@ -23,5 +26,8 @@ class Census:
     def kill(self, start: int, stop: int, started: set[int]) -> int:
         """End those of that portion that began at these times; how many did."""
 
-    def recheck(self, start: int, stop: int) -> int:
-        """Judge those of that portion again, and end what may not go on; how many did not."""
+    def recheck(self, start: int, stop: int, again: Callable[[Demand, Identity], Identity | None]) -> int:
+        """Judge those of that portion again, and end what may not go on; how many did not.
+
+        `again(demand, identity)` says who somebody is now that was identified before, or None; it never raises.
+        """

@@ -1,5 +1,6 @@
 # Judging again asks what was asked when the exchange began, in the same order, of the tables that are in force now and
-# about the address that was dialled. Limits of rate and number are not asked: it has been let in.
+# about the address that was dialled. Limits of rate and number are not asked: it has been let in. Who it is for is
+# asked first, of Python: by what that rested on, for what the client has shown is not kept.
 
 from libc.stdint cimport uint64_t
 
@@ -7,11 +8,14 @@ from limen.engine.accepted cimport Accepted, Listener
 from limen.engine.addresses cimport HOST_NAME, format_ip
 from limen.engine.admission cimport begin_meter, is_welcome, life_of
 from limen.engine.associate cimport Association
+from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
+from limen.engine.demand cimport Demand
 from limen.engine.effects cimport RuleEffect
 from limen.engine.engine cimport Engine
 from limen.engine.exchange cimport Exchange
 from limen.engine.guard cimport Guard
+from limen.engine.identity cimport Identity
 from limen.engine.routing cimport check_access, check_target_address, route_of
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action, Service
 from limen.engine.state cimport PHASE_FORWARD, PHASE_TUNNEL, ExchangeState
@@ -19,9 +23,9 @@ from limen.engine.stream cimport Party
 from limen.engine.sys cimport monotonic
 from limen.engine.talkers cimport Talkers
 from limen.engine.tunnel cimport Tunnel
-from limen.engine.types cimport FAULT_KILLED, FAULT_NONE, FAULT_REVOKED, Address
+from limen.engine.types cimport FAULT_IDENTITY_REVOKED, FAULT_KILLED, FAULT_NONE, FAULT_REVOKED, Address
 from limen.engine.verdicts cimport goal_of
-from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5
+from limen.engine.ways cimport WAY_ORIGINAL, WAY_SOCKS4, WAY_SOCKS5, demand_of
 
 PHASES = (
     "request", "route", "access", "hook", "egress", "forward", "response_hook", "reply", "tunnel", "log",
@@ -66,7 +70,7 @@ cdef class Census:
             while at != NULL:
                 connection = <Accepted>at
                 at = connection.next
-                if connection.party is not None:
+                if connection.party is not None or connection.bridged is not None:
                     self.connections.append(connection)
 
     def __len__(self):
@@ -165,8 +169,11 @@ cdef class Census:
         self.engine.settle_now()
         return count
 
-    def recheck(self, Py_ssize_t start, Py_ssize_t stop) -> int:
-        """Judge those of that portion again, and end what may not go on; how many did not."""
+    def recheck(self, Py_ssize_t start, Py_ssize_t stop, again) -> int:
+        """Judge those of that portion again, and end what may not go on; how many did not.
+
+        `again(demand, identity)` says who somebody is now that was identified before, or None; it never raises.
+        """
         cdef ExchangeState exchange
         cdef Accepted connection
         cdef int count = 0
@@ -174,23 +181,43 @@ cdef class Census:
         self.engine.enter()
         for index in range(start, min(stop, len(self.connections))):
             exchange = self.exchange_at(index)
-            if exchange is None:
-                continue
             connection = self.connections[index]
-            fault = self.judge(connection, exchange)
+            if exchange is None:
+                count += self.recheck_idle(connection, again)
+                continue
+            fault = self.judge(connection, exchange, again)
             if fault != FAULT_NONE:
                 self.end(connection, fault)
                 count += 1
         self.engine.settle_now()
         return count
 
-    cdef int judge(self, Accepted connection, ExchangeState exchange) except -1:
+    cdef int recheck_idle(self, Accepted connection, object again) except -1:
+        """A bridged connection between two requests: those that come are for whoever asked for it. 1 if it ended."""
+        cdef Bridged bridged = connection.bridged
+        cdef Demand demand
+        if bridged is None or bridged.identity is None or connection.closed or connection.party is not None:
+            return 0
+        demand = demand_of(connection.listener.service)
+        if demand is not None:
+            bridged.identity = again(demand, bridged.identity)
+        if bridged.identity is not None:
+            return 0
+        self.engine.board.count_fault(FAULT_IDENTITY_REVOKED)
+        connection.abort()
+        return 1
+
+    cdef int judge(self, Accepted connection, ExchangeState exchange, object again) except -1:
         cdef Tunnel tunnel
         cdef Service service = connection.listener.service
         cdef Action action
         cdef Guard guard = None
         cdef int index
-        cdef int fault = judge_again(exchange, connection, service)
+        cdef int fault = identify_again(exchange, service_demand(exchange, service), again)
+        if fault == FAULT_NONE and exchange.bridged is not None:
+            exchange.bridged.identity = exchange.identity
+        if fault == FAULT_NONE:
+            fault = judge_again(exchange, connection, service)
         if fault == FAULT_NONE and isinstance(connection.party, Association):
             (<Association>connection.party).follow(service)
         if fault != FAULT_NONE or not isinstance(connection.party, Tunnel):
@@ -233,6 +260,30 @@ cdef class Census:
             party.on_fault(connection, fault)
         connection.abort()
         return 0
+
+
+cdef Demand service_demand(ExchangeState exchange, Service service):
+    """What is demanded now where the exchange came in; None: nothing."""
+    cdef int index
+    if service.demand is not None or service.routes is None or exchange.is_opaque:
+        return demand_of(service)
+    index = route_of(exchange, service)
+    return (<Action>service.routes.actions[index]).demand if index >= 0 else None
+
+
+cdef int identify_again(ExchangeState exchange, Demand demand, object again) except -1:
+    cdef Identity found
+    if demand is None or exchange.claim is not None or exchange.is_opaque:
+        return FAULT_NONE
+    if exchange.identity is not None:
+        found = again(demand, exchange.identity)
+        if found is None:
+            # (the log names it all the same)
+            return FAULT_IDENTITY_REVOKED
+        exchange.identity = found
+        return FAULT_NONE
+    # (what has not gone out was let in a moment ago)
+    return FAULT_REVOKED if demand.required and exchange.phase >= PHASE_FORWARD else FAULT_NONE
 
 
 cdef int judge_again(ExchangeState exchange, Accepted connection, Service service) noexcept:

@@ -11,6 +11,7 @@ cdef enum:
 cdef class Demand:
     cdef readonly object chain        # Python's: who verifies
     cdef readonly bint required       # False: whoever shows nothing passes as nobody
+    cdef tuple binders        # Python's: those in the chain who vouch for a whole connection; None: nobody does
     cdef bint wants_certificate       # some provider looks at the client's certificate
     cdef bint wants_field     # some provider takes credentials in the field
     cdef int field_id         # types.FieldId of the credentials

@@ -6,7 +6,7 @@ class Demand:
     """What a route or listener demands. `proxy`: by Proxy-Authorization and 407, else by Authorization and 401.
 
     `challenges` are values of Proxy-Authenticate or WWW-Authenticate in their order, `refusals` the same for a
-    token that was refused. ValueError over 8.
+    token that was refused; `binders` those of the chain who vouch for a whole connection. ValueError over 8.
     """
 
     def __init__(
@@ -19,6 +19,7 @@ class Demand:
         required: bool = True,
         certificate: bool = False,
         field: bool = True,
+        binders: Sequence[object] = (),
     ) -> None: ...
     @property
     def chain(self) -> object:

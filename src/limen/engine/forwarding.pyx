@@ -9,6 +9,7 @@ from limen.engine.addresses cimport AddressSet, format_ip, parse_ip
 from limen.engine.connection cimport Connection
 from limen.engine.deadline cimport lay_deadline
 from limen.engine.exits cimport lay_absolute
+from limen.engine.identifying cimport add_told_back
 from limen.engine.masking cimport add_masked
 from limen.engine.reports cimport is_report
 from limen.engine.scrub cimport Scrub
@@ -191,7 +192,7 @@ cdef bint walk_list(ExchangeState exchange, const char* text, size_t size) noexc
         end = start - 1
 
 
-cdef inline bint is_trusted(ExchangeState exchange) noexcept:
+cdef bint is_trusted(ExchangeState exchange) noexcept:
     return (
         exchange.service.trusted is not None and exchange.sender.family != 1
         and exchange.service.trusted.contains(exchange.sender.ip)
@@ -616,6 +617,8 @@ cdef int lay_response(ExchangeState exchange, const Head* head, const Field* fie
         for i in range(head.count):
             if fields[i].id == FIELD_UPGRADE:
                 add(worker, &count, b"Upgrade", 7, base + fields[i].value, fields[i].value_length)
+    if exchange.told_back is not None and (head.status == 101 or head.status >= 200):
+        add_told_back(exchange, &count, head.status)
     out.status = head.status
     out.reason.data = base + head.reason
     out.reason.length = head.reason_length

@@ -3,6 +3,9 @@
 #   shown --(sealed; known)--> Identity
 #      \--(not known)--> Claim: Python verifies --settle()--> waiter.on_identified(claim), once, if it still waits
 #
+# Credentials that are good for once (RFC 4559) are never known by their seal. Who has shown them is bound to the
+# connection instead: its further requests are for the same, as long as its binder says and they show nothing else.
+#
 # With a field or a certificate: identify(). With a name and a password that came otherwise (SOCKS5, RFC 1929):
 #
 #   found = known_pair(worker, demand, name, size, password, length)          # an Identity, or None
@@ -18,7 +21,7 @@
 from libc.stdint cimport uint64_t
 
 from limen.engine.demand cimport Demand
-from limen.engine.identity cimport Identity
+from limen.engine.identity cimport Bond, Identity
 from limen.engine.seal cimport Seal
 from limen.engine.state cimport ExchangeState
 from limen.engine.stream cimport Party
@@ -42,6 +45,8 @@ cdef class Claim:
     cdef readonly Identity identity   # once settled
     cdef readonly int fault
     cdef bint token_refused   # the field held a token, and it was not taken
+    cdef Bond bond            # once settled: it holds for the connection; None: for what was shown
+    cdef bytes told_back      # what the answer says to it in the challenges' field; None: nothing
 
     cdef void begin(self) noexcept
 
@@ -60,3 +65,5 @@ cdef Claim claim_pair(
 )
 # The challenges of the demand that the exchange did not meet, into worker.out.
 cdef void add_challenges(ExchangeState exchange, unsigned int* count) noexcept
+# What proves to the client who we are, into worker.out; nothing where the status makes a challenge of it.
+cdef void add_told_back(ExchangeState exchange, unsigned int* count, int status) noexcept

@@ -56,8 +56,11 @@ class Claim:
         fault: int = 0,
         lifetime: float = 0.0,
         token_refused: bool = False,
+        binder: object = None,
+        told_back: bytes | None = None,
     ) -> None:
         """Tell the waiter, once: the identity, known for `lifetime` seconds, or the fault. Later calls do nothing.
 
+        With a `binder` it holds for the connection, and not for others that show the same.
         Called from Python's turn of the loop, never while `identify` is called. ValueError for neither.
         """

@@ -3,9 +3,11 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
+from limen.engine.accepted cimport Accepted
 from limen.engine.addresses cimport format_ip
 from limen.engine.connection cimport Connection
 from limen.engine.demand cimport IDENTITY_ASKED
+from limen.engine.forwarding cimport is_trusted
 from limen.engine.seal cimport limen_seal
 from limen.engine.stream cimport OutField
 from limen.engine.sys cimport monotonic
@@ -55,6 +57,14 @@ cdef int identify(ExchangeState exchange, Demand demand) noexcept:
             field = &exchange.fields[i]
     if demand.wants_certificate:
         facts = shown_certificate(exchange)
+    if demand.binders is not None:
+        if field != NULL:
+            # whatever becomes of what is shown now, it stands in for what was shown before
+            (<Accepted>exchange.client).bond = None
+        else:
+            exchange.identity = bound_here(exchange, demand)
+            if exchange.identity is not None:
+                return FAULT_NONE
     if field == NULL and facts is None:
         return FAULT_IDENTITY if demand.required else FAULT_NONE
     if worker.identities is None:
@@ -95,8 +105,28 @@ cdef int take_claim(ExchangeState exchange, object claim) noexcept:
     exchange.claim = None
     exchange.identity = (<Claim>claim).identity
     exchange.token_refused = (<Claim>claim).token_refused
+    exchange.told_back = (<Claim>claim).told_back
+    if (<Claim>claim).bond is not None and not is_shared(exchange):
+        (<Accepted>exchange.client).bond = (<Claim>claim).bond
     exchange.client.resume()
     return (<Claim>claim).fault
+
+
+cdef Identity bound_here(ExchangeState exchange, Demand demand):
+    """Who the connection is for, if somebody of this demand vouches for it yet."""
+    cdef Bond bond = (<Accepted>exchange.client).bond
+    if bond is None or bond.expires <= exchange.worker.now:
+        return None
+    # by itself: after a reload, one that has changed is another one
+    for binder in demand.binders:
+        if binder is bond.binder:
+            return bond.identity
+    return None
+
+
+cdef bint is_shared(ExchangeState exchange) noexcept:
+    """Whether a connection may carry requests of several clients (RFC 4559, 6): then each has to show its own."""
+    return exchange.sender.family == 1 or is_trusted(exchange)
 
 
 cdef Facts shown_certificate(ExchangeState exchange):
@@ -217,10 +247,12 @@ cdef class Claim:
         )
 
     def settle(
-        self, Identity identity=None, *, int fault=FAULT_NONE, double lifetime=0.0, bint token_refused=False
+        self, Identity identity=None, *, int fault=FAULT_NONE, double lifetime=0.0, bint token_refused=False,
+        object binder=None, bytes told_back=None
     ) -> None:
         """Tell the waiter, once: the identity, known for `lifetime` seconds, or the fault. Later calls do nothing.
 
+        With a `binder` it holds for the connection, and not for others that show the same.
         Called from Python's turn of the loop, never while `identify` is called. ValueError for neither.
         """
         cdef Party waiter = self.waiter
@@ -235,7 +267,14 @@ cdef class Claim:
         self.token_refused = token_refused
         # outside of run(): the time of the last batch may be long ago
         self.worker.now = monotonic()
-        if self.identity is not None and lifetime > 0 and self.worker.identities is not None:
+        if self.identity is not None:
+            self.told_back = told_back
+        if self.identity is not None and binder is not None:
+            self.bond = Bond.__new__(Bond)
+            self.bond.identity = identity
+            self.bond.binder = binder
+            self.bond.expires = self.worker.now + <uint64_t>(lifetime * 1e9)
+        elif self.identity is not None and lifetime > 0 and self.worker.identities is not None:
             self.worker.identities.keep(&self.seal, identity, self.worker.now + <uint64_t>(lifetime * 1e9))
         waiter.on_identified(self)
         self.worker.flush()
@@ -257,3 +296,15 @@ cdef void add_challenges(ExchangeState exchange, unsigned int* count) noexcept:
         field.value = <const char*>text
         field.value_length = <unsigned int>len(text)
         count[0] += 1
+
+
+cdef void add_told_back(ExchangeState exchange, unsigned int* count, int status) noexcept:
+    cdef OutField* field
+    if status == 401 or status == 407 or exchange.demand is None or count[0] >= OUT_FIELDS:
+        return
+    field = &exchange.worker.out[count[0]]
+    field.name = <const char*>exchange.demand.name
+    field.name_length = <unsigned int>len(exchange.demand.name)
+    field.value = <const char*>exchange.told_back
+    field.value_length = <unsigned int>len(exchange.told_back)
+    count[0] += 1

@@ -1,4 +1,5 @@
-# Who clients are: identities, conditions on them, and those known of late by what was shown for them.
+# Who clients are: identities, conditions on them, those known of late by what was shown for them, and those that hold
+# for a connection.
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -20,6 +21,7 @@ cdef class Identity:
     cdef readonly bytes session       # requests of one go out by one way; empty: none
     cdef bytes owner          # whose connections are whose: the label, and the session
     cdef tuple choice         # what ways are narrowed by: wishes, whether there is a session; None: nothing
+    cdef readonly object proof        # Python's: what it rests on, for asking again whether it holds; None: unknown
     cdef object __weakref__
 
 
@@ -47,3 +49,10 @@ cdef class IdentityCache:
 
     cdef Identity find(self, const Seal* seal, uint64_t now)
     cdef void keep(self, const Seal* seal, Identity identity, uint64_t expires) noexcept
+
+
+cdef class Bond:
+    # Of a connection: who all its requests are for that show nothing else. Credentials that are good for once need it.
+    cdef Identity identity
+    cdef object binder        # Python's: who vouches for it
+    cdef uint64_t expires     # monotonic ns

@@ -1,6 +1,6 @@
 """Identities, conditions on them, and the cache of those known; matching and finding are for compiled code."""
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Self, final
 
 NUMBERS_KEPT: int
@@ -16,6 +16,7 @@ class Identity:
         provider: str = "",
         wishes: Iterable[tuple[str, str]] = (),
         session: str = "",
+        proof: Hashable = None,
     ) -> None: ...
     @property
     def name(self) -> str:
@@ -41,6 +42,10 @@ class Identity:
     def session(self) -> bytes:
         """Requests of one session go out by one way; empty: none was named."""
 
+    @property
+    def proof(self) -> Hashable:
+        """What it rests on, for asking again whether it still holds; None: unknown."""
+
 def identity_of(
     name: str,
     groups: Iterable[str] = (),
@@ -48,8 +53,9 @@ def identity_of(
     *,
     wishes: Iterable[tuple[str, str]] = (),
     session: str = "",
+    proof: Hashable = None,
 ) -> Identity:
-    """The one identity of this name, these groups, this provider, and what is asked of the way out.
+    """The one of this name, these groups, this provider, what is asked of the way out, and what it rests on.
 
     `wishes` are labels and their values, `session` ASCII. ValueError for an empty name.
     """
@@ -69,6 +75,12 @@ class IdentityMatch:
 
     def fits(self, identity: Identity | None) -> bool:
         """Whether this identity (None: nobody) meets the condition."""
+
+@final
+class Bond:
+    """An identity that holds for a connection."""
+
+    def __new__(cls) -> Self: ...
 
 @final
 class IdentityCache:

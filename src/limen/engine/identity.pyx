@@ -33,7 +33,7 @@ cdef uint32_t number_of(str name) except? 0:
 cdef class Identity:
     """Who a client is. Equal ones are one object: ask for it with `identity_of`."""
 
-    def __init__(self, str name not None, groups=(), str provider="", wishes=(), str session=""):
+    def __init__(self, str name not None, groups=(), str provider="", wishes=(), str session="", proof=None):
         if not name:
             raise ValueError("an identity has a name")
         self.name = name
@@ -47,14 +47,15 @@ cdef class Identity:
         self.session = session.encode("ascii")
         self.owner = self.label + b"\0" + self.session if session else self.label
         self.choice = (self.wishes, bool(session)) if wishes or session else None
+        self.proof = proof
 
     def __repr__(self) -> str:
         return f"<Identity {self.name!r} groups={self.groups!r} provider={self.provider!r} number={self.number}>"
 
 
-def identity_of(str name not None, groups=(), str provider="", *, wishes=(), str session="") -> Identity:
-    """The one identity of this name, these groups, this provider, and what is asked of the way out."""
-    key = (name, tuple(sorted(set(groups))), provider, tuple(wishes), session)
+def identity_of(str name not None, groups=(), str provider="", *, wishes=(), str session="", proof=None) -> Identity:
+    """The one of this name, these groups, this provider, what is asked of the way out, and what it rests on."""
+    key = (name, tuple(sorted(set(groups))), provider, tuple(wishes), session, proof)
     found = _interned.get(key)
     if found is None:
         found = _interned[key] = Identity(*key)
@@ -91,6 +92,14 @@ cdef class IdentityMatch:
 
     def __repr__(self) -> str:
         return f"<IdentityMatch names={self.names!r} groups={self.groups!r}>"
+
+
+@cython.final
+cdef class Bond:
+    """An identity that holds for a connection."""
+
+    def __repr__(self) -> str:
+        return f"<Bond {self.identity!r}>"
 
 
 @cython.final

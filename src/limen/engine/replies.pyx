@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 
 from limen.engine.admission cimport add_limit_fields, retry_after
 from limen.engine.effects cimport RuleEffect
-from limen.engine.identifying cimport add_challenges
+from limen.engine.identifying cimport add_challenges, add_told_back
 from limen.engine.service cimport Action
 from limen.engine.showing cimport Shown, lay_page
 from limen.engine.state cimport ExchangeState
@@ -139,6 +139,8 @@ cdef void send_reply(
             exchange, &count, <const char*>exchange.service.id_field, <size_t>len(exchange.service.id_field),
             exchange.id, exchange.id_length,
         )
+    if exchange.told_back is not None:
+        add_told_back(exchange, &count, status)
     head.status = <uint16_t>status
     reason_of(status, &head.reason.data, &head.reason.length)
     head.fields = worker.out
@@ -399,6 +401,8 @@ cdef void send_established(ExchangeState exchange) noexcept:
     out.reason.data = b"Connection established"
     out.reason.length = 22
     out.fields = exchange.worker.out
+    if exchange.told_back is not None:
+        add_told_back(exchange, &out.count, 200)
     exchange.status = 200
     exchange.response_begun = True
     exchange.client.send_head(out)

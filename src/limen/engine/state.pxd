@@ -68,6 +68,7 @@ cdef class ExchangeState(Party):
     cdef Demand demand        # that was made of it last
     cdef object claim         # an identifying.Claim, as long as Python verifies it
     cdef bint token_refused   # it showed a token that was not taken
+    cdef bytes told_back      # value of the challenges' field in its answer: we prove who we are; None: nothing
     # the request
     cdef char* block          # owned: `fields`, then the head's bytes
     cdef Field* fields        # borrowed from block

@@ -99,6 +99,7 @@ cdef enum Fault:
     FAULT_QUOTA = 75              # 429: the quota of its period is used up
     FAULT_REVOKED = 76            # judged again, it may not go on
     FAULT_KILLED = 77             # ended by an operator
+    FAULT_IDENTITY_REVOKED = 78   # asked again, who it is for is no longer somebody who is known
     # Ways in beside HTTP.
     FAULT_SOCKS = 90              # 400: a SOCKS message malformed, or of another version
     FAULT_SOCKS_METHOD = 91       # 407: no way of saying who one is that both sides know

@@ -6,6 +6,7 @@ from limen.engine.accepted cimport Accepted
 from limen.engine.demand cimport Demand
 from limen.engine.identifying cimport Claim
 from limen.engine.identity cimport Identity
+from limen.engine.service cimport Service
 from limen.engine.stream cimport OutHead, Party
 from limen.engine.types cimport Address
 
@@ -58,5 +59,7 @@ cdef class Way(Party):
     cdef void send(self, Accepted client, int code) noexcept
 
 
+# What is demanded of everybody who comes to a listener; None: nothing.
+cdef Demand demand_of(Service service)
 # Bytes of a client that has not begun an exchange: as Http1Client.take_head(), or WAY_GO_ON.
 cdef int take_way(Accepted client, const char* data, size_t size) noexcept

@@ -72,7 +72,6 @@ cdef inline bint takes(Service service, int way) noexcept:
 
 
 cdef Demand demand_of(Service service):
-    """What is demanded of everybody who comes to a listener; None: nothing."""
     if service.demand is not None or service.action is None:
         return service.demand
     return service.action.demand

@@ -34,7 +34,7 @@ class Credentials:
     """
 
     scheme: str
-    """In small letters: `basic`, `bearer`, another one as the client wrote it; empty without the field."""
+    """In small letters: `basic`, `bearer`, `negotiate`, another one as the client wrote it; empty without the field."""
     name: str = ""
     """Of Basic credentials, in Unicode's form NFC."""
     password: str = field(default="", repr=False)

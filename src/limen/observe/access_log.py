@@ -30,6 +30,7 @@ REFUSALS = (
     FaultNumber.QUOTA,
     FaultNumber.REVOKED,
     FaultNumber.KILLED,
+    FaultNumber.IDENTITY_REVOKED,
 )
 """What policy refuses or ends: the faults that the audit log takes."""
 

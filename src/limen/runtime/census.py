@@ -10,7 +10,7 @@ import asyncio
 import fnmatch
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +19,9 @@ from limen.runtime.explain.asked import AskedWrongly
 
 if TYPE_CHECKING:
     from limen.engine.census import Census
+    from limen.engine.demand import Demand
     from limen.engine.engine import Engine
+    from limen.engine.identity import Identity
     from limen.runtime.process import WorkerProcess
 
 Row = dict[str, object]
@@ -210,14 +212,26 @@ async def kill(engine: Engine, number: int, asked: Mapping[str, object]) -> int:
     return count
 
 
-async def recheck(engine: Engine) -> int:
+Again = Callable[["Demand", "Identity"], "Identity | None"]
+"""As limen.runtime.identity.desk.Desk.again."""
+
+
+async def recheck(engine: Engine, again: Again) -> int:
     """Judges all that is under way again; how many may not go on."""
     from limen.engine.census import Census
+
+    # many tunnels are of few
+    known: dict[tuple[Demand, Identity], Identity | None] = {}
+
+    def asked(demand: Demand, identity: Identity) -> Identity | None:
+        if (demand, identity) not in known:
+            known[demand, identity] = again(demand, identity)
+        return known[demand, identity]
 
     census = Census(engine)
     count = 0
     for start in range(0, len(census), _PORTION):
-        count += census.recheck(start, start + _PORTION)
+        count += census.recheck(start, start + _PORTION, asked)
         await asyncio.sleep(0)
     return count
 

@@ -356,7 +356,7 @@ class Core:
         self._checking = self._start(self._recheck())
 
     async def _recheck(self) -> None:
-        count = await census.recheck(self._engine)
+        count = await census.recheck(self._engine, self._desk.again)
         if count:
             self._log("warning", f"worker {self._number}: {count} exchanges and tunnels may not go on and were ended")
 

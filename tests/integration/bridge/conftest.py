@@ -55,6 +55,7 @@ def start_bridge(dns: NameServerThread, organisation: Authority, internet: Autho
                 "workers": forward.pop("workers", 1),
                 "resolver": {"servers": [dns.address], "hosts": False},
                 "admin": {"bind": "127.0.0.1:@ADMIN@"},
+                "identities": forward.pop("identities", {}),
                 "log": {"level": "debug", "access": {"path": "@DIR@/access.jsonl", "flush": "10ms"}},
                 "listeners": [
                     {

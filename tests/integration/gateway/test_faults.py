@@ -291,6 +291,11 @@ ELSEWHERE = {
         "test_a_reload_closes_exactly_what_is_no_longer_allowed",
         'fault="revoked"',
     ),
+    "identity_revoked": (
+        "integration/identity/test_recheck.py",
+        "test_tunnels_end_with_the_line_that_let_them_in",
+        "identity_revoked",
+    ),
     "killed": ("integration/bounds/test_census.py", "test_listing_and_killing", 'fault="killed"'),
     "original": ("integration/ways/test_transparent.py", "test_clients_that_nobody_has_redirected", "not redirected"),
     "drain": ("integration/runtime/test_drain.py", "test_what_does_not_end_is_cut_at_the_deadline", "drain"),

@@ -1,14 +1,17 @@
 """A real directory: slapd on loopback, bound to with a template and by a search, names that would be syntax."""
 
+import base64
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from limen.exchange.identity import Credentials
-from limen.runtime.identity.directory import Directory, DirectoryProvider, GroupSearch, ask, escaped
+from limen.runtime.identity.directory import Directory, DirectoryProvider, GroupSearch, ask, escaped, look_up
 from limen.runtime.identity.provider import Found, ProviderFailed
-from tests.support import free_port, port_is_closed, wait_until
+from tests.support import Reply, free_port, port_is_closed, wait_until
+from tests.support.kerberos import Realm, missing, token
 
 SLAPD = shutil.which("slapd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 SCHEMA = "/etc/ldap/schema"
@@ -25,6 +28,18 @@ suffix dc=example,dc=org
 rootdn cn=root,dc=example,dc=org
 rootpw secret
 directory {folder}/db
+"""
+TICKETS = """
+workers: 1
+identities:
+  tickets: {negotiate: {keytab: "@KEYTAB@", groups: people}}
+  people:
+    ldap:
+      {url: "@LDAP@", plain: true, base: "dc=example,dc=org", bind_dn: "cn=root,dc=example,dc=org",
+       bind_password: secret, groups: {base: 'dc=example,dc=org'}}
+listeners:
+  - bind: 127.0.0.1:@PORT@
+    forward: {identity: tickets, access: [{allow: {groups: admins}}], targets: {private: allow}}
 """
 ENTRIES = """
 dn: dc=example,dc=org
@@ -83,10 +98,39 @@ def directories(url):
 
 def test_binding_with_groups(url):
     for directory in directories(url):
-        assert ask(directory, "alice", "wonderland") == Found("alice", ("admins",))
-        assert ask(directory, "a,b*(c)", "odd") == Found("a,b*(c)", ())
+        assert ask(directory, "alice", "wonderland") == Found("alice", ("admins",), evidence=url)
+        assert ask(directory, "a,b*(c)", "odd") == Found("a,b*(c)", (), evidence=url)
         for name, password in (("alice", "x"), ("nobody", "x"), ("*", "wonderland"), ("alice)(uid=*", "wonderland")):
             assert ask(directory, name, password) is None, name
+
+
+def test_groups_of_whom_others_have_identified(url):
+    for directory in list(directories(url))[1:]:
+        assert look_up(directory, "alice") == ("admins",)
+        assert look_up(directory, "a,b*(c)") == look_up(directory, "nobody") == ()
+        template = replace(directory, base=None, dn="uid={name},dc=example,dc=org")
+        assert look_up(template, "alice") == ("admins",)
+        with pytest.raises(ProviderFailed):
+            look_up(replace(directory, bind_password="x"), "alice")
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
+def test_groups_of_tickets(url, start_limen, start_origin, monkeypatch):
+    origin = start_origin(Reply())
+    with Realm() as realm:
+        values = {"KEYTAB": realm.keytab(), "ORIGIN": origin, "LDAP": url}
+        proxy = start_limen(TICKETS, values=values, env=realm.env)
+
+        def ask(user):
+            for name, value in realm.ticket(user).items():
+                monkeypatch.setenv(name, value)
+            field = ("Proxy-Authorization", "Negotiate " + base64.b64encode(token()).decode())
+            with proxy.connect() as client:
+                return client.request("GET", f"http://{origin.address}/", [field]).status
+
+        assert (ask("alice"), ask("bob")) == (200, 403)
+        proxy.reload(TICKETS.replace("bind_password: secret", "bind_password: wrong"), expect="reloaded: ")
+        assert ask("alice") == 503
 
 
 async def _identify(directory, password):

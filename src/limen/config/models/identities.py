@@ -1,4 +1,6 @@
-"""Who may say who a client is: files of passwords and tokens, signed tokens, certificates, directories, services."""
+"""Who may say who a client is: files of passwords and tokens, signed tokens, certificates, directories, services,
+tickets.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from pydantic import ConfigDict, Field, model_validator
 from limen.config.labels import LABELS
 from limen.config.models.section import Section, Several, Shorthand, WrittenAs, exactly_one
 from limen.config.refusal import Refused
-from limen.config.scalars import FieldName, FilePath, Flag, Hook, HttpUrl, LdapUrl, Text, choice, duration
+from limen.config.scalars import FieldName, FilePath, Flag, Hook, HttpUrl, LdapUrl, Text, choice, duration, optional
 from limen.config.units import parse_duration
 
-KINDS = ("basic", "bearer", "certificate", "ldap", "check", "hook")
+KINDS = ("basic", "bearer", "certificate", "ldap", "check", "hook", "negotiate")
 ALGORITHMS = (
     "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA HS256 HS384 HS512".split()  # noqa: SIM905 as the RFC has them
 )
@@ -175,6 +177,44 @@ class Check(Section):
     )
 
 
+class Negotiate(Section):
+    """Kerberos tickets, which browsers and other clients show by themselves (SPNEGO, RFC 4559).
+
+    Needs the extra `kerberos` (`pip install 'limen[kerberos]'`).
+    """
+
+    keytab: FilePath = Field(
+        description="The file with the keys of the service, watched. Neither may others than its owner and group read "
+        "it nor others than its owner write to it."
+    )
+    service: Text | None = Field(
+        default=None,
+        description="Whose keys of the file count: `HTTP@proxy.example.org`, or a principal with or without its realm "
+        "(`HTTP/proxy.example.org@EXAMPLE.ORG`). Without it all do.",
+    )
+    realms: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None, description="Realms whose tickets count. Without it those of the keys."
+    )
+    strip_realm: Flag = Field(
+        default=True,
+        description="Whether `alice@EXAMPLE.ORG` is called `alice`. With more than one realm it has to be `false`: "
+        "there is an `alice` in each.",
+    )
+
+    groups: Text | None = Field(
+        default=None,
+        description="Name of an identity of the kind `ldap` that says in which groups somebody is; it needs `bind_dn` "
+        "and `groups`. While it does not answer nobody is let in by a ticket. Without it only the `groups` beside "
+        "`negotiate` count.",
+    )
+
+    @model_validator(mode="after")
+    def _one_realm(self) -> Negotiate:
+        if self.strip_realm and len(self.realms or ()) > 1:
+            raise Refused("names of several realms would be one", "write `strip_realm: false`", at="strip_realm")
+        return self
+
+
 class Provider(Section):
     """Somebody who says who a client is; exactly one of the kinds."""
 
@@ -196,6 +236,9 @@ class Provider(Section):
         description="A Python function, as `module:function`, that takes `limen.Credentials` and returns a name, "
         "`limen.Named` with groups, or None for nobody.",
     )
+    negotiate: Annotated[Negotiate, Shorthand("keytab")] | None = Field(
+        default=None, description="Kerberos tickets (SPNEGO); the path of the keytab, or a section."
+    )
     groups: dict[Text, Annotated[tuple[Text, ...], Several(single=True)]] = Field(
         default_factory=dict, description="Groups, and the names in each; beside those that the provider itself tells."
     )
@@ -203,7 +246,15 @@ class Provider(Section):
         default=parse_duration("5m"),
         description="How long credentials that were taken are known without asking again; `0s`: they are verified each "
         "time. Until then what is revoked elsewhere stays good; a change of a file here, and a reload with other "
-        "identities, forget them at once. A token is never known beyond its `exp`.",
+        "identities, forget them at once. A token is never known beyond its `exp`. Tickets (`negotiate`) are good for "
+        "once; who has shown one is known by the connection, until the ticket ends.",
+    )
+    holds: Annotated[float | None, optional(duration("1s", "30d"))] = Field(
+        default=None,
+        description="How long tunnels, exchanges and connections may go on by what was verified once; they end with "
+        "the next `limits.recheck`. `none`: as long as it holds. What is in files here, and when tokens, tickets and "
+        "certificates end, is looked at again in any case; what a directory, a service or a hook has said is not asked "
+        "again, and only this bounds it.",
     )
 
     @model_validator(mode="after")
@@ -221,6 +272,8 @@ class Provider(Section):
             found.append((("bearer", "tokens"), self.bearer.tokens))
         if self.bearer is not None and self.bearer.keys is not None:
             found.append((("bearer", "keys"), self.bearer.keys))
+        if self.negotiate is not None:
+            found.append((("negotiate", "keytab"), self.negotiate.keytab))
         return tuple(found)
 
 

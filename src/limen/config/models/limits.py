@@ -37,8 +37,9 @@ class Limits(Section):
     )
     recheck: Annotated[float, duration("1s", "24h")] = Field(
         default=parse_duration("15m"),
-        description="How often tunnels and exchanges under way are judged again: by the addresses and rules in force, "
-        "about the address that was dialled. Beside that after each reload, and when lists or time windows change.",
+        description="How often tunnels and exchanges under way are judged again: who they are for, by what that rests "
+        "on, and by the addresses and rules in force, about the address that was dialled. Beside that after each "
+        "reload, and when lists, time windows or files of identities change.",
     )
     per_client: Annotated[int | None, optional(whole(1, 1_000_000))] = Field(
         default=200,

@@ -13,12 +13,16 @@ import unicodedata
 
 from limen.exchange.identity import Credentials, ShownCertificate
 
+NEGOTIATE = b"negotiate"
 LONGEST_NAME = 256
 """Characters; a longer one is nobody's."""
 LONGEST_PASSWORD = 1024
 """Bytes: hashing a longer one is work for nothing."""
 LONGEST_TOKEN = 16384
 """Bytes. A signed token with many groups takes a few thousand."""
+
+LONGEST_TICKET = 65536
+"""Bytes of base64 after `Negotiate`. A ticket of Active Directory with many groups takes up to 48 KB."""
 
 _TOKEN68 = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -30,6 +34,10 @@ def parse_field(value: bytes, certificate: ShownCertificate | None = None) -> Cr
     rest = rest.strip(b" \t")
     if scheme.lower() == b"basic":
         return _basic(rest, certificate)
+    if scheme.lower() == NEGOTIATE:
+        if len(rest) > LONGEST_TICKET or not _TOKEN68.fullmatch(rest):
+            return None
+        return Credentials("negotiate", token=rest.decode("ascii"), certificate=certificate)
     if not rest or len(rest) > LONGEST_TOKEN:
         return None
     if scheme.lower() == b"bearer":
@@ -37,6 +45,11 @@ def parse_field(value: bytes, certificate: ShownCertificate | None = None) -> Cr
             return None
         return Credentials("bearer", token=rest.decode("ascii"), certificate=certificate)
     return Credentials(scheme.decode("latin-1").lower(), token=rest.decode("latin-1"), certificate=certificate)
+
+
+def is_good_once(value: bytes | None) -> bool:
+    """Whether the credentials of a field are good for once only: each use has to be verified."""
+    return value is not None and value.lstrip(b" \t")[: len(NEGOTIATE)].lower() == NEGOTIATE
 
 
 def parse_pair(name: bytes, password: bytes, certificate: ShownCertificate | None = None) -> Credentials | None:

@@ -39,6 +39,6 @@ def parse_tokens(content: bytes) -> Mapping[bytes, Named]:
     return found
 
 
-def find_token(tokens: Mapping[bytes, Named], token: str) -> Named | None:
-    """Whose token it is."""
-    return tokens.get(hashlib.sha256(token.encode("latin-1", "replace")).digest())
+def digest_of(token: str) -> bytes:
+    """What a token is looked up by."""
+    return hashlib.sha256(token.encode("latin-1", "replace")).digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 
 import argon2
@@ -10,7 +11,7 @@ import bcrypt
 from limen.exchange.identity import Credentials
 from limen.policy.identity.passwords import PasswordTable, parse_passwords
 from limen.runtime.identity.hashing import HASHING
-from limen.runtime.identity.provider import Found
+from limen.runtime.identity.provider import Found, Proof
 
 # Of a random password that nobody has kept.
 STAND_INS = {"bcrypt": "$2b$12$Q1Jr1hiFQKAfbnjh8Q3TxO7XQPjvTu8kxCI1SAXfjzZ1lwyS3DLaa"}
@@ -39,7 +40,16 @@ class PasswordProvider:
         fits = await HASHING.do(
             partial(verify, hashed if hashed is not None else self._table.stand_in, credentials.password)
         )
-        return Found(credentials.name) if fits and hashed is not None else None
+        return Found(credentials.name, evidence=_digest(hashed)) if fits and hashed is not None else None
+
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """See Provider. Another hash is another password, or the same one that was given anew."""
+        hashed = self._table.hashes.get(proof.name)
+        return () if hashed is not None and _digest(hashed) == proof.evidence else None
+
+
+def _digest(hashed: str) -> bytes:
+    return hashlib.sha256(hashed.encode()).digest()
 
 
 def verify(hashed: str, password: str) -> bool:

@@ -1,11 +1,17 @@
-"""The certificate that a client has shown, which its listener's authorities have signed."""
+"""The certificate that a client has shown, which its listener's authorities have signed.
+
+`cryptography` is there wherever TLS is.
+"""
 
 from __future__ import annotations
 
 import re
+import time
+
+from cryptography import x509
 
 from limen.exchange.identity import Credentials, ShownCertificate
-from limen.runtime.identity.provider import Found
+from limen.runtime.identity.provider import Found, Proof
 
 # One attribute of a name as RFC 4514 writes it, escapes included.
 _COMMON_NAME = re.compile(r"(?:^|[,+])CN=((?:\\.|[^\\,+])*)", re.IGNORECASE)
@@ -27,7 +33,14 @@ class CertificateProvider:
         """See Provider."""
         assert credentials.certificate is not None  # noqa: S101 it takes no other
         name = certificate_name(credentials.certificate, self._name)
-        return Found(name) if name else None
+        if not name:
+            return None
+        ends = x509.load_der_x509_certificate(credentials.certificate.der).not_valid_after_utc.timestamp()
+        return Found(name, lifetime=max(0.0, ends - time.time()), evidence=self._name)
+
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """See Provider. That it has not expired is the proof's own time."""
+        return () if proof.evidence == self._name else None
 
 
 def certificate_name(certificate: ShownCertificate, kind: str) -> str:

@@ -11,7 +11,7 @@ import ssl
 import aiohttp
 
 from limen.exchange.identity import Credentials
-from limen.runtime.identity.provider import Found, ProviderFailed
+from limen.runtime.identity.provider import Found, Proof, ProviderFailed
 
 _LARGEST = 1 << 20
 _REFUSING = (401, 403)
@@ -52,7 +52,11 @@ class CheckProvider:
         if not name or len(name) > _LONGEST_NAME:
             raise ProviderFailed(f"{self._url}: the answer has no {self._name}")
         groups = (group.strip() for group in fields.get(self._groups, "").split(","))
-        return Found(name, tuple(group for group in groups if group))
+        return Found(name, tuple(group for group in groups if group), evidence=self._url)
+
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """See Provider. The service would have to be shown the credentials, which are not kept."""
+        return proof.groups if proof.evidence == self._url else None
 
 
 async def fetched(url: str, *, timeout: float, ca: str | None) -> bytes:

@@ -13,9 +13,10 @@ from limen.runtime.identity.provider import Chain, Member, Provider
 
 if TYPE_CHECKING:
     from limen.config import Config
-    from limen.config.models.identities import Bearer, Ldap
+    from limen.config.models.identities import Bearer, Ldap, Negotiate
     from limen.config.models.identities import Demand as DemandModel
     from limen.config.models.identities import Provider as ProviderModel
+    from limen.runtime.identity.directory import DirectoryProvider
 
 Files = Mapping[str, bytes]
 """Contents by path, of all files that identities name."""
@@ -39,11 +40,12 @@ class Demands:
         return model is None or all(self._keeps(name) for name in model.by)
 
     def _keeps(self, name: str) -> bool:
-        before = self._previous
+        before, model = self._previous, self._models[name]
+        names = [name] if model.negotiate is None or model.negotiate.groups is None else [name, model.negotiate.groups]
         return (
             before is not None
-            and before._models.get(name) == self._models[name]
-            and all(before._files.get(path) == self._files.get(path) for _, path in self._models[name].files)
+            and all(before._models.get(one) == self._models[one] for one in names)
+            and all(before._files.get(path) == self._files.get(path) for _, path in model.files)
         )
 
     def build(self, model: DemandModel | None, place: str, *, proxy: bool) -> Demand | None:
@@ -61,6 +63,7 @@ class Demands:
             required=model.required,
             certificate=any(one.certificate is not None or one.hook is not None for one in models),
             field=any(one.certificate is None for one in models),
+            binders=[member for member, one in zip(members, models, strict=True) if one.negotiate is not None],
         )
 
     def _member(self, name: str) -> Member:
@@ -71,15 +74,24 @@ class Demands:
             else:
                 model = self._models[name]
                 try:
-                    provider = _provider(model, self._files)
+                    provider = self._provider(model)
                 except FileRefused as error:
                     raise ConfigError(f"identity {name}: {error}") from None
                 groups: dict[str, tuple[str, ...]] = {}
                 for group, names in model.groups.items():
                     for one in names:
                         groups[one] = (*groups.get(one, ()), group)
-                self._members[name] = Member(name, provider, model.cache, groups)
+                self._members[name] = Member(name, provider, model.cache, groups, model.holds)
         return self._members[name]
+
+    def _provider(self, model: ProviderModel) -> Provider:
+        if model.ldap is not None:
+            return _directory(model.ldap)
+        if model.negotiate is None:
+            return _simple(model, self._files)
+        # (it is of this kind: limen.config.identities)
+        directory = self._models[model.negotiate.groups].ldap if model.negotiate.groups is not None else None
+        return _negotiate(model.negotiate, self._files, _directory(directory) if directory is not None else None)
 
 
 def _challenges(models: list[ProviderModel], realm: str, *, refused: bool) -> list[str]:
@@ -90,12 +102,14 @@ def _challenges(models: list[ProviderModel], realm: str, *, refused: bool) -> li
     for model in models:
         if model.bearer is not None:
             found.append(bearer)
+        elif model.negotiate is not None:
+            found.append("Negotiate")
         elif model.certificate is None:
             found.append(basic)
     return list(dict.fromkeys(found))
 
 
-def _provider(model: ProviderModel, files: Files) -> Provider:
+def _simple(model: ProviderModel, files: Files) -> Provider:
     """Libraries are imported with the first provider that needs them: most workers need none."""
     if model.basic is not None:
         from limen.runtime.identity.basic import PasswordProvider
@@ -107,8 +121,6 @@ def _provider(model: ProviderModel, files: Files) -> Provider:
         from limen.runtime.identity.certificate import CertificateProvider
 
         return CertificateProvider(model.certificate.name)
-    if model.ldap is not None:
-        return _directory(model.ldap)
     if model.check is not None:
         from limen.runtime.identity.check import CheckProvider
 
@@ -145,7 +157,21 @@ def _bearer(model: Bearer, files: Files) -> Provider:
     )
 
 
-def _directory(model: Ldap) -> Provider:
+def _negotiate(model: Negotiate, files: Files, directory: DirectoryProvider | None) -> Provider:
+    try:
+        from limen.runtime.identity.negotiate import NegotiateProvider
+    except ImportError as error:
+        raise ConfigError(f"`negotiate` needs {error.name}", hint="pip install 'limen[kerberos]'") from None
+    return NegotiateProvider(
+        files[model.keytab],
+        service=model.service,
+        realms=model.realms,
+        strip_realm=model.strip_realm,
+        groups=directory.groups_of if directory is not None else None,
+    )
+
+
+def _directory(model: Ldap) -> DirectoryProvider:
     try:
         from limen.runtime.identity.directory import Directory, DirectoryProvider, GroupSearch
     except ImportError as error:

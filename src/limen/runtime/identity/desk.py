@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import os
 import time
@@ -24,12 +25,21 @@ from limen.exchange.identity import Credentials, ShownCertificate
 from limen.faults import FaultNumber
 from limen.observe.board import WorkerCell
 from limen.observe.discretion import Discretion
-from limen.policy.identity.credentials import parse_field, parse_pair
+from limen.policy.identity.credentials import is_good_once, parse_field, parse_pair
 from limen.policy.identity.parameters import Wishes, split_name
 from limen.policy.identity.penalties import Penalties
-from limen.runtime.identity.provider import Chain, Found, Member, Overloaded, ProviderFailed
+from limen.runtime.identity.provider import (
+    Chain,
+    CredentialsRefused,
+    Found,
+    Member,
+    Overloaded,
+    Proof,
+    ProviderFailed,
+)
 
 if TYPE_CHECKING:
+    from limen.engine.demand import Demand
     from limen.engine.identifying import Claim
 
 _log = logging.getLogger("limen.identity")
@@ -42,6 +52,8 @@ CLAIMS = 1000
 """Claims that may wait for one question."""
 _VERIFIED = 4096
 _SECRET = os.urandom(32)
+_CONNECTION = 30 * 86400.0
+"""Seconds for which somebody is known by a connection that nothing else bounds."""
 _QUIET = 10.0
 """Seconds between two messages that a provider fails."""
 
@@ -54,6 +66,10 @@ class Outcome:
     fault: int = FaultNumber.IDENTITY
     lifetime: float = 0.0
     token_refused: bool = False
+    binder: Member | None = None
+    told_back: bytes | None = None
+    reason: str = ""
+    """Why they were refused, if a provider has said so: for the log."""
 
 
 @dataclass(slots=True)
@@ -93,14 +109,18 @@ class Desk:
         self._questions: dict[bytes, _Question] = {}
         self._clients: dict[str, int] = {}
         self._told: dict[str, float] = {}
+        self._numbers = itertools.count()
         self.penalties = Penalties()
         self.discretion = Discretion()
 
     def verify(self, claim: Claim) -> None:
         """Settles the claim later, never before this returns."""
-        question = self._questions.get(claim.key)
+        once = is_good_once(claim.field)
+        # of credentials that are good for once, one claim must not take what another one's are answered with
+        key = claim.key if not once else claim.key + next(self._numbers).to_bytes(8, "little")
+        question = self._questions.get(key)
         if question is None:
-            question = self._begin(claim)
+            question = self._begin(claim, key)
         elif len(question.claims) >= CLAIMS:
             question = None
         if question is None:
@@ -110,14 +130,14 @@ class Desk:
         question.claims.append(claim)
         claim.state = _Waiting(question, claim)
 
-    def _begin(self, claim: Claim) -> _Question | None:
+    def _begin(self, claim: Claim, key: bytes) -> _Question | None:
         client = claim.client()
         open_already = self._clients.get(client, 0)
         if len(self._questions) >= QUESTIONS or open_already >= CLIENT:
             return None
-        question = self._questions[claim.key] = _Question(client)
+        question = self._questions[key] = _Question(client)
         self._clients[client] = open_already + 1
-        question.task = self._start(self._settle(claim.key, question, claim))
+        question.task = self._start(self._settle(key, question, claim))
         return question
 
     async def _settle(self, key: bytes, question: _Question, claim: Claim) -> None:
@@ -130,12 +150,16 @@ class Desk:
             self._leave(key, question.client)
             claims, question.claims = question.claims, []
             question.task = None
+            once = outcome.binder is None and is_good_once(claim.field)
             for one in claims:
                 one.settle(
                     outcome.identity,
                     fault=outcome.fault if outcome.identity is None else FaultNumber.NONE,
-                    lifetime=outcome.lifetime,
+                    # (a hook or service may take them, too)
+                    lifetime=0.0 if once else outcome.lifetime,
                     token_refused=outcome.token_refused,
+                    binder=outcome.binder,
+                    told_back=outcome.told_back,
                 )
 
     def _leave(self, key: bytes, client: str) -> None:
@@ -150,7 +174,7 @@ class Desk:
         chain = cast("Chain", claim.demand.chain)
         credentials, wishes = parted(shown(claim), chain)
         if credentials is not None and chain.parameters and (known := self._known(chain, credentials)) is not None:
-            return _taken(*known, wishes)
+            return _taken(*known, wishes, self._clock())
         name = credentials.name if credentials is not None else ""
         penalty = self.penalties.before(client, name, self._clock())
         if penalty:
@@ -167,7 +191,8 @@ class Desk:
             self.penalties.succeeded(client, name)
         elif outcome.fault == FaultNumber.IDENTITY:
             self._count(WorkerCell.IDENTITY_FAILURES, 1)
-            self._tell_failure(chain, credentials, client, self.penalties.failed(client, name, self._clock()))
+            count = self.penalties.failed(client, name, self._clock())
+            self._tell_failure(chain, credentials, client, count, outcome.reason)
         return outcome
 
     def _known(self, chain: Chain, credentials: Credentials) -> tuple[Member, Found] | None:
@@ -202,11 +227,15 @@ class Desk:
     async def _ask_members(self, chain: Chain, credentials: Credentials, wishes: Wishes) -> Outcome:
         """The first that knows them decides. Who cannot say keeps nobody out that another one knows."""
         silent = False
+        reason = ""
         for member in chain.members:
             if not member.provider.takes(credentials):
                 continue
             try:
                 found = await member.provider.identify(credentials)
+            except CredentialsRefused as error:
+                reason = str(error)
+                continue
             except ProviderFailed as error:
                 self._tell(member.name, f"identity {member.name}: {error}")
                 silent = True
@@ -214,10 +243,21 @@ class Desk:
             if found is not None:
                 if chain.parameters:
                     self._remember(chain, credentials, member, found)
-                return _taken(member, found, wishes)
+                return _taken(member, found, wishes, self._clock())
         if silent:
             return Outcome(fault=FaultNumber.IDENTITY_PROVIDER)
-        return Outcome(token_refused=credentials.scheme == "bearer")
+        return Outcome(token_refused=credentials.scheme == "bearer", reason=reason)
+
+    def again(self, demand: Demand, identity: Identity) -> Identity | None:
+        """Who somebody is now that was identified before, perhaps with other groups; None if that no longer holds.
+
+        Never raises: a defect lets nothing go on.
+        """
+        try:
+            return standing(cast("Chain", demand.chain), identity, self._clock())
+        except Exception:  # noqa: BLE001 see above
+            _log.exception("%r could not be asked for again", identity)
+            return None
 
     def _tell(self, what: str, text: str) -> None:
         """Not more often than it helps."""
@@ -226,7 +266,9 @@ class Desk:
             self._told[what] = now
             _log.error("%s", text)
 
-    def _tell_failure(self, chain: Chain, credentials: Credentials | None, client: str, count: int) -> None:
+    def _tell_failure(
+        self, chain: Chain, credentials: Credentials | None, client: str, count: int, reason: str
+    ) -> None:
         # the 1st, 2nd, 4th, 8th … of a client: a guesser does not fill the log
         if count & (count - 1) == 0:
             whose = "malformed credentials"
@@ -234,7 +276,10 @@ class Desk:
                 whose = f"wrong credentials of {self.discretion.user(credentials.name)!r}"
             if credentials is not None and not credentials.name:
                 whose = f"wrong credentials ({credentials.scheme or 'certificate'})"
-            _log.warning("%s: %s from %s, %d in a row", chain.place, whose, self.discretion.client(client), count)
+            why = f": {reason}" if reason else ""
+            _log.warning(
+                "%s: %s from %s, %d in a row%s", chain.place, whose, self.discretion.client(client), count, why
+            )
 
 
 def shown(claim: Claim) -> Credentials | None:
@@ -263,13 +308,34 @@ def _digest(credentials: Credentials) -> bytes:
 
 
 def _lifetime(member: Member, found: Found) -> float:
-    return member.cache if found.lifetime is None else min(member.cache, found.lifetime)
+    return min(time for time in (member.cache, found.lifetime, member.holds) if time is not None)
 
 
-def _taken(member: Member, found: Found, wishes: Wishes) -> Outcome:
-    groups = (*found.groups, *member.groups.get(found.name, ()))
+def _taken(member: Member, found: Found, wishes: Wishes, now: float) -> Outcome:
+    times = [time for time in (found.lifetime, member.holds) if time is not None]
+    proof = Proof(found.name, found.groups, found.evidence, now + min(times) if times else None)
     return Outcome(
-        identity_of(found.name, groups, member.name, wishes=wishes.labels, session=wishes.session),
+        _identity(member, proof, wishes),
         FaultNumber.NONE,
-        _lifetime(member, found),
+        min(times, default=_CONNECTION) if found.for_connection else _lifetime(member, found),
+        binder=member if found.for_connection else None,
+        told_back=found.told_back.encode("ascii") or None,
     )
+
+
+def _identity(member: Member, proof: Proof, wishes: Wishes) -> Identity:
+    groups = (*proof.groups, *member.groups.get(proof.name, ()))
+    return identity_of(proof.name, groups, member.name, wishes=wishes.labels, session=wishes.session, proof=proof)
+
+
+def standing(chain: Chain, identity: Identity, now: float) -> Identity | None:
+    """See Desk.again. Who said so has to be asked here yet."""
+    proof = identity.proof
+    if not isinstance(proof, Proof) or (proof.until is not None and proof.until <= now):
+        return None
+    member = next((one for one in chain.members if one.name == identity.provider), None)
+    groups = member.provider.again(proof) if member is not None else None
+    if member is None or groups is None:
+        return None
+    wishes = Wishes(identity.wishes, identity.session.decode("ascii"))
+    return _identity(member, replace(proof, groups=groups), wishes)

@@ -19,7 +19,7 @@ from ldap3.core.exceptions import LDAPException
 
 from limen.exchange.identity import Credentials
 from limen.runtime.identity.hashing import Pool
-from limen.runtime.identity.provider import Found, ProviderFailed
+from limen.runtime.identity.provider import Found, Proof, ProviderFailed
 
 _ASKING = Pool("ldap", threads=4, waiting=64)
 _GROUPS_MOST = 1000
@@ -76,6 +76,17 @@ class DirectoryProvider:
             return None
         return await _ASKING.do(partial(ask, self._directory, credentials.name, credentials.password))
 
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """See Provider. Only a bind with the password tells, which is not kept."""
+        return proof.groups if proof.evidence == self._directory.url else None
+
+    async def groups_of(self, name: str) -> tuple[str, ...]:
+        """Of somebody whom another provider has identified; none of a name that it does not have.
+
+        It has to be allowed to search by itself. Raises ProviderFailed and Overloaded.
+        """
+        return await _ASKING.do(partial(look_up, self._directory, name))
+
 
 def ask(directory: Directory, name: str, password: str) -> Found | None:
     """Whether somebody of this name has this password, and in which groups they are. Raises ProviderFailed."""
@@ -90,9 +101,22 @@ def ask(directory: Directory, name: str, password: str) -> Found | None:
         try:
             if not _bind(directory, connection) or dn is None:
                 return None
-            return Found(name, _groups(directory, server, connection, dn, name))
+            return Found(name, _groups(directory, server, connection, dn, name), evidence=directory.url)
         finally:
             _close(connection)
+    except (LDAPException, OSError, ValueError) as error:
+        raise ProviderFailed(f"{directory.url}: {str(error) or type(error).__name__}") from None
+
+
+def look_up(directory: Directory, name: str) -> tuple[str, ...]:
+    """The groups of a name, asked as the one who searches. Raises ProviderFailed."""
+    try:
+        server = _server(directory)
+        if directory.dn is not None:
+            dn: str | None = directory.dn.replace("{name}", escaped(name))
+        else:
+            dn = _entry(directory, server, name)
+        return _groups(directory, server, None, dn, name) if dn is not None else ()
     except (LDAPException, OSError, ValueError) as error:
         raise ProviderFailed(f"{directory.url}: {str(error) or type(error).__name__}") from None
 
@@ -167,13 +191,15 @@ def _entry(directory: Directory, server: ldap3.Server, name: str) -> str | None:
         _close(connection)
 
 
-def _groups(directory: Directory, server: ldap3.Server, bound: ldap3.Connection, dn: str, name: str) -> tuple[str, ...]:
+def _groups(
+    directory: Directory, server: ldap3.Server, bound: ldap3.Connection | None, dn: str, name: str
+) -> tuple[str, ...]:
     """Asked as the one who searches, if there is one, else as the client."""
     search = directory.groups
     if search is None:
         return ()
     connection = bound
-    if directory.bind_dn is not None:
+    if connection is None or directory.bind_dn is not None:
         connection = _connection(directory, server, directory.bind_dn, directory.bind_password)
     try:
         if connection is not bound and not _bind(directory, connection):

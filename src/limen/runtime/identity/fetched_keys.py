@@ -48,6 +48,10 @@ class FetchedKeys:
             found = self._matching(identifier, kind)
         return found
 
+    def has(self, thumbprint: bytes) -> bool:
+        """See Keys. As long as none were fetched nothing speaks against it."""
+        return self._set is None or self._set.has(thumbprint)
+
     def _matching(self, identifier: str | None, kind: str) -> list[jwt.PyJWK]:
         return self._set.matching(identifier, kind) if self._set is not None else []
 

@@ -9,7 +9,7 @@ from typing import cast
 
 from limen.exchange.hooks import load_function
 from limen.exchange.identity import Credentials, Named
-from limen.runtime.identity.provider import Found, ProviderFailed
+from limen.runtime.identity.provider import Found, Proof, ProviderFailed
 
 Identify = Callable[[Credentials], object]
 _log = logging.getLogger("limen.identity")
@@ -44,7 +44,11 @@ class HookProvider:
         if answer is None:
             return None
         if isinstance(answer, str) and answer:
-            return Found(answer)
+            return Found(answer, evidence=self._reference)
         if isinstance(answer, Named) and answer.name:
-            return Found(answer.name, tuple(answer.groups))
+            return Found(answer.name, tuple(answer.groups), evidence=self._reference)
         raise ProviderFailed(f"hook {self._reference} returned {type(answer).__name__}, not a name, Named or None")
+
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """See Provider. The function decides by credentials, which are not kept."""
+        return proof.groups if proof.evidence == self._reference else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,6 +18,28 @@ class Found:
     groups: tuple[str, ...] = ()
     lifetime: float | None = None
     """Seconds for which that holds at most; None: as long as the configuration says."""
+    evidence: Hashable = None
+    """What it rests on, for `again`; nothing that would let anybody in."""
+    for_connection: bool = False
+    """The credentials were good for once: it is the connection that is known from now on."""
+    told_back: str = ""
+    """What proves to the client who we are, for the challenges' field of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an identity rests on, kept with it as long as anything goes on for it."""
+
+    name: str
+    """As the provider told it."""
+    groups: tuple[str, ...]
+    evidence: Hashable
+    until: float | None
+    """Monotonic seconds after which it proves nothing; None: as long as the provider says."""
+
+
+class CredentialsRefused(LimenError):
+    """They are nobody's, for a reason that the operator wants to read; the client is told nothing of it."""
 
 
 class ProviderFailed(LimenError):
@@ -35,7 +57,14 @@ class Provider(Protocol):
         """Whether these are of the kind that it knows."""
 
     async def identify(self, credentials: Credentials) -> Found | None:
-        """Whose they are; None for nobody's. Raises ProviderFailed and Overloaded."""
+        """Whose they are; None for nobody's. Raises CredentialsRefused, ProviderFailed and Overloaded."""
+
+    def again(self, proof: Proof) -> tuple[str, ...] | None:
+        """The groups of somebody it has identified before, as they are now; None if that no longer holds.
+
+        Asked of what goes on for long, without the credentials and at once: who only knows by asking elsewhere says
+        what was said then. The proof may be of another provider that had the same name.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +77,8 @@ class Member:
     """Seconds for which its answers are known."""
     groups: Mapping[str, tuple[str, ...]]
     """Further groups by name of somebody."""
+    holds: float | None = None
+    """Seconds for which anything may go on by what it has said once; None: any time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.exchange.identity import Credentials, ShownCertificate
-from limen.policy.identity.credentials import LONGEST_NAME, LONGEST_PASSWORD, LONGEST_TOKEN, parse_field, parse_pair
+from limen.policy.identity.credentials import (
+    LONGEST_NAME,
+    LONGEST_PASSWORD,
+    LONGEST_TICKET,
+    LONGEST_TOKEN,
+    is_good_once,
+    parse_field,
+    parse_pair,
+)
 
 
 def basic(pair: bytes, scheme: bytes = b"Basic") -> bytes:
@@ -58,6 +66,10 @@ def test_basic(field, name, password):
         b"Bearer \xe9",
         b"Bearer " + b"a" * (LONGEST_TOKEN + 1),
         b"Digest",
+        b"Negotiate",
+        b"Negotiate ",
+        b"Negotiate a b",
+        b"Negotiate " + b"a" * (LONGEST_TICKET + 1),
     ],
 )
 def test_malformed(field):
@@ -71,6 +83,15 @@ def test_tokens_and_others():
     )
     assert parse_field(b"Negotiate YII=") == Credentials("negotiate", token="YII=")
     assert parse_pair(b"alice", b"a\xff") == Credentials("basic", "alice", "a\xff")
+
+
+def test_what_is_good_once():
+    for field in (b"Negotiate YII=", b" \tnegotiate YII=", b"NEGOTIATE"):
+        assert is_good_once(field)
+    for field in (None, b"", b"Basic YII=", b"Bearer Negotiate"):
+        assert not is_good_once(field)
+    ticket = b"a" * LONGEST_TICKET
+    assert parse_field(b"nEgOtIaTe " + ticket) == Credentials("negotiate", token=ticket.decode())
 
 
 def test_secrets_do_not_show():

@@ -6,7 +6,7 @@ import pytest
 
 from limen.exchange.identity import Named
 from limen.policy.identity.passwords import FileRefused, parse_passwords
-from limen.policy.identity.tokens import find_token, parse_tokens
+from limen.policy.identity.tokens import digest_of, parse_tokens
 from limen.runtime.identity.basic import STAND_INS, verify
 
 # the salts are fixed, so that all processes of a test run have the same names of tests
@@ -87,10 +87,10 @@ DIGEST = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"  # o
 
 def test_tokens():
     tokens = parse_tokens(f"# robots\nbuilds:sha256:{DIGEST}:robots, ci\n".encode())
-    assert find_token(tokens, "example") == Named("builds", ("robots", "ci"))
-    assert find_token(tokens, "Example") is None
-    assert find_token(tokens, "") is None
-    assert find_token(parse_tokens(f"b:sha256:{DIGEST.upper()}".encode()), "example") == Named("b")
+    assert tokens[digest_of("example")] == Named("builds", ("robots", "ci"))
+    assert digest_of("Example") not in tokens
+    assert digest_of("") not in tokens
+    assert parse_tokens(f"b:sha256:{DIGEST.upper()}".encode())[digest_of("example")] == Named("b")
 
 
 @pytest.mark.parametrize(

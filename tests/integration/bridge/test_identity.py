@@ -1,0 +1,45 @@
+"""Requests inside bridged TLS are for whoever asked for the connection, as long as that holds."""
+
+import base64
+import signal
+
+import bcrypt
+import pytest
+
+from tests.integration.bridge.conftest import records
+from tests.support import Reply, ScriptedOrigin, wait_until
+
+
+def hashed(user):
+    return bcrypt.hashpw(user.encode(), bcrypt.gensalt(4)).decode()
+
+
+@pytest.mark.sanitize
+def test_a_connection_at_rest_ends_with_who_asked_for_it(start_bridge, organisation, internet, tmp_path):
+    passwords = tmp_path / "passwords"
+    lines = {user: f"{user}:{hashed(user)}\n" for user in ("alice", "bob")}
+    passwords.write_text("".join(lines.values()))
+    with ScriptedOrigin(Reply(content=b"hello"), tls=internet.serving(internet.issue("a.example"))) as origin:
+        identities = {"staff": {"basic": str(passwords)}}
+        proxy = start_bridge({}, directory=tmp_path, identities=identities, identity="staff")
+        target = f"a.example:{origin.port}"
+
+        def opened(user):
+            client = proxy.connect()
+            field = base64.b64encode(f"{user}:{user}".encode()).decode()
+            client.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {field}\r\n\r\n")
+            assert client.read_response("CONNECT").status == 200
+            client.secure(organisation.trusting(), "a.example")
+            assert client.request("GET", "/", host=target).content == b"hello"
+            return client
+
+        with opened("alice") as gone, opened("bob") as kept:
+            passwords.write_text(lines["bob"])
+            proxy.signal(signal.SIGHUP)
+            # nothing is under way on it
+            gone.expect_end()
+            assert kept.request("GET", "/", host=target).content == b"hello"
+        counted = [value for key, value in proxy.metrics().items() if 'fault="identity_revoked"' in key]
+        assert sum(counted) == 1
+        wait_until(lambda: len(records(proxy)) == 5, what="all logged")
+        assert sorted(record["user"] for record in records(proxy)) == ["alice"] * 2 + ["bob"] * 3
