@@ -1,14 +1,13 @@
 """Fixtures for all tests; they live in tests/support."""
 
-import os
-
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.fixtures import nginx_origin, start_limen, start_origin
 
 __all__ = ["nginx_origin", "start_limen", "start_origin"]
 
-if "libasan" in os.environ.get("LD_PRELOAD", ""):
-    # the sanitizers make everything slower by an order
-    settings.register_profile("sanitized", deadline=None)
-    settings.load_profile("sanitized")
+# How long an example takes, and how much is drawn for it by chance, is the machine's business and no test's.
+settings.register_profile(
+    "limen", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("limen")
