@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from limen.config.findings import Finding
-from limen.config.models.forward import Forward
 from limen.config.models.root import Config
 from limen.config.positions import Path
 from limen.config.refusal import shown
@@ -15,20 +14,8 @@ from limen.config.scalars import near
 def captured(config: Config) -> Iterator[tuple[Path, str]]:
     """Every place that names a capture, and the name."""
     for number, listener in enumerate(config.listeners):
-        for index, route in enumerate(listener.routes or ()):
-            if route.capture is not None:
-                yield ("listeners", number, "routes", index, "capture"), route.capture
-        if listener.forward is not None:
-            for place, name in _of_forward(listener.forward):
-                yield ("listeners", number, "forward", *place), name
-
-
-def _of_forward(forward: Forward) -> Iterator[tuple[Path, str]]:
-    if forward.capture is not None:
-        yield ("capture",), forward.capture
-    for index, rule in enumerate(forward.access or ()):
-        if rule.capture is not None:
-            yield ("access", index, "capture"), rule.capture
+        for place, name in listener.captures:
+            yield ("listeners", number, *place), name
 
 
 def names(config: Config) -> Iterator[Finding]:
@@ -62,20 +49,19 @@ def files(config: Config) -> Iterator[Finding]:
 
 def blind(config: Config) -> Iterator[Finding]:
     """Places where a capture would stay empty."""
-    for path, _ in captured(config):
-        number = path[1]
-        assert isinstance(number, int)  # noqa: S101 the form of these paths
-        listener = config.listeners[number]
-        if not listener.log:
-            yield Finding(path, "a listener with `log: false` keeps nothing of its exchanges", "remove one of both")
+    for number, listener in enumerate(config.listeners):
         forward = listener.forward
-        if forward is None:
-            continue
-        if forward.socks is not None and forward.socks.only and forward.bridge is None:
-            yield Finding(path, "what goes through SOCKS is not read", "add `bridge`, or use a listener with `forward`")
-        if path[3] == "access" and isinstance(path[4], int):
-            rule = (forward.access or ())[path[4]]
-            if rule.condition.schemes == ("tunnel",):
+        socks = forward is not None and forward.socks is not None and forward.socks.only and forward.bridge is None
+        for place, _ in listener.captures:
+            path = ("listeners", number, *place)
+            if not listener.log:
+                yield Finding(path, "a listener with `log: false` keeps nothing of its exchanges", "remove one of both")
+            if socks:
+                hint = "add `bridge`, or use a listener with `forward`"
+                yield Finding(path, "what goes through SOCKS is not read", hint)
+        for index, rule in enumerate((forward.access if forward is not None else None) or ()):
+            if rule.capture is not None and rule.condition.schemes == ("tunnel",):
+                path = ("listeners", number, "forward", "access", index, "capture")
                 yield Finding(path, "of tunnels nothing is seen", "put it on a rule for `https` or `http`")
 
 

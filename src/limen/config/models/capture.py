@@ -22,8 +22,8 @@ class Capture(Section):
     """One file of recorded exchanges."""
 
     path: FilePath = Field(
-        description="File that one JSON line per exchange is appended to, relative to the configuration file; made with "
-        "mode 0600. All workers write it. SIGUSR1 opens it anew."
+        description="File that one JSON line per exchange is appended to, relative to the configuration file; made "
+        "with mode 0600. All workers write it. SIGUSR1 opens it anew."
     )
     body: Annotated[int, size("0B", "16MiB")] = Field(
         default=parse_size("64KiB"),
@@ -42,7 +42,8 @@ class Capture(Section):
     )
     max_size: Annotated[int, size("64KiB", "1024GiB")] = Field(
         default=parse_size("256MiB"),
-        description="Size at which the file is put aside, as `PATH.1`, and a new one begun; a single line may be larger.",
+        description="Size at which the file is put aside, as `PATH.1`, and a new one begun; a single line may "
+        "be larger.",
     )
     files: Annotated[int, whole(1, 100)] = Field(
         default=2, description="How many files there are at most, the present one among them; the oldest goes."

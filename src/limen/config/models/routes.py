@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.bridge import Ja4
 from limen.config.models import places
+from limen.config.models.capture import CAPTURE
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
-from limen.config.models.capture import CAPTURE
 from limen.config.models.icap import Icap
 from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
