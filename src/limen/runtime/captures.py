@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PENDING_MOST = 10_000
 """Exchanges that wait to be written; their content is bounded by `memory`, their heads by this."""
 _BATCH = 1 << 20
-"""Bytes after which what there is is written."""
+"""Bytes after which what there is is written, or a quarter of what a file may have."""
 _STEP = 128 * 1024
 """Bytes of lines that are made at a time, before the loop has its turn."""
 _COMPLAINT = 10.0
@@ -73,6 +73,7 @@ class Recorder:
         self._file = CaptureFile(settings.place)
         self._start = start
         self._count = count
+        self._batch_most = min(_BATCH, settings.place.max_size // 4)
         self._pending: deque[Recording] = deque()
         self._batch: list[Recording] = []
         self._task: asyncio.Task[None] | None = None
@@ -132,7 +133,7 @@ class Recorder:
     async def _write(self) -> None:
         pieces: list[bytes] = []
         size = step = 0
-        while self._pending and size < _BATCH:
+        while self._pending and size < self._batch_most:
             self._batch.append(self._pending.popleft())
             for piece in line_of(self._batch[-1], self.settings.terms):
                 pieces.append(piece)
