@@ -1,7 +1,9 @@
 """What is captured of exchanges: for which capture, and what one of them has shown."""
 
 from collections.abc import Callable
+from typing import final
 
+@final
 class Capture:
     """A capture, as exchanges know it.
 
@@ -21,6 +23,7 @@ class Capture:
     def held(self) -> int: ...
     lost: int
 
+@final
 class Side:
     """One message: fields as (name, value), sizes, and the beginning of its content."""
 
@@ -35,6 +38,7 @@ class Side:
     def text(self) -> bytes:
         """What was kept of the content."""
 
+@final
 class Recording:
     """An exchange that is over."""
 

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport uint64_t
 
-from limen.engine.keep cimport Keep, new_keep
+from limen.engine.keep cimport new_keep
 
 
 @cython.final

@@ -34,8 +34,8 @@ FILTERS = ("host", "since", "until", "status")
 Entry = dict[str, object]
 
 
-class WrongFilter(ValueError):
-    """A filter that means nothing."""
+class WrongCondition(ValueError):
+    """A condition that means nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Wanted:
 
 
 def wanted_of(filters: Mapping[str, str], now: datetime) -> Wanted:
-    """What filters mean, as people write them: times of ISO 8601 (UTC unless said), or `15m` for that long ago.
+    """What conditions mean, as people write them: times of ISO 8601 (UTC unless said), or `15m` for that long ago.
 
-    Raises WrongFilter.
+    Raises WrongCondition.
     """
     for name in filters:
         if name not in FILTERS:
-            raise WrongFilter(f"there is no filter {name!r}; there are: {', '.join(FILTERS)}")
+            raise WrongCondition(f"there is no condition {name!r}; there are: {', '.join(FILTERS)}")
     status = filters.get("status", "").lower()
     number = status.removesuffix("xx")
     if status and not (number.isascii() and number.isdigit() and (len(status) == 3 or status == "0")):
-        raise WrongFilter(f"{status!r} is no status; write it like 404 or 4xx")
+        raise WrongCondition(f"{status!r} is no status; write it like 404 or 4xx")
     times = {name: _time(filters[name], now) for name in ("since", "until") if filters.get(name)}
     host = filters.get("host", "").lower()
     if "[" in host:
@@ -93,7 +93,7 @@ def _time(text: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         hint = "write it like 2026-03-01T12:00:00Z, or 15m for that long ago"
-        raise WrongFilter(f"{text!r} is no time; {hint}") from None
+        raise WrongCondition(f"{text!r} is no time; {hint}") from None
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
@@ -135,7 +135,7 @@ class Export:
             files: dict[tuple[int, int], BinaryIO] = {}
             for path in self.paths:
                 with suppress(FileNotFoundError):
-                    file = stack.enter_context(path.open("rb"))
+                    file: BinaryIO = stack.enter_context(path.open("rb"))
                     status = os.fstat(file.fileno())
                     files.setdefault((status.st_dev, status.st_ino), file)
             for file in files.values():

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen.observe import har
-from limen.observe.har import Export, Wanted, WrongFilter, wanted_of
+from limen.observe.har import Export, Wanted, WrongCondition, wanted_of
 from tests.support.har import check_document
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -161,10 +161,17 @@ def test_a_small_content_that_becomes_huge_stays_as_it_came(tmp_path, monkeypatc
 
 @pytest.mark.parametrize(
     "filters",
-    [{"status": "20"}, {"status": "xx"}, {"status": "20x"}, {"since": "soon"}, {"until": "9999999d"}, {"colour": "red"}],
+    [
+        {"status": "20"},
+        {"status": "xx"},
+        {"status": "20x"},
+        {"since": "soon"},
+        {"until": "9999999d"},
+        {"colour": "red"},
+    ],
 )
 def test_filters_that_mean_nothing(filters):
-    with pytest.raises(WrongFilter):
+    with pytest.raises(WrongCondition):
         wanted_of(filters, NOW)
 
 

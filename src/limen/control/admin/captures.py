@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from limen.control.admin.answers import answer
-from limen.observe.har import Export, WrongFilter, wanted_of
+from limen.observe.har import Export, WrongCondition, wanted_of
 
 if TYPE_CHECKING:
     from limen.runtime.protocols import Administered
@@ -77,7 +77,7 @@ class _Captures:
                 most=_limit(request.query.get("limit", str(LIMIT))),
                 size_most=_SIZE_MOST,
             )
-        except WrongFilter as error:
+        except WrongCondition as error:
             return answer({"error": str(error)}, status=400)
         async with self._one:
             return await _sent(request, name, export)
@@ -115,5 +115,5 @@ def _some(pieces: Iterator[bytes]) -> bytes:
 
 def _limit(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= LIMIT_MOST):
-        raise WrongFilter(f"`limit` is a number from 1 to {LIMIT_MOST}")
+        raise WrongCondition(f"`limit` is a number from 1 to {LIMIT_MOST}")
     return int(text)

@@ -15,7 +15,7 @@ from limen.control.client import find
 from limen.control.commands.parsers import Subparsers
 from limen.control.rates import items, mapping
 from limen.errors import LimenError
-from limen.observe.har import FILTERS, Export, Wanted, WrongFilter, wanted_of
+from limen.observe.har import FILTERS, Export, Wanted, WrongCondition, wanted_of
 from limen.runtime.explain.asked import AskedWrongly
 
 _MEANINGS = {
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def _wanted(options: argparse.Namespace) -> Wanted:
     try:
         return wanted_of({name: getattr(options, name) for name in FILTERS}, datetime.now(UTC))
-    except WrongFilter as error:
+    except WrongCondition as error:
         raise AskedWrongly(str(error)) from None
 
 
