@@ -150,7 +150,8 @@ class Recorder:
     async def _outside(self, work: Callable[[], None], count: int) -> bool:
         """Do it on a thread; once begun it is done, whatever becomes of us."""
         try:
-            await asyncio.shield(asyncio.to_thread(work))
+            # not a task, which the end of the loop would cancel
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))
         except OSError as error:
             self._lose(count, error)
             return False
