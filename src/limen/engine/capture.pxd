@@ -9,7 +9,8 @@ from limen.engine.keep cimport Keep
 cdef class Capture:
     cdef readonly str name
     cdef readonly uint64_t body       # bytes kept of the content of each message
-    cdef readonly uint64_t held_most  # bytes of content in memory at a time
+    cdef readonly uint64_t held_most  # bytes in memory at a time, heads and content
+    cdef uint64_t content_until       # with so many of them nothing is added to contents: heads have room yet
     cdef readonly uint64_t held       # of them now: of exchanges under way, and of those that are not yet written
     cdef public uint64_t lost         # exchanges that were not recorded
     cdef object take                  # callable(Recording): an exchange is over
@@ -23,9 +24,12 @@ cdef class Side:
     cdef readonly uint64_t head_size  # bytes on the wire, the empty line included; 0: the head was made here
     cdef readonly uint64_t size       # bytes of content that have passed
     cdef readonly uint64_t kept       # of them, from the first on
+    cdef uint64_t weight              # bytes in memory, about
     cdef Keep content                 # None: nothing is kept
     cdef bint cut                     # nothing more is kept, whatever room there is later
 
+    # Of a head with so many fields, whose size is known.
+    cdef void weigh(self, Capture capture, size_t fields) noexcept
     cdef bint wants(self, Capture capture) noexcept
     cdef void append(self, Capture capture, const char* data, size_t size) noexcept
 

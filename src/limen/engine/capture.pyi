@@ -7,9 +7,9 @@ from typing import final
 class Capture:
     """A capture, as exchanges know it.
 
-    `body`: bytes kept of the content of each message. `held_most`: bytes of content in memory at a time, of exchanges
-    under way and of those not yet let go of; beyond that content is cut short. `take` is called with every exchange
-    that is over.
+    `body`: bytes kept of the content of each message. `held_most`: bytes in memory at a time, of exchanges under way
+    and of those not yet let go of: with three quarters of them content is cut short, with all of them exchanges are
+    lost. `take` is called with every exchange that is over.
     """
 
     def __init__(self, name: str, *, body: int, held_most: int, take: Callable[[Recording], None]) -> None: ...

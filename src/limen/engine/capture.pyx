@@ -6,19 +6,24 @@ from libc.stdint cimport uint64_t
 from limen.engine.keep cimport new_keep
 
 
+cdef enum:
+    FIELD_WEIGHT = 192        # of the objects that a field is made of, beside its bytes
+
+
 @cython.final
 cdef class Capture:
     """A capture, as exchanges know it.
 
-    `body`: bytes kept of the content of each message. `held_most`: bytes of content in memory at a time, of exchanges
-    under way and of those not yet let go of; beyond that content is cut short. `take` is called with every exchange
-    that is over.
+    `body`: bytes kept of the content of each message. `held_most`: bytes in memory at a time, of exchanges under way
+    and of those not yet let go of: with three quarters of them content is cut short, with all of them exchanges are
+    lost. `take` is called with every exchange that is over.
     """
 
     def __init__(self, str name, *, uint64_t body, uint64_t held_most, take):
         self.name = name
         self.body = body
         self.held_most = held_most
+        self.content_until = held_most - held_most // 4
         self.take = take
 
     cdef void lose(self) noexcept:
@@ -33,17 +38,21 @@ cdef class Capture:
 cdef class Side:
     """One message: fields as (name, value), sizes, and the beginning of its content."""
 
+    cdef void weigh(self, Capture capture, size_t fields) noexcept:
+        self.weight = self.head_size + fields * FIELD_WEIGHT
+        capture.held += self.weight
+
     cdef bint wants(self, Capture capture) noexcept:
         """Whether more of the content is to be kept; if not, it need not be seen any more."""
         # once and for all: from then on it may be spliced
-        if self.kept != self.size or self.kept >= capture.body or capture.held >= capture.held_most:
+        if self.kept != self.size or self.kept >= capture.body or capture.held >= capture.content_until:
             self.cut = True
         return not self.cut
 
     cdef void append(self, Capture capture, const char* data, size_t size) noexcept:
         cdef uint64_t take
         if self.wants(capture):
-            take = min(<uint64_t>size, capture.body - self.kept, capture.held_most - capture.held)
+            take = min(<uint64_t>size, capture.body - self.kept, capture.content_until - capture.held)
             try:
                 if self.content is None:
                     self.content = new_keep(capture.body, capture.body)
@@ -53,6 +62,7 @@ cdef class Side:
                 take = 0
             if take and self.content.append(data, <size_t>take) == 0:
                 self.kept += take
+                self.weight += take
                 capture.held += take
         self.size += size
 
@@ -72,9 +82,9 @@ cdef class Recording:
     cdef void move(self, Capture capture) noexcept:
         cdef uint64_t held = 0
         if self.request is not None:
-            held += self.request.kept
+            held += self.request.weight
         if self.response is not None:
-            held += self.response.kept
+            held += self.response.weight
         if self.capture is not None:
             self.capture.held -= held
         self.capture = capture

@@ -39,7 +39,9 @@ cdef bytes authority_of(ExchangeState exchange):
     if head.authority_length:
         return exchange.base[head.authority:head.authority + head.authority_length]
     name = exchange.host.name[:exchange.host.name_length]
-    return b"[" + name + b"]" if b":" in name else name
+    if b":" in name:
+        name = b"[" + name + b"]"
+    return name + b":" + str(exchange.host.port).encode() if name and exchange.host.port not in (80, 443) else name
 
 
 cdef Recording new_recording(ExchangeState exchange, Capture capture):
@@ -48,6 +50,9 @@ cdef Recording new_recording(ExchangeState exchange, Capture capture):
     cdef Side side = Side.__new__(Side)
     side.fields = fields_of(head, exchange.fields, exchange.base)
     side.head_size = head.size
+    recording.capture = capture
+    recording.request = side
+    side.weigh(capture, head.count)
     recording.method = exchange.base[:head.method_length]
     recording.target = exchange.base[head.target:head.target + head.target_length]
     recording.scheme = b"https" if exchange.bridged is not None else exchange.service.scheme
@@ -55,8 +60,6 @@ cdef Recording new_recording(ExchangeState exchange, Capture capture):
     recording.minor = exchange.minor
     recording.reason = recording.server = recording.client = b""
     recording.id = exchange.id[:exchange.id_length].decode("latin-1")
-    recording.request = side
-    recording.move(capture)
     return recording
 
 
@@ -71,6 +74,8 @@ cdef void record_for(ExchangeState exchange, Capture capture) noexcept:
         exchange.recording = None
     elif exchange.recording is not None:
         exchange.recording.move(capture)
+    elif capture.held >= capture.held_most:
+        capture.lose()
     elif not exchange.is_connect and exchange.base != NULL:
         try:
             exchange.recording = new_recording(exchange, capture)
@@ -122,6 +127,7 @@ cdef void record_response(ExchangeState exchange, const Head* head, const Field*
     except Exception as error:
         lose(exchange, recording.capture, error)
         return
+    side.weigh(recording.capture, head.count)
     recording.status = head.status
     recording.response_minor = head.minor
     recording.response = side
@@ -146,6 +152,7 @@ cdef void record_reply(ExchangeState exchange, const OutHead* head, const char* 
     except Exception as error:
         lose(exchange, recording.capture, error)
         return
+    side.weigh(recording.capture, head.count)
     recording.status = head.status
     recording.response_minor = 1
     recording.response = side

@@ -150,7 +150,9 @@ def url_of(recording: Recording) -> str:
     target = recording.target.decode("latin-1")
     if not target.startswith(("/", "*")):
         return target
-    return f"{recording.scheme.decode()}://{recording.authority.decode('latin-1')}{target if target != '*' else ''}"
+    # who speaks HTTP/1.0 need not name a host
+    authority = recording.authority.decode("latin-1") or "unknown.invalid"
+    return f"{recording.scheme.decode()}://{authority}{target if target != '*' else ''}"
 
 
 def _request(recording: Recording, terms: Terms) -> Iterator[bytes]:

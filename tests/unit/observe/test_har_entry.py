@@ -159,6 +159,7 @@ def test_urls():
     assert url(target=b"/a?b") == "http://a.example/a?b"
     assert url(target=b"http://b.example/") == "http://b.example/"
     assert url(target=b"*", method=b"OPTIONS") == "http://a.example"
+    assert url(authority=b"", minor=0) == "http://unknown.invalid/"
     assert url(scheme=b"https", authority=b"[::1]:444") == "https://[::1]:444/"
 
 

@@ -32,8 +32,9 @@ class Capture(Section):
     )
     memory: Annotated[int, size("1MiB", "16GiB")] = Field(
         default=parse_size("64MiB"),
-        description="Bytes of content that a worker holds at a time for this capture, of exchanges under way and of "
-        "those not yet written. Beyond, content is cut short; exchanges never wait.",
+        description="Bytes that a worker holds at a time for this capture, of exchanges under way and of those not yet "
+        "written. With three quarters of them content is cut short, with all of them exchanges are not recorded; "
+        "nothing ever waits.",
     )
     secrets: Flag = Field(
         default=False,
