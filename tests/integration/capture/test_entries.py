@@ -266,3 +266,55 @@ def test_clients_are_as_discreet_as_in_the_log(start_capture, start_origin):
     assert entry["_limen"]["client"].startswith("~")
     assert "192.0.2.7" not in json.dumps(entry)
     assert "connection" not in entry
+
+
+HOOKS = """
+from limen import hook
+
+
+def change(exchange):
+    if exchange.request.path == "/alone":
+        exchange.reply(418, "of a hook")
+        return
+    exchange.request.fields["X-Hook"] = "1"
+    exchange.request.path = "/other"
+
+
+@hook("response", body=1 << 20)
+async def replace(exchange):
+    if exchange.request.path == "/other":
+        assert await exchange.response.read() == b"of the origin"
+        exchange.response.fields["X-Hook"] = "1"
+        exchange.response.body = b"of a hook"
+"""
+
+
+def test_messages_are_those_of_both_sides_whatever_hooks_make_of_them(start_capture, start_origin, tmp_path):
+    (tmp_path / "capturing_hooks.py").write_text(HOOKS)
+    origin = start_origin(Reply(content=b"of the origin", fields=[("Content-Type", "text/plain")]))
+    hooks = {"hooks": ["capturing_hooks:change", "capturing_hooks:replace"]}
+    proxy = start_capture(origin, route=hooks, forward=hooks, directory=tmp_path)
+    for name, target in (("PORT", ""), ("PROXY", f"http://{origin.address}")):
+        with proxy.connect(name) as client:
+            response = client.request("POST", f"{target}/one", content=b"of the client", host=origin.address)
+            assert response.content == b"of a hook"
+            assert client.request("GET", f"{target}/alone", host=origin.address).status == 418
+    assert origin.requests[0].target == "/other"
+    assert origin.requests[0].get("x-hook") == "1"
+    for both in (entries(proxy, 4)[:2], entries(proxy, 4)[2:]):
+        one, alone = both
+        assert one["request"]["url"] == f"http://{origin.address}/one"
+        assert content_of(one["request"]["postData"]) == b"of the client"
+        assert one["response"]["content"]["text"] == "of the origin"
+        assert not values(one["request"], "x-hook") + values(one["response"], "x-hook")
+        assert (alone["response"]["status"], alone["response"]["content"]["text"]) == (418, "of a hook")
+
+
+def test_of_several_attempts_the_last(start_capture, start_origin):
+    origin = start_origin([Reply(status=503, content=b"first"), Reply(content=b"second")])
+    proxy = start_capture(origin, route={"retry": {"on": [503], "backoff": "1ms"}})
+    assert proxy.get("/").content == b"second"
+    (entry,) = entries(proxy, 1)
+    assert (entry["response"]["status"], entry["_limen"]["attempts"]) == (200, 2)
+    assert base64.b64decode(entry["response"]["content"]["text"]) == b"second"
+    assert entry["response"]["bodySize"] == 6
