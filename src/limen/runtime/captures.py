@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from limen.engine.capture import Capture, Recording
 from limen.observe.board import WorkerCell
@@ -179,6 +180,7 @@ class Recorders:
         self._start = start
         self._count = count
         self._held: dict[str, Recorder] = {}
+        self._alive: WeakSet[Recorder] = WeakSet()
 
     def prepare(self, revision: Revision) -> dict[str, Recorder]:
         """Those of a revision: the present ones where nothing has changed. Raises OSError, and then opens none."""
@@ -186,8 +188,10 @@ class Recorders:
         try:
             for name, settings in settings_of(revision).items():
                 held = self._held.get(name)
-                known = held is not None and held.settings == settings
-                found[name] = held if known and held is not None else Recorder(settings, self._start, self._count)
+                if held is None or held.settings != settings:
+                    held = Recorder(settings, self._start, self._count)
+                    self._alive.add(held)
+                found[name] = held
         except OSError:
             self.discard(found)
             raise
@@ -212,6 +216,6 @@ class Recorders:
             one.reopen()
 
     def close(self) -> None:
-        """Write what is left."""
-        for one in self._held.values():
+        """Write what is left, also of those that were retired and whose exchanges lived on."""
+        for one in list(self._alive):
             one.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.capture.conftest import configured, entries
-from tests.support import Reply, wait_until
+from tests.support import Reply, Wait, wait_until
 from tests.support.har import check_document, recorded
 
 
@@ -175,3 +175,18 @@ def test_without_credentials_the_admin_address_shows_nothing(start_capture, star
     proxy = start_capture(start_origin())
     assert proxy.admin("/captures").status == 403
     assert proxy.admin("/captures/flows.har").status == 403
+
+
+def test_an_exchange_that_outlives_its_capture_is_written_at_the_end(start_capture, start_origin, tmp_path):
+    goes_on = threading.Event()
+    origin = start_origin([(Wait(goes_on), Reply(content=b"late"))])
+    proxy = start_capture(origin, directory=tmp_path)
+    with proxy.connect() as client:
+        client.send_request("GET", "/slow")
+        origin.wait_for_connections(1)
+        proxy.reload(configured(origin.address, {"path": "@DIR@/others.jsonl"}))
+        goes_on.set()
+        assert client.read_response().content == b"late"
+    proxy.stop()
+    assert urls(recorded(tmp_path / "flows.jsonl")) == ["http://test.example/slow"]
+    assert not recorded(tmp_path / "others.jsonl")
