@@ -16,7 +16,7 @@ from tests.integration.bridge.conftest import (
     start_bridge,  # noqa: F401
 )
 from tests.integration.capture.conftest import entries
-from tests.support import Echo, Raw, Reply, ScriptedOrigin, free_port
+from tests.support import Close, Echo, Raw, Reply, ScriptedOrigin, free_port
 from tests.support.har import values
 
 LARGE = os.urandom(6 << 20)
@@ -164,7 +164,7 @@ def test_faults_and_answers_made_here(start_capture):
 
 def test_an_answer_that_breaks_off(start_capture, start_origin):
     cut = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nContent-Type: text/plain\r\n\r\nhalf")
-    proxy = start_capture(start_origin([cut]))
+    proxy = start_capture(start_origin([(cut, Close())]))
     with proxy.connect() as client:
         client.send_request("GET", "/")
         assert client.read_head().status == 200
