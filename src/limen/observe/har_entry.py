@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from limen.faults import labels
@@ -75,12 +76,15 @@ class Terms:
     @property
     def hidden(self) -> frozenset[str]:
         """Names of fields whose values are not told."""
-        found = frozenset[str]() if self.secrets else SECRET
-        if self.discretion.clients != "full":
-            found |= _OF_CLIENTS
-        if self.discretion.users != "full":
-            found |= _OF_USERS
-        return found
+        return _hidden(self.secrets, self.discretion.clients == "full", self.discretion.users == "full")
+
+
+@cache
+def _hidden(secrets: bool, clients: bool, users: bool) -> frozenset[str]:  # noqa: FBT001 what is told, in order
+    found = frozenset[str]() if secrets else SECRET
+    if not clients:
+        found |= _OF_CLIENTS
+    return found if users else found | _OF_USERS
 
 
 def line_of(recording: Recording, terms: Terms) -> Iterator[bytes]:
