@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from limen.config import (
     balance,
+    capturing,
     discovery,
     egress,
     exposure,
@@ -39,6 +40,10 @@ CHECKS: tuple[Check, ...] = (
     references.missing_directories,
     balance.balancing,
     balance.urgency,
+    capturing.names,
+    capturing.files,
+    capturing.blind,
+    capturing.discretion,
     discovery.plain_tokens,
     name_servers.libraries,
     steering.cookies,

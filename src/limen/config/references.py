@@ -141,6 +141,7 @@ def missing_directories(config: Config) -> Iterator[Finding]:
     written: list[tuple[Path, str | None]] = [
         (("log", "access", "path"), config.log.access.path if config.log.access else None),
         (("control", "socket"), config.control.socket),
+        *((("captures", name, "path"), one.path) for name, one in config.captures.items()),
         (("admin", "bind"), config.admin.bind.path if config.admin else None),
     ]
     written += [(("listeners", number, "bind"), one.bind.path) for number, one in enumerate(config.listeners)]
@@ -155,7 +156,7 @@ def missing_directories(config: Config) -> Iterator[Finding]:
                 )
             elif FilePath(name).is_dir():
                 yield Finding(path, f"{shown(name)} is a directory", "name a file")
-            elif path[0] == "log" and not _writable(name, directory):
+            elif path[0] in ("log", "captures") and not _writable(name, directory):
                 yield Finding(path, f"{shown(name)} is not writable", "change its rights, or the path")
         except (OSError, ValueError) as error:
             yield Finding(path, f"{shown(name)} is not usable: {error}")

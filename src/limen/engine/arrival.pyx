@@ -13,6 +13,7 @@ from limen.engine.demand cimport IDENTITY_ASKED, Demand
 from limen.engine.forwarding cimport find_client
 from limen.engine.identifying cimport identify, take_claim
 from limen.engine.mirror cimport draw_mirror
+from limen.engine.recording cimport record_for
 from limen.engine.replies cimport send_action, send_last_hop, send_pac
 from limen.engine.routing cimport (
     check_access, check_authority, find_route, find_target, has_certificate, is_for_pac, is_last_hop, lay_id,
@@ -142,6 +143,8 @@ cdef class Arrival(ExchangeState):
         if fault != FAULT_NONE:
             self.refuse(fault)
             return
+        if self.action.capture is not None:
+            record_for(self, self.action.capture)
         if self.action.certificate is not None and not has_certificate(self):
             self.refuse(FAULT_CLIENT_CERTIFICATE)
             return

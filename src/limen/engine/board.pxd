@@ -107,6 +107,8 @@ cdef enum:  # WorkerCell
     WORKER_MIRRORS_SHED = 27      # not copied: too many under way, content too large, no endpoint with room
     WORKER_MIRRORS_FAILED = 28    # copied or begun, without a whole answer in time
     WORKER_HEDGES_SHED = 40       # second attempts not made, for `hedge.most`
+    WORKER_CAPTURED = 41          # exchanges written to the files of captures
+    WORKER_CAPTURE_LOST = 42      # of those asked for, not written
 
 
 cdef inline int duration_bucket(uint64_t nanoseconds) noexcept nogil:

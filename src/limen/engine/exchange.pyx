@@ -32,6 +32,9 @@ from limen.engine.look cimport Look
 from limen.engine.mirror cimport mirror_request
 from limen.engine.outlier cimport judge_fault, judge_reached, judge_response
 from limen.engine.parked cimport hold_response, put_body, send_held
+from limen.engine.recording cimport (
+    hand_over, record_content, record_moved, record_response, record_sent, records,
+)
 from limen.engine.repeat cimport (
     REPEAT_LATER, REPEAT_NOT, REPEAT_NOW, ask_again, cause_of, hold_content, is_keeping, keep_more, may_ask_another,
     may_repeat, pause_before, remember_failure, return_budget, send_kept,
@@ -371,6 +374,8 @@ cdef class Exchange(Arrival):
             return
         if self.meter is not None:
             self.meter.count(source, size)
+        if self.recording is not None:
+            record_content(self, source, data, size)
         if source is self.client:
             self.take_request(data, size)
         elif source is self.origin:
@@ -413,6 +418,8 @@ cdef class Exchange(Arrival):
 
     cdef void end_request(self) noexcept:
         """Tell the origin that the request is whole."""
+        if self.recording is not None:
+            record_sent(self)
         if self.trailer_block == NULL:
             self.origin.send_end(NULL, NULL, 0)
         else:
@@ -461,6 +468,8 @@ cdef class Exchange(Arrival):
         """Whom content may be spliced to: the client if its framing leaves the bytes as they are."""
         if self.finished or self.phase == PHASE_RESPONSE_HOOK:
             return None
+        if self.recording is not None and records(self, source):
+            return None
         if source is self.origin:
             return self.client if self.client.is_raw() else None
         if source is self.client and self.origin_ready and not is_keeping(self) and self.keep is None:
@@ -470,6 +479,8 @@ cdef class Exchange(Arrival):
     cdef void on_moved(self, Stream source, uint64_t size) noexcept:
         if self.meter is not None and self.phase != PHASE_TUNNEL:
             self.meter.count(source, size)
+        if self.recording is not None:
+            record_moved(self, source, size)
         if source is self.client:
             self.received += size
         else:
@@ -502,6 +513,8 @@ cdef class Exchange(Arrival):
             if check_answer(self, head, fields, base) != FAULT_NONE:
                 self.refuse(FAULT_DENIED)
                 return
+        if self.recording is not None:
+            record_response(self, head, fields, base)
         if self.action.response_hooks:
             if hold_head(self, head, fields, base) < 0:
                 self.refuse(FAULT_MEMORY)
@@ -517,6 +530,8 @@ cdef class Exchange(Arrival):
                 self.refuse(FAULT_RESPONSE + FAULT_UPGRADE)
                 return
             self.status = 101
+            if self.recording is not None:
+                record_response(self, head, fields, base)
             if lay_response(self, head, fields, base) < 0:
                 self.refuse(FAULT_INTERNAL)
                 return
@@ -722,6 +737,8 @@ cdef class Exchange(Arrival):
             drop_claim(<Claim>self.claim)
             self.claim = None
         log_exchange(self)
+        if self.recording is not None:
+            hand_over(self)
         if self.meter is not None:
             self.meter.stop()
         self.phase = PHASE_LOG

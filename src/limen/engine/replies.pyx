@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 from limen.engine.admission cimport add_limit_fields, retry_after
 from limen.engine.effects cimport RuleEffect
 from limen.engine.identifying cimport add_challenges, add_told_back
+from limen.engine.recording cimport record_reply
 from limen.engine.service cimport Action
 from limen.engine.showing cimport Shown, lay_page
 from limen.engine.state cimport ExchangeState
@@ -154,6 +155,8 @@ cdef void send_reply(
     head.upgrade = False
     head.te_trailers = False
     head.close = close
+    if exchange.recording is not None:
+        record_reply(exchange, head, body, size)
     exchange.client.send_head(head)
     if size and not head.head_only:
         exchange.sent += size

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
+from limen.engine.capture cimport Capture
 from limen.engine.certificates cimport CertificateMatch
 from limen.engine.demand cimport Demand
 from limen.engine.resilience cimport Resilience
@@ -94,6 +95,7 @@ cdef class Action:
     cdef readonly Guard guard # who may come, how often; None: everybody, always
     cdef readonly CertificateMatch certificate  # that the client must have shown; None: any or none
     cdef readonly Demand demand       # that clients say who they are; None: they need not
+    cdef readonly Capture capture     # of its exchanges; None: none
 
 
 cdef class Service:

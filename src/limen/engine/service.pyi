@@ -6,6 +6,7 @@ from typing import Self
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.bridged import Bridge
+from limen.engine.capture import Capture
 from limen.engine.certificates import CertificateMatch
 from limen.engine.demand import Demand
 from limen.engine.guard import Guard
@@ -72,6 +73,7 @@ class Action:
         scrub: Scrub | None = None,
         pages: Pages | None = None,
         demand: Demand | None = None,
+        capture: Capture | None = None,
     ) -> Self: ...
     @property
     def name(self) -> str: ...
@@ -85,6 +87,8 @@ class Action:
     def certificate(self) -> CertificateMatch | None: ...
     @property
     def demand(self) -> Demand | None: ...
+    @property
+    def capture(self) -> Capture | None: ...
     @property
     def resilience(self) -> Resilience: ...
     @property

@@ -7,6 +7,7 @@ from libc.stdlib cimport calloc, free
 from limen.engine.access cimport AccessTable
 from limen.engine.addresses cimport AddressSet
 from limen.engine.bridged cimport Bridge
+from limen.engine.capture cimport Capture
 from limen.engine.certificates cimport CertificateMatch
 from limen.engine.demand cimport Demand
 from limen.engine.resilience cimport Resilience
@@ -97,6 +98,7 @@ cdef class Action:
         int host_mode=0, str host="", list request_hooks=None, list response_hooks=None, double hook_timeout=5.0,
         bint upgrade=True, CertificateMatch certificate=None, Split split=None, Resilience resilience=None,
         Guard guard=None, Mask mask=None, Scrub scrub=None, Pages pages=None, Demand demand=None,
+        Capture capture=None,
     ):
         self.name = name
         self.label = name.encode()
@@ -133,6 +135,7 @@ cdef class Action:
         self.mask = mask
         self.scrub = scrub
         self.pages = pages
+        self.capture = capture
 
     def __repr__(self) -> str:
         return f"<Action {self.name} upstream={self.upstream!r} status={self.status}>"

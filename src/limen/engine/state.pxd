@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from limen.engine.addresses cimport TargetHost
 from limen.engine.alarm cimport Alarm
 from limen.engine.bridged cimport Bridged
+from limen.engine.capture cimport Recording
 from limen.engine.demand cimport Demand
 from limen.engine.dial cimport Dial
 from limen.engine.effects cimport RuleEffect
@@ -53,6 +54,7 @@ cdef class ExchangeState(Party):
     cdef Alarm alarm          # the end of an attempt or a pause, or of all patience
     cdef Party hedge          # a hedge.Hedge
     cdef uint64_t counted     # bytes that talkers know of already
+    cdef Recording recording  # of what it shows, for a capture; None: it is not recorded
     cdef Meter meter          # of its bandwidth and quotas; None: nothing is measured
     cdef uint64_t until       # monotonic ns: the deadline; 0 = none
     cdef uint64_t budget_until         # how long it waits for the budget

@@ -21,6 +21,7 @@ from limen.engine.access cimport (
 from limen.engine.addresses cimport TargetHost
 from limen.engine.admission cimport admit_rule
 from limen.engine.effects cimport RuleEffect
+from limen.engine.recording cimport record_for
 from limen.engine.places cimport Places
 from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport place_of
@@ -167,6 +168,9 @@ cdef int follow(ExchangeState exchange, AccessView* view, int decision, bint dia
         exchange.need_address = exchange.need_address or view.target != NULL
     if exchange.asked_again:
         exchange.guard_now = effect.guard
+    elif exchange.started and not is_datagram(view) and (effect.capture is not None or exchange.recording is not None):
+        # (the rule before a look-up or a hook may have been another)
+        record_for(exchange, effect.capture if effect.capture is not None else exchange.action.capture)
     # a question (limen.engine.explain) has not begun, and takes nothing
     if effect.guard is None or not exchange.started or exchange.asked_again:
         return FAULT_NONE

@@ -134,6 +134,8 @@ class WorkerCell(enum.IntEnum):
     IDENTITY_CHECKS = 29
     IDENTITY_FAILURES = 30
     IDENTITY_SHED = 31
+    CAPTURED = 41
+    CAPTURE_LOST = 42
 
 
 def create(workers: int) -> tuple[int, mmap.mmap]:

@@ -52,6 +52,10 @@ WORKER: dict[WorkerCell, Metric] = {
     WorkerCell.HOOK_FAILURES: _counter("hook_failures", "calls", "Hooks that failed or were too slow."),
     WorkerCell.DNS_LOOKUPS: _counter("dns_lookups", "questions", "Questions asked of DNS servers."),
     WorkerCell.LOG_LOST: _counter("access_log_lost", "records", "Access log records that could not be written."),
+    WorkerCell.CAPTURED: _counter("captured", "exchanges", "Exchanges written to the files of captures."),
+    WorkerCell.CAPTURE_LOST: _counter(
+        "captures_lost", "exchanges", "Exchanges that captures asked for and that could not be written."
+    ),
     WorkerCell.HEDGES: _counter("hedges", "attempts", "Second attempts made beside slow ones."),
     WorkerCell.HEDGES_WON: _counter("hedges_won", "attempts", "Of these, those that answered first."),
     WorkerCell.HEDGES_SHED: _counter("hedges_shed", "attempts", "Second attempts not made, for `hedge.most`."),

@@ -18,6 +18,7 @@ from limen.terms import Phase
 if TYPE_CHECKING:
     from limen.config.models.edits import FieldEdits
     from limen.config.models.routes import Rewrite, Route
+    from limen.engine.capture import Capture
     from limen.engine.certificates import CertificateMatch
     from limen.engine.demand import Demand
     from limen.engine.guard import Guard
@@ -39,6 +40,7 @@ class Shield:
     pages: Pages | None = None
     mask: Mask | None = None
     adapters: Sequence[Hook] = ()
+    capture: Capture | None = None
 
 
 class Chains(TypedDict):
@@ -95,6 +97,7 @@ def route_action(
         guard=shield.guard,
         demand=shield.demand,
         pages=shield.pages,
+        capture=shield.capture,
         mask=shield.mask,
         **hook_chains(route.hooks, route.hook_timeout, shield.adapters),
     )
@@ -152,6 +155,7 @@ def _respond(label: str, slot: int, route: Route, body_most: int, hsts: str, shi
         guard=shield.guard,
         demand=shield.demand,
         pages=shield.pages,
+        capture=shield.capture,
     )
 
 
@@ -169,6 +173,7 @@ def _redirect(label: str, slot: int, route: Route, body_most: int, hsts: str, sh
         guard=shield.guard,
         demand=shield.demand,
         pages=shield.pages,
+        capture=shield.capture,
     )
 
 

@@ -117,6 +117,7 @@ class _Builder:
             revision.material, previous.contexts if previous is not None else None, surroundings.key_log
         )
         self._adapters = surroundings.adapters
+        self._captures = surroundings.captures
         held = surroundings.lists
         self._lists = {name: held[model.source] for name, model in self._config.lists.items()}
         for name in suffix_lists(self._config):
@@ -128,7 +129,12 @@ class _Builder:
         )
         self._is_whole = True
         self.assembly = Assembly(
-            revision, contexts=self._contexts, bridges=self._bridges, demands=self.demands, lists=self._lists
+            revision,
+            contexts=self._contexts,
+            bridges=self._bridges,
+            demands=self.demands,
+            lists=self._lists,
+            captures=self._captures,
         )
         self._exits = Exits(engine, self.assembly, previous)
 
@@ -239,7 +245,7 @@ class _Builder:
             and all(map(self.demands.keeps, listener.demands))
         ):
             return None
-        if _logs_ja4(self._config) != _logs_ja4(self._before):
+        if _logs_ja4(self._config) != _logs_ja4(self._before) or not self._keeps_captures(listener):
             return None
         used: set[str | None] = {name for route in listener.routes or () for name in route.upstreams}
         used.update(route.mirror.upstream for route in listener.routes or () if route.mirror is not None)
@@ -320,7 +326,9 @@ class _Builder:
         self, listener: Listener, forward: Forward, frame: Frame, bridge: Bridge | None, address: str
     ) -> Service:
         rules = compile_access(forward)
-        access = AccessTable(rules, self._lists, rule_effects(listener.label, forward, rules, self._slots))
+        access = AccessTable(
+            rules, self._lists, rule_effects(listener.label, forward, rules, self._slots, self._captures)
+        )
         if access.windows:
             self.assembly.tables.append(access)
         targets = forward.targets
@@ -348,6 +356,7 @@ class _Builder:
                 guard=forward_guard(listener.label, forward.limit, listener.maintenance, self._limit_slots()),
                 demand=self.demands.build(forward.identity, listener.label, proxy=True),
                 pages=compile_pages(*layers_of(listener.maintenance), listener.errors),
+                capture=self._captures[forward.capture] if forward.capture is not None else None,
                 **hook_chains(
                     forward.hooks, forward.hook_timeout, self._adapters.hooks(forward.icap, self._config.icap)
                 ),
@@ -387,7 +396,8 @@ class _Builder:
     def _spec(self, listener: Listener, index: int, route: Route, hsts: str) -> RouteSpec:
         """The route's conditions and action; those in force if nothing that went into them has changed."""
         label = listener.route_label(index)
-        around = (hsts, listener.maintenance, listener.errors, self._config.lists, self._config.icap)
+        capture = self._captures[route.capture] if route.capture is not None else None
+        around = (hsts, listener.maintenance, listener.errors, self._config.lists, self._config.icap, capture)
         if self._previous is not None and label in self._previous.specs:
             before = self._previous.specs[label]
             mirrored = (route.mirror.upstream,) if route.mirror is not None else ()
@@ -405,6 +415,7 @@ class _Builder:
                 [self.assembly.upstreams[name] for name in route.upstreams],
             ),
             self._adapters.hooks(route.icap, self._config.icap),
+            capture,
         )
         compiled = compile_route_match(route.match, self._action(label, route, hsts, shield))
         self.assembly.specs[label] = Spec(route, around, compiled)
@@ -412,6 +423,10 @@ class _Builder:
 
     def _limit_slots(self) -> Mapping[str, int]:
         return self._slots.get(names.LIMIT, {})
+
+    def _keeps_captures(self, listener: Listener) -> bool:
+        before = self._previous.captures if self._previous is not None else {}
+        return all(self._captures[name] is before.get(name) for _, name in listener.captures)
 
     def _keeps_upstream(self, name: str | None) -> bool:
         if name is None or self._previous is None:

@@ -14,6 +14,7 @@ from limen.runtime.identity.demands import Demands
 if TYPE_CHECKING:
     from limen.config.models.routes import Route
     from limen.engine.access import AccessTable
+    from limen.engine.capture import Capture
     from limen.engine.service import Service
     from limen.engine.upstream import Endpoint, Upstream
     from limen.policy.specs import RouteSpec
@@ -45,6 +46,7 @@ class Assembly:
     demands: Demands | None = None
     lists: Lists = field(default_factory=dict)
     """Those that routes and rules name."""
+    captures: Mapping[str, Capture] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from limen.tls.material import NO_MATERIAL, Material
 if TYPE_CHECKING:
     from limen.config.models.forward import Forward
     from limen.engine.bridged import Bridge
+    from limen.engine.capture import Capture
     from limen.engine.host_lists import HostList
     from limen.runtime.bridging import Gate
     from limen.tls.material import BridgeMaterial
@@ -42,6 +43,8 @@ class Surroundings:
     """Lists by their source (SharedList.source)."""
     adapters: Adapters = field(default_factory=Adapters)
     """Services of content."""
+    captures: Mapping[str, Capture] = field(default_factory=dict)
+    """What records exchanges, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from limen.egress.resolver import Resolver, resolver_of
@@ -26,6 +26,7 @@ from limen.runtime import census
 from limen.runtime.assemble import adapt, assemble
 from limen.runtime.assembly import Adapted, Assembly
 from limen.runtime.bridges import Surroundings
+from limen.runtime.captures import Recorder, Recorders
 from limen.runtime.changes import apply_change, is_change
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.event_log import configure
@@ -63,6 +64,7 @@ class _Prepared:
     places: Places | None
     journal: Journal | None
     audit: Journal | None = None
+    recorders: Mapping[str, Recorder] = field(default_factory=dict)
     adapted: Adapted | None = None
     """Of a change: the assembly differs from the one in force only so."""
 
@@ -97,6 +99,7 @@ class Core:
         self._pins = b""
         self._databases = DatabaseHold()
         self._lists: dict[str, AddressList | HostList] = {}
+        self._recorders = Recorders(self._start, self._board.count)
         self._warmers: dict[Upstream, Warmer] = {}
         self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
@@ -123,18 +126,26 @@ class Core:
             revision, names = apply_change(payload, self._force.revision)
             adapted = await paced(adapt(self._engine, revision, self._force, names))
             self._prepared[number] = _Prepared(
-                adapted.assembly, self._parts, self._engine.places, self._journal, self._audit, adapted
+                adapted.assembly, self._parts, self._engine.places, self._journal, self._audit, adapted=adapted
             )
             return
         parts = Parts()
         revision = await paced(unpack(payload, self._parts, parts))
-        surroundings = replace(self._surroundings, key_log=self._open_key_log(revision))
+        recorders = self._recorders.prepare(revision)
+        try:
+            self._prepared[number] = await self._assembled(revision, parts, recorders)
+        except BaseException:
+            self._recorders.discard(recorders)
+            raise
+
+    async def _assembled(self, revision: Revision, parts: Parts, recorders: Mapping[str, Recorder]) -> _Prepared:
+        captures = {name: one.capture for name, one in recorders.items()}
+        surroundings = replace(self._surroundings, key_log=self._open_key_log(revision), captures=captures)
         assembly = await paced(assemble(self._engine, revision, self._force, surroundings))
         if self._pins:
             assembly.bridges.adopt(decode_pins(self._pins))
-        self._prepared[number] = _Prepared(
-            assembly, parts, self._places(revision), self._open_journal(revision), self._open_audit(revision)
-        )
+        journals = self._open_journal(revision), self._open_audit(revision)
+        return _Prepared(assembly, parts, self._places(revision), *journals, recorders)
 
     def _places(self, revision: Revision) -> Places | None:
         """Those in force, with all that they have learnt, if nothing of them has changed."""
@@ -174,7 +185,8 @@ class Core:
     def publish(self, number: int) -> None:
         """Put a prepared revision in force; others that were prepared are dropped."""
         prepared = self._prepared.pop(number)
-        self._prepared.clear()
+        for other in [*self._prepared]:
+            self.discard(other)
         assembly, self._parts = prepared.assembly, prepared.parts
         previous, self._force = self._force, assembly
         if prepared.adapted is not None and previous is not None:
@@ -186,6 +198,7 @@ class Core:
         revision = assembly.revision
         config = revision.config
         self._set_journal(prepared.journal, access_log_of(revision))
+        self._recorders.publish(prepared.recorders)
         if previous is None or previous.revision.config.resolver != config.resolver:
             self._set_resolver(revision)
         self._engine.max_connections = config.limits.connections
@@ -229,6 +242,8 @@ class Core:
         """Drop a prepared revision."""
         prepared = self._prepared.pop(number, None)
         if prepared is not None:
+            if prepared.adapted is None:
+                self._recorders.discard(prepared.recorders)
             for journal in (prepared.journal, prepared.audit):
                 if journal is not None and journal not in (self._journal, self._audit):
                     journal.close()
@@ -365,6 +380,7 @@ class Core:
         for journal in (self._journal, self._audit):
             if journal is not None:
                 journal.reopen()
+        self._recorders.reopen()
 
     def stop(self) -> None:
         """See WorkerCore."""
@@ -376,6 +392,7 @@ class Core:
         for journal in (self._journal, self._audit):
             if journal is not None:
                 journal.close()
+        self._recorders.close()
 
     # What the engine asks for
 

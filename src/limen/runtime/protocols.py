@@ -165,6 +165,9 @@ class Administered(Protocol):
     def admin(self) -> Admin | None:
         """Who may ask at the admin address, by the configuration in force."""
 
+    def captures(self) -> Mapping[str, Sequence[str]]:
+        """The files of each capture in force, the oldest first; some may be missing."""
+
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """The authorities of the listeners that bridge, each once; empty where none does."""
 

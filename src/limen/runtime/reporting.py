@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.errors import LimenError
+from limen.observe.capture_file import place_of
 from limen.runtime import census, talkers
 from limen.runtime.explain.worker import ExplainFailed, ask_worker
 from limen.runtime.health_report import conditions, tell_states, upstream_rows
@@ -76,6 +77,13 @@ class Reporting:
     def authorities(self) -> tuple[BridgeAuthority, ...]:
         """Those that the revision in force bridges with."""
         return () if self._held is None else authorities_of(self._held.revision.config)
+
+    def captures(self) -> Mapping[str, Sequence[str]]:
+        """See Administered."""
+        if self._held is None:
+            return {}
+        revision = self._held.revision
+        return {name: place_of(revision.base, one).all_paths() for name, one in revision.config.captures.items()}
 
     def live(self) -> Mapping[str, object]:
         """See limen.runtime.live."""

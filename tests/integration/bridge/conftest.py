@@ -53,6 +53,7 @@ def start_bridge(dns: NameServerThread, organisation: Authority, internet: Autho
         ) -> LimenProcess:
             config = {
                 "workers": forward.pop("workers", 1),
+                "captures": forward.pop("captures", {}),
                 "resolver": {"servers": [dns.address], "hosts": False},
                 "admin": {"bind": "127.0.0.1:@ADMIN@"},
                 "identities": forward.pop("identities", {}),

@@ -20,11 +20,11 @@ CASES = {
     "comment_only": ("# nothing\n", "f.yaml: the configuration is empty; it needs at least `listeners`"),
     "scalar_root": (
         "hello",
-        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, egress, places, lists, icap, identities, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found 'hello'; its keys are workers, listeners, upstreams, egress, places, lists, icap, captures, identities, admin, control, log, resolver, limits, drain",
     ),
     "list_root": (
         "- a\n- b\n",
-        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, egress, places, lists, icap, identities, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: expected a mapping, found a list; its keys are workers, listeners, upstreams, egress, places, lists, icap, captures, identities, admin, control, log, resolver, limits, drain",
     ),
     "null_listeners": ("listeners:\n", "f.yaml:1:11: listeners: expected a list, found nothing; write it like [a, b]"),
     "empty_listeners": ("listeners: []\n", "f.yaml:1:12: listeners: the list is empty; name at least one"),
@@ -89,7 +89,7 @@ CASES = {
     "unknown_key": (ROOT % "workrs: 2", "f.yaml:1:1: workrs: unknown key 'workrs'; did you mean 'workers'?"),
     "unknown_far": (
         ROOT % "zzz: 2",
-        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, egress, places, lists, icap, identities, admin, control, log, resolver, limits, drain",
+        "f.yaml:1:1: zzz: unknown key 'zzz'; known here are workers, listeners, upstreams, egress, places, lists, icap, captures, identities, admin, control, log, resolver, limits, drain",
     ),
     "later_root": (
         ROOT % "cluster: {}",
@@ -148,7 +148,7 @@ CASES = {
     ),
     "route_text": (
         ROUTES % "web",
-        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, urgent, host, hooks, hook_timeout, icap, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
+        "f.yaml:1:43: listeners[0].routes[0]: expected a mapping, found 'web'; its keys are name, match, upstream, split, respond, redirect, rewrite, request, response, body, timeouts, retry, hedge, mirror, urgent, host, hooks, hook_timeout, icap, capture, client_certificate, identity, allow, deny, limit, maintenance, errors, mask, upgrade",
     ),
     "route_no_action": (
         ROUTES % "{match: {path: /}}",
@@ -160,7 +160,7 @@ CASES = {
     ),
     "forward_list": (
         "listeners: [{bind: 127.0.0.1:80, forward: []}]\n",
-        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, egress, anonymity, scrub, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, icap, body, timeouts, request, response",
+        "f.yaml:1:43: listeners[0].forward: expected a mapping, found a list; its keys are access, targets, egress, anonymity, scrub, identity, bridge, fronting, limit, socks, transparent, pac, open, hooks, hook_timeout, icap, capture, body, timeouts, request, response",
     ),
     "forward_null": (
         "listeners: [{bind: 127.0.0.1:80, forward: }]\n",

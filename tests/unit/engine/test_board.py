@@ -172,7 +172,7 @@ def test_a_replacement_clears_gauges_and_keeps_counters(descriptor: int) -> None
         assert probe.endpoint_get(replacement, slot, EndpointCell.ACTIVE) == 0
     assert reader.listener(255)[:3] == (3, 6, 6)
     totals = reader.workers_sum()
-    assert [totals[cell] for cell in WorkerCell] == [4, 4, 4, *[8] * 14]
+    assert [totals[cell] for cell in WorkerCell] == [4, 4, 4, *[8] * 16]
     assert reader.faults()[40] == 2
 
 

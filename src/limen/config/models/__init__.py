@@ -17,6 +17,7 @@ from limen.config.models.bridge_rules import (
     HelloCondition,
     HelloRule,
 )
+from limen.config.models.capture import Capture
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.discover import DnsSource, EndpointDefaults, FileSource, HttpSource, SrvSource
 from limen.config.models.drain import Drain
@@ -91,6 +92,7 @@ __all__ = [
     "BridgeAuthority",
     "BridgeTls",
     "Budget",
+    "Capture",
     "CertificateCondition",
     "CertificateFiles",
     "CertificateMatch",

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from limen.config.addresses import parse_host
 from limen.config.fields import parse_redirect_target
 from limen.config.models import places
+from limen.config.models.capture import CAPTURE
 from limen.config.models.egress import UseOfEgress
 from limen.config.models.limit import Limit
 from limen.config.models.places import Asns, Continents, Countries, Regions
@@ -217,6 +218,9 @@ class Rule(Section):
         default=(),
         description="With `allow`: limits of what this rule lets pass, beside those of the listener; at most 8.",
     )
+    capture: Name | None = Field(
+        default=None, description=f"With `allow`, instead of the listener's: {CAPTURE[0].lower()}{CAPTURE[1:]}"
+    )
     dry_run: Flag = Field(
         default=False,
         description="The rule decides nothing: that it would have is logged (`dry_rule`) and counted, and the next "
@@ -233,8 +237,12 @@ class Rule(Section):
                 raise Refused("a rule that denies has nothing to limit", "use it with `allow`", at="limit")
             if self.egress is not None:
                 raise Refused("what is denied goes out by no way", "remove `egress`, or write `allow`", at="egress")
-        if self.dry_run and (self.redirect is not None or self.limit):
-            what = "redirect" if self.redirect is not None else "limit"
+            if self.capture is not None:
+                hint = "use it with `allow`; `capture` of the listener has what is denied, too"
+                raise Refused("a rule that denies has nothing to record", hint, at="capture")
+        done = [key for key in ("redirect", "limit", "capture") if getattr(self, key)]
+        if self.dry_run and done:
+            what = done[0]
             raise Refused("a rule with `dry_run` does nothing", f"leave out `{what}` until it is in force", at=what)
         return self
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from limen.config.models.access import Rule
 from limen.config.models.bridge import Bridge
+from limen.config.models.capture import CAPTURE
 from limen.config.models.edits import FieldEdits
 from limen.config.models.egress import UseOfEgress
 from limen.config.models.icap import Icap
@@ -19,7 +20,7 @@ from limen.config.models.scrub import Scrub
 from limen.config.models.section import Listed, Section, Sections, Several, WrittenAs
 from limen.config.models.socks import SocksTerms, SocksWays
 from limen.config.refusal import Refused
-from limen.config.scalars import Flag, Hook, Network, choice, duration
+from limen.config.scalars import Flag, Hook, Name, Network, choice, duration
 from limen.config.units import parse_duration
 
 
@@ -134,6 +135,7 @@ class Forward(Section):
     icap: Icap | None = Field(
         default=None, description="Services that see requests and responses after the hooks; see `icap` of the root."
     )
+    capture: Name | None = Field(default=None, description=f"{CAPTURE} A rule of `access` may name another.")
     body: ForwardBody = Field(default_factory=ForwardBody, description="Bounds of the request body.")
     timeouts: ForwardTimeouts = Field(default_factory=ForwardTimeouts, description="Patience with targets.")
     request: FieldEdits = Field(default_factory=FieldEdits, description="Edit the request fields towards the target.")

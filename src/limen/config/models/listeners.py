@@ -243,6 +243,20 @@ class Listener(Section):
         own = self.forward.identity if self.forward is not None else self.identity
         yield from (one for one in (own, *(route.identity for route in self.routes or ())) if one is not None)
 
+    @property
+    def captures(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        """Every place in it that names a capture, and the name."""
+        for number, route in enumerate(self.routes or ()):
+            if route.capture is not None:
+                yield ("routes", number, "capture"), route.capture
+        if self.forward is None:
+            return
+        if self.forward.capture is not None:
+            yield ("forward", "capture"), self.forward.capture
+        for number, rule in enumerate(self.forward.access or ()):
+            if rule.capture is not None:
+                yield ("forward", "access", number, "capture"), rule.capture
+
     def route_label(self, index: int) -> str:
         """What logs and metrics call a route: its name, or the listener's label and its number from 0."""
         routes = self.routes or ()

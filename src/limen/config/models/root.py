@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from limen.config.models.admin import Admin, Control
+from limen.config.models.capture import Capture
 from limen.config.models.drain import Drain
 from limen.config.models.egress import GROUP, Egress
 from limen.config.models.icap import IcapService
@@ -45,6 +46,10 @@ class Config(Section):
     )
     icap: dict[Name, IcapService] = Field(
         default_factory=dict, description="Services that examine or adapt content over ICAP, by name."
+    )
+    captures: dict[Name, Capture] = Field(
+        default_factory=dict,
+        description="Files of recorded exchanges, by name; `capture` of listeners, rules and routes chooses which.",
     )
     identities: dict[Name, Provider] = Field(
         default_factory=dict,

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from limen.config.bridge import Ja4
 from limen.config.models import places
+from limen.config.models.capture import CAPTURE
 from limen.config.models.certificates import CertificateMatch
 from limen.config.models.edits import FieldEdits, refuse_twins
 from limen.config.models.icap import Icap
@@ -272,6 +273,7 @@ class Route(Section):
     icap: Icap | None = Field(
         default=None, description="Services that see requests and responses after the hooks; see `icap` of the root."
     )
+    capture: Name | None = Field(default=None, description=CAPTURE)
     client_certificate: Annotated[CertificateMatch | None, PRESENTED] = Field(
         default=None,
         description="Certificate that the client must have shown on a listener with `tls.client`: `true` any, or "

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import limen
+from limen.control.admin.captures import PARAMETERS as CAPTURE_PARAMETERS
 from limen.runtime.census import COLUMNS, PAGE, PAGE_MOST
 from limen.runtime.explain.asked import PARAMETERS
 from limen.runtime.talkers import LIMIT_MOST, ORDERS, WINDOWS
@@ -319,6 +320,31 @@ PATHS: Json = {
             _answer(_object({"killed": _COUNT}), "How many there were"),
             refusals={422: "The content is malformed, or means nothing"},
         )
+    },
+    "/captures": {
+        "get": _operation(
+            "The captures, and their files",
+            _answer(_object({"captures": _many(_object({"name": _TEXT, "files": _many(_TEXT)}))}), "Captures"),
+            refusals={403: "The admin address asks for no credentials"},
+        )
+    },
+    "/captures/{capture}.har": {
+        "parameters": [_in_path("capture", "Name of the capture")],
+        "get": {
+            **_operation(
+                "What it has recorded, as HAR 1.2",
+                _answer(_ANY, "A document"),
+                refusals={
+                    400: "The question is malformed",
+                    403: "The admin address asks for no credentials",
+                    404: "There is none",
+                },
+            ),
+            "parameters": [
+                {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
+                for name, text in CAPTURE_PARAMETERS.items()
+            ],
+        },
     },
     "/explain": {
         "get": {

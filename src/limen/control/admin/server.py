@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from limen.control.admin import bridging, exchanges, steering
+from limen.control.admin import bridging, captures, exchanges, steering
 from limen.control.admin.answers import answer
 from limen.control.admin.credentials import Attempts, Credentials, Shown
 from limen.control.admin.guard import Request, refusal, refusal_to_change
@@ -90,6 +90,8 @@ class Doors:
         application.router.add_get("/ca/{file}", self._authority)
         steering.add_routes(application, self._administered)
         exchanges.add_routes(application, self._administered)
+        # without guards it is the control socket, which only we ourselves can open
+        captures.add_routes(application, self._administered, is_guarded_by_mode=not guards)
         application.router.add_post("/reload", self._reload)
         application.router.add_post("/drain", self._drain)
         return application
