@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from limen.egress.sealed_line import LineEnded, Reply
 from limen.egress.sealed_tls import MOST, Frames, TlsLine
 
-messages = st.lists(st.binary(max_size=300) | st.binary(min_size=1, max_size=1).map(lambda byte: byte * 65535), max_size=8)
+messages = st.lists(
+    st.binary(max_size=300) | st.binary(min_size=1, max_size=1).map(lambda byte: byte * 65535), max_size=8
+)
 
 
 def framed(message: bytes) -> bytes:
