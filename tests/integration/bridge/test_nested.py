@@ -60,7 +60,7 @@ def start(dns: NameServerThread, organisation: Authority, internet: Authority, h
                 "listeners": [listener],
             }
             if sealed:
-                listener["tls"] = {"certificates": [{"certificate": str(pair.chain), "key": str(pair.key)}]}
+                listener["tls"] = {"certificates": [{"chain": str(pair.chain), "key": str(pair.key)}]}
             if parents is not None:
                 listener["forward"]["egress"] = "out"
                 config["egress"] = {"out": {"parents": [{"chain": parents}], "tls": {"ca": str(house.file)}}}
@@ -150,7 +150,7 @@ def test_origins_behind_https_parents(
 workers: 1
 listeners:
   - bind: 127.0.0.1:@TLS@
-    tls: {certificates: [{certificate: "@CERT@", key: "@KEY@"}]}
+    tls: {certificates: [{chain: "@CERT@", key: "@KEY@"}]}
     forward: {targets: {private: allow}, access: [{allow: {}}]}
 resolver: {servers: ["@DNS@"], hosts: true}
 """

@@ -26,7 +26,7 @@ HOP = """
 workers: 1
 listeners:
   - bind: 127.0.0.1:@TLS@
-    tls: {certificates: [{certificate: "@CERT@", key: "@KEY@"}]}
+    tls: {certificates: [{chain: "@CERT@", key: "@KEY@"}]}
     forward: &open {targets: {private: allow}, access: [{allow: {}}], socks: true}
   - {bind: "127.0.0.1:@PLAIN@", forward: *open}
 """
