@@ -134,10 +134,10 @@ class RawClient:
 
     def secure(self, context: ssl.SSLContext, name: str | None = None) -> Self:
         """Shakes hands; from now on everything goes through TLS, inside that which is there already."""
-        if isinstance(self.socket, socket.socket) and not isinstance(self.socket, ssl.SSLSocket):
-            self.socket = context.wrap_socket(self.socket, server_hostname=name)
-        else:
+        if isinstance(self.socket, ssl.SSLSocket | NestedSocket):
             self.socket = NestedSocket(self.socket, context, name)  # type: ignore[assignment]
+        else:
+            self.socket = context.wrap_socket(self.socket, server_hostname=name)
         return self
 
     # -- receiving -------------------------------------------------------------------------------------------------

@@ -389,7 +389,10 @@ cdef class ServerContext:
         return 0
 
     cdef Session accept(self, Reactor reactor, int fd, Session lower=None, Certificate leaf=None):
-        """A session for an accepted descriptor, or inside `lower`; None without memory, or if `leaf` cannot be used."""
+        """A session for an accepted descriptor, inside `lower` if there is one.
+
+        None without memory, or if `leaf` cannot be used.
+        """
         cdef Session session = Session.__new__(Session)
         if session.begin(self.native, self, reactor, fd, lower, True) < 0:
             return None
@@ -486,7 +489,7 @@ cdef class ClientContext:
         return f"<ClientContext verify={self.verify} server_name={self.server_name.decode()!r} pins={len(self.pins)}>"
 
     cdef Session connect(self, Reactor reactor, int fd, Session lower, bytes host, bytes key, bint opaque):
-        """A session to an endpoint at `host`, inside `lower` if there is one, resumed if `key` has one. None without memory."""
+        """A session to an endpoint at `host`, in `lower` if that is one; resumed if `key` has one. None: no memory."""
         cdef Session session = Session.__new__(Session)
         cdef Resumption kept
         cdef Address address

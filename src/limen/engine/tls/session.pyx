@@ -2,10 +2,10 @@
 # saves the call that would say so. What it writes is collected in the reactor's `sealed` buffer: it
 # never blocks, so no half-written record is ever waited for, and several records go out in one call.
 #
-# TLS inside TLS: a session above another reads and writes through a BIO of the other kind, which calls that session as
-# the connection calls the topmost. `ready` goes down with each read and comes up again: it means that any session below,
-# or the socket, may have more. Only reading ever waits. What a read from below finds is opened on the way, so a ticket
-# or a key update in between costs nothing here, and its answer lands in `sealed` like everything else.
+# TLS inside TLS: a session above another reads and writes through a BIO of the other kind, which calls that session
+# as the connection calls the topmost. `ready` goes down with each read and comes up again: it means that any session
+# below, or the socket, may have more. Only reading ever waits. A ticket or a key update of a session below is dealt
+# with as it is read past, and what has to be answered lands in `sealed` like everything else.
 
 cimport cython
 from libc.stdint cimport uint32_t
