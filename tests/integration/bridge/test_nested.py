@@ -186,7 +186,7 @@ def test_wrong_certificates_on_either_side(
         proxy = start(parents=[f"https://localhost:{good.port}"], allow=["certificate"])
         with opened(proxy, target, house, organisation) as client:
             assert client.request("GET", "/", host=target).status == 502
-        assert "tls_certificate" in faults(proxy)
+        wait_until(lambda: "tls_certificate" in faults(proxy), what="the fault to be counted")
         assert not origin.requests
         # a parent's: the tunnel is not opened
         other = start(
@@ -196,8 +196,8 @@ def test_wrong_certificates_on_either_side(
             client.secure(house.trusting(), "localhost")
             client.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")
             assert client.read_response("CONNECT").status == 503
-        assert faults(other) == {"egress": 1}
-        assert "certificate refused: localhost: " in other.log
+        wait_until(lambda: faults(other) == {"egress": 1}, what="the fault to be counted")
+        other.wait_for_log("certificate refused: localhost: ")
 
 
 @pytest.mark.sanitize

@@ -205,8 +205,8 @@ def test_a_wrong_certificate_at_each_layer(authority: Authority, tmp_path: Path,
         with proxy.connect("CHAIN") as client:
             client.send(f"CONNECT {talker.address} HTTP/1.1\r\nHost: a\r\n\r\n")
             assert client.read_response("CONNECT").status == 503
-        assert "certificate refused: localhost: unable to get local issuer" in proxy.log
-        assert faults(proxy) == {"egress": 1}
+        proxy.wait_for_log("certificate refused: localhost: unable to get local issuer")
+        wait_until(lambda: faults(proxy) == {"egress": 1}, what="the fault to be counted")
         # those before were asked for the next one, and nobody behind for anything
         assert [len(parent.asked) for parent in parents] == [1] * number + [0] * (3 - number)
         assert not talker.connections
@@ -241,7 +241,7 @@ def test_a_parent_that_breaks_off(authority: Authority, pair: Pair, number: int,
             with proxy.connect("CHAIN") as client:
                 client.send(f"CONNECT {talker.address} HTTP/1.1\r\nHost: a\r\n\r\n")
                 assert client.read_response("CONNECT").status == 502
-            assert faults(proxy) == {"parent": 1}
+            wait_until(lambda: faults(proxy) == {"parent": 1}, what="the fault to be counted")
         else:
             with proxy.connect("CHAIN") as client:
                 tunnel(client, talker.address).send(b"hello")
