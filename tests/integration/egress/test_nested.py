@@ -120,7 +120,6 @@ def test_any_mixture(proxy: LimenProcess, name: str) -> None:
         assert len(origin.connections) == 1, "each request takes the connection that rests"
 
 
-@pytest.mark.sanitize
 def test_a_slow_reader_holds_the_origin_back(proxy: LimenProcess) -> None:
     size = 96 << 20
     block = LARGE[: 1 << 20]
