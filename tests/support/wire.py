@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests.support.nested import NestedSocket
+
 DEFAULT_TIMEOUT = 15.0
 CRLF = b"\r\n"
 
@@ -133,8 +135,11 @@ class RawClient:
         self.socket.close()
 
     def secure(self, context: ssl.SSLContext, name: str | None = None) -> Self:
-        """Shakes hands; from now on everything goes through TLS."""
-        self.socket = context.wrap_socket(self.socket, server_hostname=name)
+        """Shakes hands; from now on everything goes through TLS, inside that which is there already."""
+        if isinstance(self.socket, ssl.SSLSocket | NestedSocket):
+            self.socket = NestedSocket(self.socket, context, name)  # type: ignore[assignment]
+        else:
+            self.socket = context.wrap_socket(self.socket, server_hostname=name)
         return self
 
     # -- receiving -------------------------------------------------------------------------------------------------

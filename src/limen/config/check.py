@@ -62,7 +62,6 @@ CHECKS: tuple[Check, ...] = (
     egress.own_listeners,
     egress.rights,
     egress.blind_rules,
-    egress.bridged,
     egress.relays,
     exposure.open_proxies,
     exposure.unknown_proxies,

@@ -129,19 +129,6 @@ def blind_rules(config: Config) -> Iterator[Finding]:
             yield Finding((*place, "egress"), message, "rely on the parent for the rest, or say `resolve: here`", True)
 
 
-def bridged(config: Config) -> Iterator[Finding]:
-    """TLS inside TLS, which is not there yet."""
-    for number, listener in enumerate(config.listeners):
-        if listener.forward is None or listener.forward.bridge is None:
-            continue
-        for name in sorted(_named(listener.forward)):
-            if name in config.egress and config.egress[name].is_encrypted:
-                message = f"bridged TLS through the `https://` parents of {name} is not available in this version"
-                yield Finding(
-                    ("listeners", number, "forward", "bridge"), message, "take parents by http:// or socks5://"
-                )
-
-
 def relays(config: Config) -> Iterator[Finding]:
     """UDP and BIND of SOCKS, which go out directly, where something else is asked for."""
     for number, listener in enumerate(config.listeners):

@@ -25,8 +25,12 @@ cdef enum:
 cdef void lay_tls(ExchangeState exchange, LogRecord* record) noexcept:
     """What is known of the client's TLS, as far as the log asks for it."""
     cdef Session tls = (<Connection>exchange.client).tls
-    cdef bytes ja4 = tls.ja4 if tls is not None else exchange.ja4
+    cdef bytes ja4
     cdef Facts facts
+    if tls is not None and tls.lower is not None and exchange.bridged is None:
+        # CONNECT, that ends as what is inside begins: it came by the TLS with us
+        tls = tls.lower
+    ja4 = tls.ja4 if tls is not None else exchange.ja4
     if ja4 is not None and exchange.worker.journal.ja4:
         lay_text(&record.ja4, ja4)
     if not exchange.worker.journal.tls:

@@ -214,6 +214,7 @@ cdef class Connection(Stream):
         cdef size_t size
         cdef size_t part
         cdef size_t staged = 0
+        cdef size_t most = self.tls.most
         cdef int i
         if reactor.gather_count == 1:
             self.seal(<const char*>reactor.gather[0].iov_base, reactor.gather[0].iov_len)
@@ -222,18 +223,18 @@ cdef class Connection(Stream):
         for i in range(reactor.gather_count):
             data = <const char*>reactor.gather[i].iov_base
             size = reactor.gather[i].iov_len
-            if staged == 0 and size >= RECORD_SIZE:
-                part = size - size % RECORD_SIZE
+            if staged == 0 and size >= most:
+                part = size - size % most
                 self.seal(data, part)
                 data += part
                 size -= part
             while size:
-                part = min(size, RECORD_SIZE - staged)
+                part = min(size, most - staged)
                 memcpy(reactor.staging + staged, data, part)
                 staged += part
                 data += part
                 size -= part
-                if staged == RECORD_SIZE:
+                if staged == most:
                     self.seal(reactor.staging, staged)
                     staged = 0
         if staged:
@@ -245,7 +246,7 @@ cdef class Connection(Stream):
         while size and not self.broken:
             if self.reactor.sealed_used + 2 * RECORD_SIZE > SEALED_SIZE:
                 self.send_sealed()
-            part = min(size, <size_t>RECORD_SIZE)
+            part = min(size, <size_t>self.tls.most)
             if self.tls.write(data, <int>part) < 0:
                 self.broken = True
                 self.reactor.defer(self)

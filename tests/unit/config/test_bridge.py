@@ -158,11 +158,11 @@ def test_refusals(text, message):
     assert message in said
 
 
-def test_an_https_proxy_does_not_bridge():
-    text = HEAD + "        hosts: a.example\n    tls: {self_signed: true}\n"
-    with pytest.raises(ConfigErrors) as caught:
-        loads(text)
-    assert "`bridge` on a listener with `tls` is not available in this version" in str(caught.value)
+def test_an_https_proxy_may_bridge_and_go_out_by_https_parents(tmp_path):
+    text = HEAD + "        hosts: a.example\n      egress: out\n    tls: {self_signed: true}\n"
+    text += "egress: {out: {parents: [{chain: ['https://a.test:1', 'socks5://b.test:1', 'https://c.test:1']}]}}\n"
+    config = loads(text)
+    assert [hop.encrypted for way in config.egress["out"].ways for hop in way.hops] == [True, False, True]
 
 
 def test_the_authority_is_needed():

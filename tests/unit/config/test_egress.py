@@ -31,7 +31,6 @@ def told(forward: str, root: str = PARENT) -> tuple[str, str]:
         ("{egress: out}", 'egress: {out: {parents: ["http://127.0.0.1:3128"]}}', "a loop"),
         ("{egress: out}", 'egress: {out: {parents: ["ftp://192.0.2.1"]}}', "egress.out.parents[0]"),
         ("{egress: out}", "egress: {out: {}}", "says no way"),
-        ("{egress: out}", "egress: {out: {parents: [{chain: ['https://a.test:1', 'https://b.test:1']}]}}", "TLS inside TLS"),
         ("{egress: out}", "egress: {out: {sources: [127.0.0.2], parents: ['http://a.test:1']}}", "both"),
         ("{egress: out}", "egress: {out: {sources: [{addresses: [127.0.0.2, 127.0.0.3]}]}}", "two sources"),
         ("{egress: out}", "egress: {out: {sources: [127.0.0.2, 127.0.0.2]}}", "two ways are called"),

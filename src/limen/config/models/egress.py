@@ -66,12 +66,6 @@ class ParentWay(_Way):
             raise Refused("needs exactly one of url and chain", "write it like `url: http://proxy.example:3128`")
         if len(self.hops) > 8:
             raise Refused("a chain has at most 8 parents", at="chain")
-        if sum(hop.encrypted for hop in self.hops) > 1:
-            raise Refused(
-                "two `https://` parents in one chain: TLS inside TLS is not available in this version",
-                "let one of them be http:// or socks5://",
-                at="chain",
-            )
         return self
 
     @property

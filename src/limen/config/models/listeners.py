@@ -302,9 +302,6 @@ class Listener(Section):
         if self.https is not None:
             hint = "give it to the listener without `tls`"
             raise Refused("`https` on a listener with `tls`: who comes here is there already", hint, at="https")
-        if self.forward is not None and self.forward.bridge is not None:
-            hint = "bridge on a listener without `tls`"
-            raise Refused("`bridge` on a listener with `tls` is not available in this version", hint, at="tls")
         if self.forward is not None and self.forward.transparent is not None:
             hint = "clients of a transparent listener mean to speak to their target: no TLS of ours is theirs"
             raise Refused("`tls` on a transparent listener", hint, at="tls")

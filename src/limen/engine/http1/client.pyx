@@ -33,6 +33,7 @@ from limen.engine.stream cimport OutHead, Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SHUT_WR, shutdown
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport HELLO_MOST, Hello, read_hello
+from limen.engine.tls.session cimport Session
 from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
     FAULT_BODY_TIMEOUT,
@@ -516,7 +517,7 @@ cdef class Http1Client(Accepted):
         """The listener has a new service, in force from this request on."""
         cdef Service new = self.listener.service
         if self.bridged is not None:
-            if new.bridge is self.bridged.bridge:
+            if new.bridge is self.bridged.bridge and (new.tls is None) == (self.service.tls is None):
                 self.service = new
             else:
                 # it bridges otherwise, or not at all: CONNECT has to be judged again
@@ -655,11 +656,13 @@ cdef class Http1Client(Accepted):
                 return -2
 
     cdef int begin_bridged(self, Bridged bridged, Certificate leaf) noexcept:
+        cdef Session inner
         if self.worker.shakes.under_way >= SHAKES_MOST:
             return -2
-        self.tls = bridged.bridge.server.accept(self.worker, self.fd, leaf)
-        if self.tls is None:
+        inner = bridged.bridge.server.accept(self.worker, self.fd, self.tls, leaf)
+        if inner is None:
             return -1
+        self.tls = inner
         self.bridged = bridged
         # what comes inside is HTTP, and was looked at
         self.way = None

@@ -133,15 +133,15 @@ cdef class Http1Origin(Pooled):
     cdef void begin_tls(
         self, ClientContext context, Party party, uint64_t timeout, bytes name=None, bint opaque=False
     ) noexcept:
-        """Shake hands; the party hears on_secured() or on_fault()."""
+        """Shake hands, inside the TLS that is there already; the party hears on_secured() or on_fault()."""
         self.party = party
         self.shaking = True
         if name is None:
             self.tls = context.connect(
-                self.worker, self.fd, self.endpoint.server_name, self.endpoint.session_key, opaque
+                self.worker, self.fd, self.tls, self.endpoint.server_name, self.endpoint.session_key, opaque
             )
         else:
-            self.tls = context.connect(self.worker, self.fd, name, self.endpoint.place, opaque)
+            self.tls = context.connect(self.worker, self.fd, self.tls, name, self.endpoint.place, opaque)
         if self.tls is None:
             self.fail(FAULT_MEMORY)
             return
@@ -175,7 +175,9 @@ cdef class Http1Origin(Pooled):
         # an origin that is refused is asked again and again: one line a second is enough
         if self.worker.now >= self.worker.told + 1000000000:
             self.worker.told = self.worker.now
-            self.worker.tell(30, f"endpoint {self.endpoint.label.decode()}: certificate refused: {reason}")
+            # (the endpoint is the target's; who was refused may be a parent on the way)
+            name = self.tls.name.decode("ascii", "replace")
+            self.worker.tell(30, f"endpoint {self.endpoint.label.decode()}: certificate refused: {name}: {reason}")
 
     cdef void engage(self, Party party, int method) noexcept:
         self.party = party

@@ -22,7 +22,7 @@ cdef class ServerContext:
     cdef TicketKeys tickets
 
     # With `leaf`, that is what is shown.
-    cdef Session accept(self, Reactor reactor, int fd, Certificate leaf=*)
+    cdef Session accept(self, Reactor reactor, int fd, Session lower=*, Certificate leaf=*)
     # Which set of certificates covers this name, or 0.
     cdef const KeyRecord* find(self, uint32_t bucket, const char* text, size_t size) noexcept
     cdef int lay_names(self, names) except -1
@@ -42,6 +42,6 @@ cdef class ClientContext:
     cdef int key_log          # borrowed descriptor; -1: none
 
     # A session to `host` (a name or an address); `opaque`: no protocol is offered. None without memory.
-    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key, bint opaque)
+    cdef Session connect(self, Reactor reactor, int fd, Session lower, bytes host, bytes key, bint opaque)
     # After the handshake: whether the origin is who it has to be, beyond what libssl has checked.
     cdef bint is_pinned(self, Session session) noexcept

@@ -388,10 +388,13 @@ cdef class ServerContext:
                 raise ValueError(last_error())
         return 0
 
-    cdef Session accept(self, Reactor reactor, int fd, Certificate leaf=None):
-        """A session for an accepted descriptor; None without memory, or if `leaf` cannot be used."""
+    cdef Session accept(self, Reactor reactor, int fd, Session lower=None, Certificate leaf=None):
+        """A session for an accepted descriptor, inside `lower` if there is one.
+
+        None without memory, or if `leaf` cannot be used.
+        """
         cdef Session session = Session.__new__(Session)
-        if session.begin(self.native, self, reactor, fd, True) < 0:
+        if session.begin(self.native, self, reactor, fd, lower, True) < 0:
             return None
         session.key_log = self.key_log
         if leaf is not None:
@@ -485,14 +488,18 @@ cdef class ClientContext:
     def __repr__(self) -> str:
         return f"<ClientContext verify={self.verify} server_name={self.server_name.decode()!r} pins={len(self.pins)}>"
 
-    cdef Session connect(self, Reactor reactor, int fd, bytes host, bytes key, bint opaque):
-        """A session to an endpoint at `host`, resumed if `key` has one. None without memory."""
+    cdef Session connect(self, Reactor reactor, int fd, Session lower, bytes host, bytes key, bint opaque):
+        """A session to an endpoint at `host`, in `lower` if that is one; resumed if `key` has one. None: no memory."""
         cdef Session session = Session.__new__(Session)
         cdef Resumption kept
         cdef Address address
         cdef bytes name = self.server_name or host
-        if session.begin(self.native, self, reactor, fd, False) < 0:
+        if lower is not None:
+            # another hop on the way to the same endpoint: whoever can take up a session is believed to be its server
+            key = b"%b %d" % (key, lower.level + 1)
+        if session.begin(self.native, self, reactor, fd, lower, False) < 0:
             return None
+        session.name = name
         session.key_log = self.key_log
         if opaque:
             # whatever goes through is not ours to name

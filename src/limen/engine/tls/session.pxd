@@ -1,4 +1,4 @@
-# One TLS connection: libssl between a socket and its Connection.
+# One TLS connection: libssl between a socket, or another Session, and a Connection.
 
 from libc.stdint cimport uint32_t
 
@@ -12,8 +12,11 @@ cdef class Session:
     cdef int key_log          # borrowed from the context: descriptor that secrets are written to; -1: none
     cdef object context       # what `ssl` was made from: its callbacks point into it
     cdef int fd               # borrowed from the connection
+    cdef Session lower        # whose content our records are; None: they go over the socket
+    cdef int level            # how many are below
+    cdef uint32_t most        # bytes of content in a record that fits into one record of each session below
     cdef bint server
-    cdef bint ready           # the socket may have bytes: an edge came that was not read to its end
+    cdef bint ready           # the socket may have bytes: an edge came that was not read to its end; or a session below
     cdef bint hung            # no further edge will come
     cdef bint ended           # the peer's end was read from the socket
     cdef bint begun           # any byte has come
@@ -22,6 +25,7 @@ cdef class Session:
     cdef bint resumed
     cdef int choice           # server: which set of certificates of the context's names was chosen
     cdef long verdict         # client: X509_V_* of the origin's certificate
+    cdef bytes name           # client: whom the peer's certificate has to name
     cdef object resumption    # client: where its sessions are kept; None: nowhere
     cdef bytes resumption_key
     cdef bint asked           # client: the origin wants a certificate
@@ -35,7 +39,9 @@ cdef class Session:
     cdef bytes ja4            # server: fingerprint of the client's hello, if something asks for it
     cdef object facts         # server: what facts_of() has read
 
-    cdef int begin(self, SSL_CTX* native, object context, Reactor reactor, int fd, bint server) noexcept
+    cdef int begin(
+        self, SSL_CTX* native, object context, Reactor reactor, int fd, Session lower, bint server
+    ) noexcept
     # 1 done, 0 waits for the peer, -1 failed. What has to go out lies in reactor.sealed, in each case.
     cdef int handshake(self) noexcept
     # > 0 bytes, 0 the peer's proper end, -1 nothing now, -2 failed.
@@ -51,5 +57,5 @@ cdef class Session:
     cdef str reason(self)
     # The peer's certificate in DER form, or nothing.
     cdef bytes peer_der(self)
-    # Seal the end of what we send.
+    # Seal the end of what we send, in the sessions below as well.
     cdef void close_notify(self) noexcept

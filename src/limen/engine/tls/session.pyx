@@ -1,13 +1,18 @@
 # libssl reads from the socket itself, through a BIO of ours that knows when the socket is empty and
 # saves the call that would say so. What it writes is collected in the reactor's `sealed` buffer: it
 # never blocks, so no half-written record is ever waited for, and several records go out in one call.
+#
+# TLS inside TLS: a session above another reads and writes through a BIO of the other kind, which calls that session
+# as the connection calls the topmost. `ready` goes down with each read and comes up again: it means that any session
+# below, or the socket, may have more. Only reading ever waits. A ticket or a key update of a session below is dealt
+# with as it is read past, and what has to be answered lands in `sealed` like everything else.
 
 cimport cython
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, strlen
 
-from limen.engine.reactor cimport SEALED_SIZE, Reactor
+from limen.engine.reactor cimport RECORD_SIZE, SEALED_SIZE, Reactor
 from limen.engine.sys cimport EAGAIN, EINTR, limen_errno, recv
 from limen.engine.tls.libssl cimport (
     BIO,
@@ -63,6 +68,18 @@ from limen.engine.tls.libssl cimport (
 
 cdef enum:
     RECORD_HANDSHAKE = 22     # first byte of a client's first record
+    RECORD_OVERHEAD = 96      # bytes that sealing adds to a record, at most: CBC with SHA-384 has 85
+
+
+cdef int take_early(Session session, char* out, int size) noexcept:
+    cdef uint32_t done = min(<uint32_t>size, session.early_end - session.early_start)
+    memcpy(out, session.early + session.early_start, done)
+    session.early_start += done
+    if session.early_start == session.early_end:
+        free(session.early)
+        session.early = NULL
+    session.begun = True
+    return <int>done
 
 
 cdef int wire_read(BIO* bio, char* out, int size) noexcept:
@@ -71,14 +88,7 @@ cdef int wire_read(BIO* bio, char* out, int size) noexcept:
     cdef ssize_t done
     BIO_clear_retry_flags(bio)
     if session.early != NULL:
-        done = min(<ssize_t>size, <ssize_t>(session.early_end - session.early_start))
-        memcpy(out, session.early + session.early_start, <size_t>done)
-        session.early_start += <uint32_t>done
-        if session.early_start == session.early_end:
-            free(session.early)
-            session.early = NULL
-        session.begun = True
-        return <int>done
+        return take_early(session, out, size)
     if not session.ready:
         BIO_set_retry_read(bio)
         return -1
@@ -117,22 +127,62 @@ cdef int wire_write(BIO* bio, const char* data, int size) noexcept:
     return size
 
 
+cdef int nested_read(BIO* bio, char* out, int size) noexcept:
+    cdef Session session = <Session>BIO_get_data(bio)
+    cdef Session lower = session.lower
+    cdef ssize_t done
+    BIO_clear_retry_flags(bio)
+    if session.early != NULL:
+        return take_early(session, out, size)
+    if not session.ready:
+        BIO_set_retry_read(bio)
+        return -1
+    lower.ready = True
+    lower.hung = session.hung
+    done = lower.read(out, <size_t>size)
+    if done > 0:
+        session.begun = True
+        session.ready = lower.ready or lower.has_more()
+        return <int>done
+    # all below is read to its end: a part of a record may lie there, the rest of it brings an edge
+    session.ready = False
+    if done == 0:
+        session.ended = True
+        return 0
+    if done == -1:
+        BIO_set_retry_read(bio)
+    else:
+        # what failed was not ours: it may be an alert, and that is not one of our peer's
+        ERR_clear_error()
+    return -1
+
+
+cdef int nested_write(BIO* bio, const char* data, int size) noexcept:
+    cdef Session session = <Session>BIO_get_data(bio)
+    BIO_clear_retry_flags(bio)
+    # not write(), which would clear the error that an alert on its way out is about
+    return size if SSL_write(session.lower.ssl, data, size) == size else -1
+
+
 cdef long wire_ctrl(BIO* bio, int command, long number, void* pointer) noexcept:
     return command == BIO_CTRL_FLUSH or command == BIO_CTRL_PUSH or command == BIO_CTRL_POP
 
 
-cdef BIO_METHOD* wire_method() except NULL:
+cdef BIO_METHOD* new_method(
+    int (*read)(BIO*, char*, int) noexcept, int (*write)(BIO*, const char*, int) noexcept
+) except NULL:
     cdef BIO_METHOD* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "limen")
     if method == NULL:
         raise MemoryError
-    BIO_meth_set_read(method, wire_read)
-    BIO_meth_set_write(method, wire_write)
+    BIO_meth_set_read(method, read)
+    BIO_meth_set_write(method, write)
     BIO_meth_set_ctrl(method, wire_ctrl)
     return method
 
 
 # owned by the process: never freed
-cdef BIO_METHOD* WIRE = wire_method()
+cdef BIO_METHOD* WIRE = new_method(wire_read, wire_write)
+cdef BIO_METHOD* NESTED = new_method(nested_read, nested_write)
 
 
 @cython.final
@@ -150,12 +200,19 @@ cdef class Session:
     def __repr__(self) -> str:
         return f"<Session server={self.server} established={self.established} resumed={self.resumed}>"
 
-    cdef int begin(self, SSL_CTX* native, object context, Reactor reactor, int fd, bint server) noexcept:
+    cdef int begin(
+        self, SSL_CTX* native, object context, Reactor reactor, int fd, Session lower, bint server
+    ) noexcept:
         """0, or -1 without memory."""
         cdef BIO* bio
         self.context = context
         self.reactor = reactor
         self.fd = fd
+        self.lower = lower
+        self.most = RECORD_SIZE
+        if lower is not None:
+            self.level = lower.level + 1
+            self.most = lower.most - RECORD_OVERHEAD
         self.server = server
         self.ready = True
         self.key_log = -1
@@ -165,7 +222,7 @@ cdef class Session:
         if self.ssl == NULL:
             ERR_clear_error()
             return -1
-        bio = BIO_new(WIRE)
+        bio = BIO_new(WIRE if lower is None else NESTED)
         if bio == NULL:
             ERR_clear_error()
             return -1
@@ -253,3 +310,5 @@ cdef class Session:
         if self.established:
             ERR_clear_error()
             SSL_shutdown(self.ssl)
+        if self.lower is not None:
+            self.lower.close_notify()
