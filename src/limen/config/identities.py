@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from limen.config.findings import Finding
+from limen.config.models.bridge_rules import ConnectRule, HelloRule
 from limen.config.models.forward import Forward
 from limen.config.models.identities import Demand
 from limen.config.models.limit import Limit
@@ -100,6 +101,15 @@ def _unasked_proxy(place: Path, forward: Forward) -> Iterator[Finding]:
         verdict = "allow" if rule.allow is not None else "deny"
         for key in given(rule.condition, "users", "groups"):
             yield _unasked((*place, "access", index, verdict, key), "`forward`")
+    if forward.bridge is not None:
+        points: dict[str, tuple[ConnectRule | HelloRule, ...]] = {
+            "connect": forward.bridge.connect,
+            "hello": forward.bridge.hello,
+        }
+        for point, rules in points.items():
+            for index, one in enumerate(rules):
+                for key in given(one.condition, "users", "groups"):
+                    yield _unasked((*place, "bridge", point, index, one.action, key), "`forward`")
     yield from _unasked_limits(place, forward.limit, "`forward`")
 
 

@@ -188,7 +188,7 @@ cdef class Arrival(ExchangeState):
                 return
         if self.is_connect and self.service.bridge is not None:
             self.looking = True
-            result = self.service.bridge.at_connect(self.worker, &self.peer, &self.host)
+            result = self.service.bridge.at_connect(self.worker, &self.peer, &self.host, self.identity)
             if result == BRIDGE_PASS:
                 self.looking = False
             elif result != BRIDGE_LOOK:

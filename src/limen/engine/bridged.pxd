@@ -29,8 +29,13 @@ cdef class Bridge:
     cdef long long number     # of all that this process has made: whose connections are whose
     cdef bint same_host       # Host has to agree with the name in the hello
 
-    cdef int at_connect(self, Worker worker, const Address* client, const TargetHost* host) noexcept
-    cdef int at_hello(self, Worker worker, const Address* client, const TargetHost* host, const Hello* hello) noexcept
+    # `identity`: who asks; None: nobody said.
+    cdef int at_connect(
+        self, Worker worker, const Address* client, const TargetHost* host, Identity identity
+    ) noexcept
+    cdef int at_hello(
+        self, Worker worker, const Address* client, const TargetHost* host, const Hello* hello, Identity identity
+    ) noexcept
     cdef int at_certificate(
         self, Worker worker, object look, const Address* client, const TargetHost* host, bytes name, bytes der,
         long verdict, bint asked

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+from limen.engine.identity import Identity
 from limen.engine.look import Look
 from limen.engine.tls.contexts import ClientContext, ServerContext
 
@@ -12,11 +13,19 @@ class _Gate(Protocol):
     What a method raises is told, and the connection refused.
     """
 
-    def connect(self, client: str, host: str, port: int, /) -> int:
+    def connect(self, client: str, host: str, port: int, identity: Identity | None, /) -> int:
         """At CONNECT: pass, look or refuse."""
 
     def hello(
-        self, client: str, host: str, port: int, name: str, protocols: Sequence[str], message: bytes | None, /
+        self,
+        client: str,
+        host: str,
+        port: int,
+        name: str,
+        protocols: Sequence[str],
+        message: bytes | None,
+        identity: Identity | None,
+        /,
     ) -> int:
         """At the client hello: pass, bridge or refuse. `message` is the handshake message; None: this is no TLS."""
 

@@ -56,22 +56,26 @@ cdef class Bridge:
     def __repr__(self) -> str:
         return f"<Bridge gate={self.gate!r}>"
 
-    cdef int at_connect(self, Worker worker, const Address* client, const TargetHost* host) noexcept:
+    cdef int at_connect(
+        self, Worker worker, const Address* client, const TargetHost* host, Identity identity
+    ) noexcept:
         try:
-            return self.gate.connect(client_text(client), host_text(host), host.port)
+            return self.gate.connect(client_text(client), host_text(host), host.port, identity)
         except Exception as error:
             worker.tell(40, f"bridge: CONNECT could not be judged: {error!r}")
             return BRIDGE_REFUSE
 
-    cdef int at_hello(self, Worker worker, const Address* client, const TargetHost* host, const Hello* hello) noexcept:
+    cdef int at_hello(
+        self, Worker worker, const Address* client, const TargetHost* host, const Hello* hello, Identity identity
+    ) noexcept:
         """`hello` NULL: what the client says is no TLS."""
         try:
             if hello == NULL:
-                return self.gate.hello(client_text(client), host_text(host), host.port, "", (), None)
+                return self.gate.hello(client_text(client), host_text(host), host.port, "", (), None, identity)
             return self.gate.hello(
                 client_text(client), host_text(host), host.port,
                 hello.message[hello.name:hello.name + hello.name_length].decode("ascii").lower().rstrip("."),
-                protocols_of(hello), hello.message[:hello.size],
+                protocols_of(hello), hello.message[:hello.size], identity,
             )
         except Exception as error:
             worker.tell(40, f"bridge: client hello could not be judged: {error!r}")

@@ -101,7 +101,9 @@ cdef class Look(Party):
             self.end(FAULT_CLIENT_CLOSED)
 
     cdef void judge(self, const Hello* hello) noexcept:
-        cdef int verdict = self.bridge.at_hello(self.worker, &self.peer, &self.host, hello)
+        cdef int verdict = self.bridge.at_hello(
+            self.worker, &self.peer, &self.host, hello, (<ExchangeState>self.owner).identity
+        )
         cdef Party owner = self.owner
         if verdict == BRIDGE_PASS:
             self.let_go()

@@ -36,7 +36,11 @@ class Discretion:
     def client(self, address: str) -> str:
         """An address as it may be told."""
         if self.clients == "network":
-            network = ipaddress.ip_network(f"{address}/{48 if ':' in address else 24}", strict=False)
+            try:
+                network = ipaddress.ip_network(f"{address}/{48 if ':' in address else 24}", strict=False)
+            except ValueError:
+                # of a Unix socket
+                return address
             return str(network.network_address)
         return self._told(self.clients, _CLIENT, address)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from limen.config.models.forward import Forward
     from limen.engine.host_lists import HostList
+    from limen.engine.identity import Identity
     from limen.tls.origin_certificate import OriginCertificate
 
 __all__ = ["Action", "Bridging", "Verdict", "compile_bridging"]
@@ -84,22 +85,31 @@ class Bridging:
         """Whether a rule asks for the JA4; else `at_hello` may be given an empty one."""
         return self._needs_ja4
 
-    def at_connect(self, client: str, host: str, port: int) -> Verdict:
+    def at_connect(self, client: str, host: str, port: int, identity: Identity | None = None) -> Verdict:
         """Decides at CONNECT: PASS, LOOK or REFUSE."""
         name = canonical(host)
-        rule = self._connect.first(Asked(client, (name,), port))
+        rule = self._connect.first(Asked(client, (name,), port, identity=identity))
         if rule is not None:
             return self._never_passing(name, Verdict(rule.action, rule.label))
         if self.refuses_fronting:
             return Verdict(Action.LOOK, self._fronting_path)
         return Verdict(Action.LOOK if self._may_bridge(name) else Action.PASS, f"{self._path}.connect")
 
-    def at_hello(self, client: str, host: str, port: int, name: str, alpn: tuple[str, ...], ja4: str) -> Verdict:
+    def at_hello(  # noqa: PLR0917 in the order in which they become known
+        self,
+        client: str,
+        host: str,
+        port: int,
+        name: str,
+        alpn: tuple[str, ...],
+        ja4: str,
+        identity: Identity | None = None,
+    ) -> Verdict:
         """Decides at the client hello: PASS, BRIDGE or REFUSE. `name` is empty where the client names nothing."""
         target, named = canonical(host), canonical(name)
         shown = effective_host(host, name)
         hosts = (target, named) if shown != target else (target,)
-        rule = self._hello.first(Asked(client, hosts, port, named, alpn, ja4))
+        rule = self._hello.first(Asked(client, hosts, port, named, alpn, ja4, identity=identity))
         if rule is not None:
             verdict = Verdict(rule.action, rule.label)
         else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from limen.config.hosts import HostSet, is_glob, key_of, keys_of
 from limen.engine.addresses import AddressSet
+from limen.engine.identity import IdentityMatch
 
 if TYPE_CHECKING:
     from limen.config.models.bridge_rules import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         HelloRule,
     )
     from limen.engine.host_lists import HostList
+    from limen.engine.identity import Identity
     from limen.tls.origin_certificate import OriginCertificate
 
 
@@ -66,6 +68,8 @@ class Asked:
     ja4: str = ""
     certificate: OriginCertificate | None = None
     problem: str = ""
+    identity: Identity | None = None
+    """Who asked for it; None: nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class PointRule:
     """Of hosts, as configured."""
     hosts: HostSet | ListedHosts | None = None
     clients: AddressSet | None = None
+    identity: IdentityMatch | None = None
     ports: tuple[tuple[int, int], ...] | None = None
     names: HostSet | None = None
     alpn: frozenset[str] | None = None
@@ -94,6 +99,7 @@ class PointRule:
             (self.hosts is None or any(self.hosts.has(host) for host in asked.hosts))
             and (self.ports is None or any(low <= asked.port <= high for low, high in self.ports))
             and (self.clients is None or _is_among(self.clients, asked.client))
+            and (self.identity is None or self.identity.fits(asked.identity))
             and (self.names is None or self.names.has(asked.name))
             and (self.alpn is None or not self.alpn.isdisjoint(asked.alpn))
             and (self.ja4 is None or self.ja4.fullmatch(asked.ja4) is not None)
@@ -213,6 +219,7 @@ def _tunnel_rule(
         patterns=patterns,
         hosts=hosts,
         clients=None if condition.clients is None else AddressSet(condition.clients),
+        identity=IdentityMatch(condition.users, condition.groups) if condition.users or condition.groups else None,
         ports=None if condition.ports is None else tuple((ports.first, ports.last) for ports in condition.ports),
         names=None if names is None else HostSet(names),
         alpn=None if alpn is None else frozenset(alpn),

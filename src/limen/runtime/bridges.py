@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from limen.engine.lists import AddressList
+from limen.observe.discretion import Discretion
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
 from limen.runtime.icap import Adapters
 from limen.tls.material import NO_MATERIAL, Material
@@ -38,6 +39,8 @@ class Surroundings:
     """Runs a coroutine as a task of the worker."""
     rejected: Callable[[str, str, str, str], None] = _nobody
     """Hears of rejected leaves: listener key, host, client, alert."""
+    discretion: Callable[[], Discretion] = Discretion
+    """How the event log names clients and targets at the moment."""
     key_log: KeyLog = NO_KEY_LOG
     lists: Mapping[str, AddressList | HostList] = field(default_factory=dict)
     """Lists by their source (SharedList.source)."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from limen.config.models.bridge import Bridge as BridgeModel
     from limen.config.models.forward import Forward
     from limen.engine.host_lists import HostList
+    from limen.engine.identity import Identity
     from limen.engine.look import Look
     from limen.engine.tls.tickets import TicketKeys
     from limen.runtime.bridges import Surroundings
@@ -49,15 +50,22 @@ class Gate:
     """The engine's gate (limen.engine.bridged.Gate) of one listener."""
 
     def __init__(
-        self, key: str, bridging: Bridging, leaves: Leaves | None, *, memory: int, start: Start, rejected: Rejected
+        self,
+        key: str,
+        bridging: Bridging,
+        leaves: Leaves | None,
+        *,
+        memory: int,
+        surroundings: Surroundings,
     ) -> None:
         """`memory` bounds parsed leaves; `leaves` is None where tunnels are only looked at, never bridged."""
         self._key = key
         self._bridging = bridging
         self._leaves = leaves
         self._memory = memory
-        self._start = start
-        self._rejected = rejected
+        self._start = surroundings.start
+        self._rejected = surroundings.rejected
+        self._discretion = surroundings.discretion
         self._parsed: OrderedDict[bytes, Certificate] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -67,28 +75,39 @@ class Gate:
         """Hosts that were learnt to pin pass from now on."""
         self._bridging.pinning.adopt(entries)
 
-    def connect(self, client: str, host: str, port: int) -> int:
+    def connect(self, client: str, host: str, port: int, identity: Identity | None) -> int:
         """At CONNECT."""
-        verdict = self._bridging.at_connect(client, host, port)
+        verdict = self._bridging.at_connect(client, host, port, identity)
         if verdict.action is Action.REFUSE:
-            _logger.info("CONNECT %s:%d from %s: refused by %s", host, port, client, verdict.rule)
+            _logger.info("%s: refused by %s", self._tunnel(client, host, port), verdict.rule)
         return verdict.action
 
-    def hello(
-        self, client: str, host: str, port: int, name: str, protocols: Sequence[str], message: bytes | None
+    def hello(  # noqa: PLR0917 the engine's call
+        self,
+        client: str,
+        host: str,
+        port: int,
+        name: str,
+        protocols: Sequence[str],
+        message: bytes | None,
+        identity: Identity | None,
     ) -> int:
         """At the client hello."""
         ja4 = ja4_of(message) if message is not None and self._bridging.needs_ja4 else ""
-        verdict = self._bridging.at_hello(client, host, port, name, tuple(protocols), ja4)
+        verdict = self._bridging.at_hello(client, host, port, name, tuple(protocols), ja4, identity)
         if verdict.action is not Action.REFUSE:
             return verdict.action
+        tunnel, named = self._tunnel(client, host, port), self._discretion().target(name)
         if verdict.rule == self._bridging.fronting_rule:
-            _logger.warning(
-                "CONNECT %s:%d from %s: refused, the client hello names %s (%s)", host, port, client, name, verdict.rule
-            )
+            _logger.warning("%s: refused, the client hello names %s (%s)", tunnel, named, verdict.rule)
             return _FRONTING
-        _logger.info("CONNECT %s:%d from %s: refused by %s, hello for %r", host, port, client, verdict.rule, name)
+        _logger.info("%s: refused by %s, hello for %r", tunnel, verdict.rule, named)
         return verdict.action
+
+    def _tunnel(self, client: str, host: str, port: int) -> str:
+        """What the log calls it, as far as it may."""
+        told = self._discretion()
+        return f"CONNECT {told.target(host)}:{port} from {told.client(client)}"
 
     def certificate(  # noqa: PLR0917 the engine's call
         self,
@@ -108,10 +127,8 @@ class Gate:
         decided = self._bridging.at_certificate(shown, facts, problem)
         if problem:
             _logger.warning(
-                "CONNECT %s:%d from %s: origin's certificate: %s; %s by %s",
-                host,
-                port,
-                client,
+                "%s: origin's certificate: %s; %s by %s",
+                self._tunnel(client, host, port),
                 problem if der else "the handshake failed",
                 decided.action.name.lower(),
                 decided.rule,
@@ -152,7 +169,8 @@ class Gate:
     def rejected(self, client: str, name: str, alert: int) -> None:
         """A client has refused its leaf."""
         word = ALERTS.get(alert, f"alert {alert}")
-        _logger.info("%s refused the leaf of %s: %s", client, name, word)
+        told = self._discretion()
+        _logger.info("%s refused the leaf of %s: %s", told.client(client), told.target(name), word)
         if alert in ALERTS:
             self._rejected(self._key, name, client, word)
 
@@ -184,7 +202,7 @@ def make_bridge(
     except ValueError as error:
         raise ConfigError(str(error), path=f"{path}.bridge") from error
     memory = model.leaves.memory if model is not None else 1
-    gate = Gate(key, bridging, leaves, memory=memory, start=surroundings.start, rejected=surroundings.rejected)
+    gate = Gate(key, bridging, leaves, memory=memory, surroundings=surroundings)
     return Bridge(gate, server=server, client=client, same_host=forward.refuses_fronting), gate
 
 

@@ -101,7 +101,9 @@ class Core:
         self._lists: dict[str, AddressList | HostList] = {}
         self._recorders = Recorders(self._start, self._board.count)
         self._warmers: dict[Upstream, Warmer] = {}
-        self._surroundings = Surroundings(self._tickets, self._start, self._reject, lists=self._lists)
+        self._surroundings = Surroundings(
+            self._tickets, self._start, self._reject, lambda: self._desk.discretion, lists=self._lists
+        )
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
         self._force: Assembly | None = None

@@ -57,7 +57,11 @@ def start_bridge(dns: NameServerThread, organisation: Authority, internet: Autho
                 "resolver": {"servers": [dns.address], "hosts": False},
                 "admin": {"bind": "127.0.0.1:@ADMIN@"},
                 "identities": forward.pop("identities", {}),
-                "log": {"level": "debug", "access": {"path": "@DIR@/access.jsonl", "flush": "10ms"}},
+                "log": {
+                    "level": "debug",
+                    "access": {"path": "@DIR@/access.jsonl", "flush": "10ms"},
+                    **forward.pop("log", {}),
+                },
                 "listeners": [
                     {
                         "bind": "127.0.0.1:@PORT@",

@@ -132,6 +132,17 @@ def test_fingerprints(digits, good):
             ),
         ),
         (
+            "hosts: a.example\ncertificate: [{pass: {groups: x}}]",
+            (
+                f"{PLACE}.certificate[0].pass.groups: the condition 'groups' is not possible at this point; use it in "
+                "`connect` or `hello`"
+            ),
+        ),
+        (
+            "hosts: a.example\nhello: [{pass: {users: x}}]",
+            f"{PLACE}.hello[0].pass.users: nobody asks who clients are here; add `identity` to `forward`",
+        ),
+        (
             "hosts: a.example\nconnect: [{pass: {}, look: {}}]",
             f"{PLACE}.connect[0].look: needs exactly one of pass, look or refuse; has pass and look",
         ),

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 from limen.config.bridge import Alpn, Fingerprint, Issuer, Ja4, Problem
 from limen.config.models.section import Section, Several
 from limen.config.refusal import Refused, shown
-from limen.config.scalars import Name, Network, PortRange, TargetHost, either
+from limen.config.scalars import Name, Network, PortRange, TargetHost, Text, either
 
 ACTIONS = ("pass", "look", "bridge", "refuse")
 _WHERE = {
@@ -24,6 +24,8 @@ _WHERE = {
     "issuer": "use it in `certificate`: the origin's certificate is not known yet",
     "fingerprint": "use it in `certificate`: the origin's certificate is not known yet",
     "clients": "use it in `connect` or `hello`",
+    "users": "use it in `connect` or `hello`",
+    "groups": "use it in `connect` or `hello`",
     "ports": "use it in `connect` or `hello`",
 }
 
@@ -46,6 +48,13 @@ class ConnectCondition(PointCondition):
     clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None, description="Networks of the client address."
     )
+    users: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Names of clients, as `identity` found them, exactly; `*` for everybody who is known.",
+    )
+    groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None, description="Groups of clients, as `identity` found them."
+    )
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None, description="Host of CONNECT's target, with the patterns of access rules."
     )
@@ -64,6 +73,13 @@ class HelloCondition(PointCondition):
 
     clients: Annotated[tuple[Network, ...], Several(single=True)] | None = Field(
         default=None, description="Networks of the client address."
+    )
+    users: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None,
+        description="Names of clients, as `identity` found them, exactly; `*` for everybody who is known.",
+    )
+    groups: Annotated[tuple[Text, ...], Several(single=True)] | None = Field(
+        default=None, description="Groups of clients, as `identity` found them."
     )
     hosts: Annotated[tuple[TargetHost, ...], Several(single=True)] | None = Field(
         default=None,
