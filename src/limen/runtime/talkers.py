@@ -35,6 +35,8 @@ _PARTS = 6
 # Names of a part that are kept, and when the others go.
 _KEPT, _KEPT_MOST = 1024, 4096
 _PORTION = 256
+# Rows that a worker tells: who is among the first of all need not be among the first of each worker.
+_TOLD_MOST = 10 * LIMIT_MOST
 # summary.EXCHANGE_WEIGHT
 _EXCHANGE_WEIGHT = 4096
 
@@ -217,8 +219,8 @@ class Keeper:
         answer: dict[str, object] = {}
         for kind in KINDS:
             tally = self._history.tally(question.window, kind)
-            # (who is among the first of all need not be among the first of each worker)
-            tally.cut(tally.most(question.order, 10 * LIMIT_MOST))
+            if len(tally.sums) > _TOLD_MOST:
+                tally.cut(tally.most(question.order, _TOLD_MOST))
             answer[kind] = {"floor": tally.lost, "rows": [list(row) for row in tally.rows()]}
         return answer
 
