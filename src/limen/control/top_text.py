@@ -26,6 +26,8 @@ def drawn(rates: Row, *, sort: str = "state", height: int = 0) -> list[str]:
     lines += ["", *_workers(rates)]
     found = mapping(rates.get("talkers"))
     lines += ["", *talkers(found)] if found else []
+    if "refused" in rates:
+        lines += ["", *_refused(mapping(rates["refused"]))]
     safe = [_CONTROL.sub("?", line) for line in lines]
     return safe[: max(height - 1, _LEAST_ROWS)] if height else safe
 
@@ -143,6 +145,17 @@ def _workers(rates: Row) -> list[str]:
         counts = [live.get(name) for name in ("connections", "exchanges", "tunnels")]
         cells.append((*(one.get(name) for name in ("number", "pid", "state", "restarts")), *counts))
     return table(("WORKER", "PID", "STATE", "RESTARTS", "CONNECTIONS", "EXCHANGES", "TUNNELS"), cells)
+
+
+def _refused(found: Row) -> list[str]:
+    cells = [
+        (
+            one.get("time") or "-", one.get("client") or "-", one.get("user") or "-", one.get("host") or "-",
+            one.get("limit") or one.get("rule") or one.get("route") or "-", one.get("fault") or "-",
+        )
+        for one in map(mapping, items(found.get("refused")))
+    ]  # fmt: skip
+    return table(("REFUSED AT", "CLIENT", "USER", "TARGET", "BY", "WHY"), cells) if cells else ["nothing was refused"]
 
 
 def _per_second(value: object) -> str:

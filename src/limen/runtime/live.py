@@ -88,6 +88,7 @@ def live(
         },
         "certificates": certificates(estate),
         "talkers": estate.revision.config.log.talkers,
+        "audit": estate.revision.config.log.audit is not None,
     }
 
 

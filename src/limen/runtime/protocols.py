@@ -159,6 +159,9 @@ class Administered(Protocol):
     async def talkers(self, question: TalkersQuestion) -> Mapping[str, object] | None:
         """Who and what moves most (limen.runtime.talkers.ask); None: nobody keeps count."""
 
+    async def refused(self, limit: int) -> Sequence[Mapping[str, object]] | None:
+        """The last records of the audit log, the newest first; None: there is none. Raises OSError."""
+
     async def kill(self, wanted: Wanted) -> int:
         """Ends exchanges and tunnels; how many there were."""
 

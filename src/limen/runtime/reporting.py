@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limen.errors import LimenError
+from limen.observe.audit_tail import recent
 from limen.observe.capture_file import place_of
 from limen.runtime import census, talkers
 from limen.runtime.explain.worker import ExplainFailed, ask_worker
@@ -131,6 +134,13 @@ class Reporting:
         if self._held is None or not self._held.revision.config.log.talkers:
             return None
         return await talkers.ask(self._serving(), question)
+
+    async def refused(self, limit: int) -> Sequence[Mapping[str, object]] | None:
+        """The last records of the audit log; None: there is none. Raises OSError."""
+        if self._held is None or self._held.revision.config.log.audit is None:
+            return None
+        path = os.path.join(self._held.revision.base, str(self._held.revision.config.log.audit.path))
+        return await asyncio.to_thread(recent, path, limit)
 
     async def kill(self, wanted: census.Wanted) -> int:
         """Ends exchanges and tunnels; told in the log."""

@@ -57,6 +57,12 @@ def test_connections_and_datagrams(tmp_path):
             assert read_reply5(client)[0] == 2
         wait_until(lambda: len(lines(site)) >= 7, what="the audit log")
         found = lines(site)
+        # (one more may be written meanwhile)
+        assert found[::-1] == json.loads(site.admin("/refused").content)["refused"][-len(found) :]
+        assert len(json.loads(site.admin("/refused?limit=2").content)["refused"]) == 2
+        for query in ("limit=0", "limit=x", "limit=1001", "most=1"):
+            assert site.admin(f"/refused?{query}").status == 400
+        assert "listener_connections" in site.command("top", str(site.path), "--once", "--refused").stdout
     told = [(one["fault"], one["route"], one.get("rule")) for one in found]
     assert told[:5] == [
         ("client_denied", "denied", None),

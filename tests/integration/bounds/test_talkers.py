@@ -126,6 +126,7 @@ def test_nobody_counts_unless_told(start_proxy):
     response = proxy.admin("/talkers")
     assert response.status == 404
     assert b"log: {talkers: true}" in response.content
+    assert proxy.admin("/refused").status == 404
     done = proxy.command("talkers", str(proxy.path))
     assert done.returncode == 1
     assert "nobody keeps count" in done.stderr

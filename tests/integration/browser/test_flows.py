@@ -9,13 +9,16 @@ from tests.support import LimenProcess, RawOrigin, wait_until
 SITE = {
     "workers": 1,
     "admin": {"bind": "127.0.0.1:@ADMIN@"},
-    "log": {"talkers": True},
+    "log": {"talkers": True, "audit": "audit.jsonl"},
     "listeners": [
         {
             "name": "proxy",
             "bind": "127.0.0.1:@PORT@",
             "trusted": "127.0.0.0/8",
-            "forward": {"targets": {"private": "allow"}, "access": [{"name": "all", "allow": {}}]},
+            "forward": {
+                "targets": {"private": "allow"},
+                "access": [{"name": "no-mail", "deny": {"ports": [25]}}, {"name": "all", "allow": {}}],
+            },
         },
     ],
 }
@@ -61,6 +64,16 @@ def test_tunnels_are_listed_and_ended(look):  # noqa: F811
             assert faults(site, "killed") == 1
             kept.send(b"pong")
             assert kept.read_exactly(4) == b"pong"
+            # what was refused or ended, and by whom
+            with site.connect() as client:
+                client.send("CONNECT mail.example:25 HTTP/1.1\r\nHost: mail.example:25\r\n\r\n")
+                assert client.read_head().status == 403
+            refused = "[...document.querySelectorAll('#refused tbody tr')].map(row => [...row.cells].map(one => one.textContent))"
+            for target, rule, fault in (("mail.example", "no-mail", "denied"), ("127.0.0.1", "all", "killed")):
+                row = json.dumps([target, rule, fault])
+                page.wait_for(
+                    f"({refused}).some(cells => JSON.stringify(cells.slice(3)) === JSON.stringify({row}))", fault
+                )
             # found by what was asked for
             for value, count in (("*.example.com", 0), ("127.0.0.*", 1)):
                 page.evaluate(
@@ -73,7 +86,10 @@ def test_tunnels_are_listed_and_ended(look):  # noqa: F811
                 "document.querySelector('#talkers-form select[name=order]').value = 'exchanges';"
                 "document.querySelector('#talkers-form').dispatchEvent(new Event('input'))"
             )
-            page.wait_for(f"{TARGETS}.length === 1 && {TARGETS}[0].cells[2].textContent === '1'", "the one that ended")
+            # the tunnel that was ended, and the one that was refused
+            page.wait_for(
+                f"{TARGETS}.length === 2 && {TARGETS}.every(row => row.cells[2].textContent === '1')", "both ended"
+            )
 
 
 def test_a_bounded_list_and_names_that_would_be_html(look):  # noqa: F811

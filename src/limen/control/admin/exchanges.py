@@ -1,7 +1,8 @@
-"""Exchanges and tunnels under way, and who has had most of them, over the admin API.
+"""Exchanges and tunnels under way, who has had most of them, and those that were refused, over the admin API.
 
 GET /exchanges            a page of them; `limit`, `after`, `top=1`, and the conditions of limen.runtime.census.Wanted
 GET /talkers              the clients and targets with most of the last minutes, hour or day; see limen.runtime.talkers
+GET /refused              the last of the audit log, the newest first; `limit`
 POST /exchanges/kill      ends those that the JSON content means: {"id": ...}, {"client": ...}, {"all": true}
 """
 
@@ -15,11 +16,14 @@ from aiohttp import web
 
 from limen.control.admin.answers import answer
 from limen.runtime import talkers
-from limen.runtime.census import Wanted, question_of, wanted_of
+from limen.runtime.census import PAGE_MOST, Wanted, question_of, wanted_of
 from limen.runtime.explain.asked import AskedWrongly
 
 if TYPE_CHECKING:
     from limen.runtime.protocols import Administered
+
+REFUSED = 50
+"""Records that are told unless more are asked for."""
 
 
 def add_routes(application: web.Application, administered: Administered) -> None:
@@ -27,6 +31,7 @@ def add_routes(application: web.Application, administered: Administered) -> None
     resources = _Exchanges(administered)
     application.router.add_get("/exchanges", resources.listed)
     application.router.add_get("/talkers", resources.talkers)
+    application.router.add_get("/refused", resources.refused)
     application.router.add_post("/exchanges/kill", resources.kill)
 
 
@@ -49,6 +54,18 @@ class _Exchanges:
         if found is None:
             return answer({"error": "nobody keeps count: set `log: {talkers: true}`"}, status=404)
         return answer(dict(found), indent=None)
+
+    async def refused(self, request: web.Request) -> web.StreamResponse:
+        limit = request.query.get("limit", str(REFUSED))
+        if set(request.query) - {"limit"} or not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= PAGE_MOST):
+            return answer({"error": f"`limit`, the only parameter, is a number from 1 to {PAGE_MOST}"}, status=400)
+        try:
+            found = await self._administered.refused(int(limit))
+        except OSError as error:
+            return answer({"error": f"the audit log cannot be read: {error.strerror}"}, status=503)
+        if found is None:
+            return answer({"error": "there is no audit log: set `log: {audit: audit.jsonl}`"}, status=404)
+        return answer({"refused": [dict(one) for one in found]}, indent=None)
 
     async def kill(self, request: web.Request) -> web.StreamResponse:
         try:

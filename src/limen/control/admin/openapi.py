@@ -10,6 +10,7 @@ from typing import Any
 
 import limen
 from limen.control.admin.captures import PARAMETERS as CAPTURE_PARAMETERS
+from limen.control.admin.exchanges import REFUSED
 from limen.runtime.census import COLUMNS, PAGE, PAGE_MOST
 from limen.runtime.explain.asked import PARAMETERS
 from limen.runtime.talkers import LIMIT_MOST, ORDERS, WINDOWS
@@ -133,6 +134,7 @@ SCHEMAS: Json = {
             "faults": {"type": "object", "additionalProperties": _object({"count": _COUNT, "side": _TEXT})},
             "certificates": _many(_ref("Certificate")),
             "talkers": {**_FLAG, "description": "Whether /talkers keeps count."},
+            "audit": {**_FLAG, "description": "Whether /refused has a log to read."},
         }
     ),
     "Exchange": _object(
@@ -311,6 +313,24 @@ PATHS: Json = {
             "parameters": [
                 {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
                 for name, text in _TALKER_PARAMETERS.items()
+            ],
+        }
+    },
+    "/refused": {
+        "get": {
+            **_operation(
+                "What rules, limits and quotas refused or ended lately, the newest first: the end of the audit log",
+                _answer(_object({"refused": _many(_ANY)}), "Records, in the form of the access log"),
+                refusals={400: "The question is malformed", 404: "There is no audit log", 503: "It cannot be read"},
+            ),
+            "parameters": [
+                {
+                    "name": "limit",
+                    "in": "query",
+                    "required": False,
+                    "description": f"{REFUSED} by default, at most {PAGE_MOST}.",
+                    "schema": _TEXT,
+                }
             ],
         }
     },

@@ -28,6 +28,7 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--talkers", action="store_true", help="name the talkers of the last five minutes, too (needs `log.talkers`)"
     )
+    parser.add_argument("--refused", action="store_true", help="name what was refused lately, too (needs `log.audit`)")
     parser.add_argument("--sort", choices=SORTS, default="state", help="order of the endpoints (default: state)")
     parser.set_defaults(action=run)
 
@@ -44,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
         if options.talkers and (not asked or time.monotonic() - asked >= TALKERS_INTERVAL):
             # every worker is asked: not each second
             talkers, asked = _object(client.get("/talkers?limit=10")), time.monotonic()
-        found, before = {**rates(before, after), **({"talkers": talkers} if talkers else {})}, after
+        more = {"talkers": talkers} if talkers else {}
+        if options.refused:
+            more["refused"] = _object(client.get("/refused?limit=15"))
+        found, before = {**rates(before, after), **more}, after
         if options.json:
             print(json.dumps(found), flush=True)
         elif options.once:

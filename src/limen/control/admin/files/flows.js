@@ -91,6 +91,24 @@ async function askFlows() {
   else put(at('flows-note'), content.error);
 }
 
+// -- what was refused
+
+async function askRefused() {
+  const live = samples.at(-1);
+  at('refused-section').hidden = !live || !live.audit;
+  if (at('refused-section').hidden) return;
+  const answer = await fetch(here('/refused?limit=50'), {cache: 'no-store', signal: AbortSignal.timeout(10000)});
+  if (!answer.ok) return;
+  const seen = new Map();
+  const rows = (await answer.json()).refused.map(one => {
+    const name = [one.time, one.client, one.request_id].join('\n');
+    seen.set(name, (seen.get(name) || 0) + 1);
+    return {key: `${name}\n${seen.get(name)}`, cells: [text(one.time && moment(one.time)), text(one.client), text(one.user),
+      text(one.host), text(one.limit || one.rule || one.route), text(one.fault)]};
+  });
+  table(boxed('refused'), 'Refused lately', [['When'], ['Client'], ['User'], ['Target'], ['By'], ['Why']], rows, 'nothing so far');
+}
+
 // -- asking
 
 async function askBoth() {
@@ -98,6 +116,7 @@ async function askBoth() {
   try {
     await askTalkers();
     await askFlows();
+    await askRefused();
   } catch (error) {
     // that the instance does not answer is said at the top of the page
     put(at('flows-note'), `no answer: ${error.message}`);
