@@ -10,6 +10,7 @@ Kernel memory is not in it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -34,9 +35,11 @@ SPARE = 200
 def files_allowed(wanted: int) -> int:
     """How many descriptors this process and those it starts may have: as many as wanted where we may raise that."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(hard, wanted) if os.geteuid() == 0 else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return most
+    for most in (max(hard, wanted), hard):
+        with contextlib.suppress(ValueError, PermissionError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+            return most
+    return hard
 
 
 def tunnels(proxy: LimenProcess) -> float:
