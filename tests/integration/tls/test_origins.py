@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, ScriptedOrigin, wait_until
+from tests.support import Close, RawOrigin, Reply, ScriptedOrigin, wait_until
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -164,18 +164,16 @@ def test_what_an_idle_origin_says_never_becomes_content(start_tls, authority, wo
     def first_then_word(request, connection):
         if connection.index:
             return Reply(content=request.content)
-
-        def say():
-            assert speak.wait(15)
+        connection.send(Reply(content=b"first").encode("GET"))
+        assert speak.wait(15)
+        # by the thread that reads: TLS is no matter of two threads at a time
+        with contextlib.suppress(OSError):
             if word:
                 connection.socket.sendall(word)
             else:
-                with contextlib.suppress(OSError):
-                    connection.socket.unwrap()
-            spoken.set()
-
-        threading.Thread(target=say, daemon=True).start()
-        return Reply(content=b"first")
+                connection.socket.unwrap()
+        spoken.set()
+        return [] if word else [Close()]
 
     with ScriptedOrigin(first_then_word, tls=authority.serving(authority.issue("127.0.0.1"))) as origin:
         proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
