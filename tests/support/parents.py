@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import select
 import socket
 import ssl
 import struct
@@ -129,16 +130,24 @@ class Parent(RawOrigin):
         if connection.buffer:
             origin.sendall(bytes(connection.buffer))
             connection.buffer.clear()
-        back = threading.Thread(target=_pump, args=(origin, connection.socket))
+        # TLS is no matter of two threads at a time
+        lock = threading.Lock() if isinstance(connection.socket, ssl.SSLSocket) else contextlib.nullcontext()
+        back = threading.Thread(target=_pump, args=(origin, connection.socket, lock))
         back.start()
-        _pump(connection.socket, origin)
+        _pump(connection.socket, origin, lock)
         back.join(self.timeout)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
+def _pump(source: socket.socket, sink: socket.socket, lock: contextlib.AbstractContextManager[object]) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while True:
+            if not (isinstance(source, ssl.SSLSocket) and source.pending()):
+                select.select([source], [], [], source.gettimeout())
+            with lock:
+                data = source.recv(65536)
+                if not data:
+                    break
+                sink.sendall(data)
     with contextlib.suppress(OSError, ValueError):
         if isinstance(sink, ssl.SSLSocket):
             sink.unwrap()
