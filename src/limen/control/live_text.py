@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from limen.control.rates import items, mapping, number
-from limen.control.table import duration, table
+from limen.control.table import duration, printable, table
 from limen.control.top_text import byte_count
-
-# What a name could do to a terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def listed(found: Mapping[str, object]) -> list[str]:
@@ -32,7 +28,7 @@ def listed(found: Mapping[str, object]) -> list[str]:
     rest = int(number(found.get("count"))) - len(rows)
     if rest > 0:
         lines.append(f"and {rest} more")
-    return [_CONTROL.sub("?", line) for line in lines]
+    return printable(lines)
 
 
 def shares(found: Mapping[str, object]) -> list[str]:
@@ -45,4 +41,4 @@ def shares(found: Mapping[str, object]) -> list[str]:
         ]
         if rows:
             lines += ["", *table((title, "BYTES", "EXCHANGES"), rows)]
-    return [_CONTROL.sub("?", line) for line in lines[1:]]
+    return printable(lines[1:])

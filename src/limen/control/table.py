@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+
+# What a name could do to a terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _ENDPOINT_KEYS = ("active", "connections", "idle", "requests", "failures", "retries", "ejections")
 
@@ -113,6 +117,11 @@ def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
     cells = [list(head), *([("-" if value is None else str(value)) for value in row] for row in rows)]
     widths = [max((len(row[column]) for row in cells if column < len(row)), default=0) for column in range(len(head))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in cells]
+
+
+def printable(lines: Iterable[str]) -> list[str]:
+    """Lines without what a name in them could do to a terminal."""
+    return [_CONTROL.sub("?", line) for line in lines]
 
 
 def duration(seconds: object) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 from limen.control.rates import items, mapping, number
-from limen.control.table import duration, latency, share, table
+from limen.control.table import duration, latency, printable, share, table
 
 SORTS = ("state", "requests", "active", "failures", "name")
 
 Row = Mapping[str, object]
 
 _WELL = ("usable", "up", "warming")
-# What a name could do to a terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LEAST_ROWS = 5
 
 
@@ -28,7 +25,7 @@ def drawn(rates: Row, *, sort: str = "state", height: int = 0) -> list[str]:
     lines += ["", *talkers(found)] if found else []
     if "refused" in rates:
         lines += ["", *_refused(mapping(rates["refused"]))]
-    safe = [_CONTROL.sub("?", line) for line in lines]
+    safe = printable(lines)
     return safe[: max(height - 1, _LEAST_ROWS)] if height else safe
 
 
@@ -182,4 +179,4 @@ def talkers(found: Mapping[str, object]) -> list[str]:
             for one in map(mapping, items(found.get(name)))
         ]
         lines += ["", *(table((title, "BYTES", "EXCHANGES", "REFUSED"), rows) if rows else [f"no {name}"])]
-    return [_CONTROL.sub("?", line) for line in lines[1:]]
+    return printable(lines[1:])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from limen.runtime.calling import call_all
-from limen.runtime.explain.asked import AskedWrongly
+from limen.runtime.explain.asked import AskedWrongly, limit_of, parameters_of
 
 if TYPE_CHECKING:
     from limen.engine.census import Census
@@ -110,22 +110,12 @@ class Question:
 
 def question_of(parameters: Iterable[tuple[str, str]]) -> Question:
     """The question that the parameters of `GET /exchanges` ask. Raises AskedWrongly."""
-    found: dict[str, str] = {}
-    for name, value in parameters:
-        if name not in (*FILTERS, "limit", "after", "top"):
-            raise AskedWrongly(
-                f"unknown parameter {name!r}; there are {', '.join((*FILTERS, 'limit', 'after', 'top'))}"
-            )
-        if name in found:
-            raise AskedWrongly(f"the parameter {name!r} stands twice")
-        found[name] = value
-    limit = found.pop("limit", str(PAGE))
-    if not (limit.isascii() and limit.isdigit() and 0 <= int(limit) <= PAGE_MOST):
-        raise AskedWrongly(f"`limit` is a number up to {PAGE_MOST}")
+    found = parameters_of(parameters, (*FILTERS, "limit", "after", "top"))
+    limit = limit_of(found.pop("limit", str(PAGE)), 0, PAGE_MOST)
     after, top = found.pop("after", ""), found.pop("top", "")
     if after and not _ID.fullmatch(after):
         raise AskedWrongly(f"{after!r} is no id")
-    return Question(wanted_of(found), int(limit), after, top not in ("", "0", "false"))
+    return Question(wanted_of(found), limit, after, top not in ("", "0", "false"))
 
 
 def wanted_of(found: Mapping[str, object]) -> Wanted:

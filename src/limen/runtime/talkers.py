@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from limen.runtime.calling import call_all
-from limen.runtime.explain.asked import AskedWrongly
+from limen.runtime.explain.asked import AskedWrongly, limit_of, parameters_of
 
 if TYPE_CHECKING:
     from limen.engine.engine import Engine
@@ -162,22 +162,13 @@ class Question:
 
 def question_of(parameters: Iterable[tuple[str, str]]) -> Question:
     """The question that the parameters of `GET /talkers` ask. Raises AskedWrongly."""
-    found: dict[str, str] = {}
-    for name, value in parameters:
-        if name not in ("window", "order", "limit"):
-            raise AskedWrongly(f"unknown parameter {name!r}; there are window, order, limit")
-        if name in found:
-            raise AskedWrongly(f"the parameter {name!r} stands twice")
-        found[name] = value
-    question = Question(found.get("window", "5m"), found.get("order", "bytes"))
-    if question.window not in WINDOWS:
+    found = parameters_of(parameters, ("window", "order", "limit"))
+    window, order = found.get("window", "5m"), found.get("order", "bytes")
+    if window not in WINDOWS:
         raise AskedWrongly(f"`window` is one of {', '.join(WINDOWS)}")
-    if question.order not in ORDERS:
+    if order not in ORDERS:
         raise AskedWrongly(f"`order` is one of {', '.join(ORDERS)}")
-    limit = found.get("limit", str(LIMIT))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= LIMIT_MOST):
-        raise AskedWrongly(f"`limit` is a number from 1 to {LIMIT_MOST}")
-    return Question(question.window, question.order, int(limit))
+    return Question(window, order, limit_of(found.get("limit", str(LIMIT)), 1, LIMIT_MOST))
 
 
 # in a worker

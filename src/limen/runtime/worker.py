@@ -18,7 +18,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import cast
 
 from limen.errors import LimenError
@@ -131,24 +131,22 @@ class Worker:
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
 
     async def _list_exchanges(self, message: Message) -> None:
-        try:
-            self._channel.reply(message, await self._core.exchanges(message.fields))
-        except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
-            _log.exception("worker %d: listing exchanges failed", self._number)
-            self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
+        await self._answer(message, "listing exchanges", self._core.exchanges(message.fields))
 
     async def _tell_talkers(self, message: Message) -> None:
-        try:
-            self._channel.reply(message, await self._core.talkers(message.fields))
-        except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
-            _log.exception("worker %d: telling talkers failed", self._number)
-            self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
+        await self._answer(message, "telling talkers", self._core.talkers(message.fields))
 
     async def _kill_exchanges(self, message: Message) -> None:
+        async def killed() -> Mapping[str, object]:
+            return {"killed": await self._core.kill(message.fields)}
+
+        await self._answer(message, "ending exchanges", killed())
+
+    async def _answer(self, message: Message, what: str, work: Awaitable[Mapping[str, object]]) -> None:
         try:
-            self._channel.reply(message, {"killed": await self._core.kill(message.fields)})
+            self._channel.reply(message, await work)
         except Exception as error:  # noqa: BLE001 whatever it is, it is the answer
-            _log.exception("worker %d: ending exchanges failed", self._number)
+            _log.exception("worker %d: %s failed", self._number, what)
             self._channel.fail(message, kind="internal", text=f"{type(error).__name__}: {error}")
 
     def _take_tickets(self, message: Message) -> None:

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from limen.control.admin.answers import answer
 from limen.observe.har import Export, WrongCondition, wanted_of
+from limen.runtime.explain.asked import AskedWrongly, limit_of
 
 if TYPE_CHECKING:
     from limen.runtime.protocols import Administered
@@ -74,10 +75,10 @@ class _Captures:
             export = Export(
                 [Path(path) for path in paths],
                 wanted_of(filters, datetime.now(UTC)),
-                most=_limit(request.query.get("limit", str(LIMIT))),
+                most=limit_of(request.query.get("limit", str(LIMIT)), 1, LIMIT_MOST),
                 size_most=_SIZE_MOST,
             )
-        except WrongCondition as error:
+        except (AskedWrongly, WrongCondition) as error:
             return answer({"error": str(error)}, status=400)
         async with self._one:
             return await _sent(request, name, export)
@@ -111,9 +112,3 @@ def _some(pieces: Iterator[bytes]) -> bytes:
         if len(found) >= _PIECE:
             break
     return bytes(found)
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= LIMIT_MOST):
-        raise WrongCondition(f"`limit` is a number from 1 to {LIMIT_MOST}")
-    return int(text)

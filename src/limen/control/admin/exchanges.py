@@ -17,7 +17,7 @@ from aiohttp import web
 from limen.control.admin.answers import answer
 from limen.runtime import talkers
 from limen.runtime.census import PAGE_MOST, Wanted, question_of, wanted_of
-from limen.runtime.explain.asked import AskedWrongly
+from limen.runtime.explain.asked import AskedWrongly, limit_of, parameters_of
 
 if TYPE_CHECKING:
     from limen.runtime.protocols import Administered
@@ -56,11 +56,11 @@ class _Exchanges:
         return answer(dict(found), indent=None)
 
     async def refused(self, request: web.Request) -> web.StreamResponse:
-        limit = request.query.get("limit", str(REFUSED))
-        if set(request.query) - {"limit"} or not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= PAGE_MOST):
-            return answer({"error": f"`limit`, the only parameter, is a number from 1 to {PAGE_MOST}"}, status=400)
         try:
-            found = await self._administered.refused(int(limit))
+            asked = parameters_of(request.query.items(), ("limit",))
+            found = await self._administered.refused(limit_of(asked.get("limit", str(REFUSED)), 1, PAGE_MOST))
+        except AskedWrongly as error:
+            return answer({"error": str(error)}, status=400)
         except OSError as error:
             return answer({"error": f"the audit log cannot be read: {error.strerror}"}, status=503)
         if found is None:

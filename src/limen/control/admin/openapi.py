@@ -6,6 +6,7 @@ fit the schemas. What a later version adds to an answer may be added: clients ig
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import limen
@@ -208,6 +209,14 @@ def _in_path(name: str, text: str) -> Json:
     return {"name": name, "in": "path", "required": True, "description": text, "schema": _TEXT}
 
 
+def _in_query(parameters: Mapping[str, str]) -> list[Json]:
+    """Texts that may be left out, with what each means."""
+    return [
+        {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
+        for name, text in parameters.items()
+    ]
+
+
 _UPSTREAMS = _object({"upstreams": _many(_ref("Upstream"))})
 _LISTENERS = _object({"listeners": _many(_ref("Listener"))})
 
@@ -297,10 +306,7 @@ PATHS: Json = {
                 _answer(_EXCHANGES, "A page"),
                 refusals={400: "The question is malformed"},
             ),
-            "parameters": [
-                {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
-                for name, text in _EXCHANGE_PARAMETERS.items()
-            ],
+            "parameters": _in_query(_EXCHANGE_PARAMETERS),
         }
     },
     "/talkers": {
@@ -310,10 +316,7 @@ PATHS: Json = {
                 _answer(_TALKERS, "Two lists"),
                 refusals={400: "The question is malformed", 404: "Nobody keeps count"},
             ),
-            "parameters": [
-                {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
-                for name, text in _TALKER_PARAMETERS.items()
-            ],
+            "parameters": _in_query(_TALKER_PARAMETERS),
         }
     },
     "/refused": {
@@ -323,15 +326,7 @@ PATHS: Json = {
                 _answer(_object({"refused": _many(_ANY)}), "Records, in the form of the access log"),
                 refusals={400: "The question is malformed", 404: "There is no audit log", 503: "It cannot be read"},
             ),
-            "parameters": [
-                {
-                    "name": "limit",
-                    "in": "query",
-                    "required": False,
-                    "description": f"{REFUSED} by default, at most {PAGE_MOST}.",
-                    "schema": _TEXT,
-                }
-            ],
+            "parameters": _in_query({"limit": f"{REFUSED} by default, at most {PAGE_MOST}."}),
         }
     },
     "/exchanges/kill": {
@@ -360,10 +355,7 @@ PATHS: Json = {
                     404: "There is none",
                 },
             ),
-            "parameters": [
-                {"name": name, "in": "query", "required": False, "description": text, "schema": _TEXT}
-                for name, text in CAPTURE_PARAMETERS.items()
-            ],
+            "parameters": _in_query(CAPTURE_PARAMETERS),
         },
     },
     "/explain": {

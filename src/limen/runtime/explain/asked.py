@@ -26,6 +26,25 @@ class AskedWrongly(LimenError):
     """The question itself is malformed; the text says what."""
 
 
+def parameters_of(pairs: Iterable[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
+    """Parameters of a question, each of which may stand once. Raises AskedWrongly."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in known:
+            raise AskedWrongly(f"unknown parameter {name!r}; there are {', '.join(known)}")
+        if name in found:
+            raise AskedWrongly(f"the parameter {name!r} stands twice")
+        found[name] = value
+    return found
+
+
+def limit_of(text: str, least: int, most: int) -> int:
+    """How many are asked for, by the parameter `limit`. Raises AskedWrongly."""
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise AskedWrongly(f"`limit` is a number {f'from {least} to' if least else 'up to'} {most}")
+    return int(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One question."""
