@@ -38,6 +38,16 @@ def internet(tmp_path: Path) -> Authority:
     return Authority(tmp_path, "The internet")
 
 
+def bridging(organisation: Authority, internet: Authority) -> dict[str, Any]:
+    """The section of a listener that opens the TLS of .example, as the organisation, with origins of the internet."""
+    return {
+        "authority": organisation.files(),
+        "tls": {"ca": str(internet.file)},
+        "leaves": {"directory": "@DIR@/leaves"},
+        "hosts": [".example"],
+    }
+
+
 @pytest.fixture
 def start_bridge(dns: NameServerThread, organisation: Authority, internet: Authority) -> Iterator[StartBridge]:
     """`start_bridge({...bridge})`: a forward listener that bridges; when the test ends nothing may be left behind."""
@@ -71,13 +81,7 @@ def start_bridge(dns: NameServerThread, organisation: Authority, internet: Autho
                             "access": [{"allow": {}}],
                             **(
                                 {
-                                    "bridge": {
-                                        "authority": organisation.files(),
-                                        "tls": {"ca": str(internet.file)},
-                                        "leaves": {"directory": "@DIR@/leaves"},
-                                        "hosts": [".example"],
-                                        **bridge,
-                                    }
+                                    "bridge": {**bridging(organisation, internet), **bridge},
                                 }
                                 if bridge is not None
                                 else {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.bridge.conftest import records, shown
+from tests.integration.bridge.conftest import bridging, records, shown
 from tests.integration.tls.conftest import faults, left
 from tests.support import LimenProcess, NameServerThread, RawClient, Reply, ScriptedOrigin, echo, wait_until
 from tests.support.certificates import Authority
@@ -44,12 +44,7 @@ def start(dns: NameServerThread, organisation: Authority, internet: Authority, h
                 "forward": {
                     "targets": {"private": "allow"},
                     "access": [{"allow": {}}],
-                    "bridge": {
-                        "authority": organisation.files(),
-                        "tls": {"ca": str(internet.file)},
-                        "leaves": {"directory": "@DIR@/leaves"},
-                        "hosts": [".example"],
-                    },
+                    "bridge": bridging(organisation, internet),
                 },
             }
             config: dict[str, Any] = {

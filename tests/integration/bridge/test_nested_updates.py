@@ -12,6 +12,7 @@ import struct
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tests.integration.bridge.conftest import bridging
 from tests.integration.tls.test_bad_input import expanded
 from tests.support import LimenProcess, Reply, ScriptedOrigin
 from tests.support.certificates import Authority
@@ -116,12 +117,7 @@ def test_keys_change_below(dns, organisation: Authority, internet: Authority, tm
                 "forward": {
                     "targets": {"private": "allow"},
                     "access": [{"allow": {}}],
-                    "bridge": {
-                        "authority": organisation.files(),
-                        "tls": {"ca": str(internet.file)},
-                        "leaves": {"directory": "@DIR@/leaves"},
-                        "hosts": [".example"],
-                    },
+                    "bridge": bridging(organisation, internet),
                 },
             }
         ],
