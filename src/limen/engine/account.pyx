@@ -69,6 +69,17 @@ cdef void lay_place(ExchangeState exchange, LogRecord* record, char* letters) no
     lay_text(&record.region, region_name(place.region))
 
 
+cdef void lay_decision(ExchangeState exchange, LogRecord* record) noexcept:
+    if exchange.refusing is not None:
+        lay_text(&record.limit, exchange.refusing.label)
+    if exchange.rule >= 0 and exchange.service.access.effects is not None:
+        lay_text(&record.rule, (<RuleEffect>exchange.service.access.effects[exchange.rule]).label)
+    if exchange.identity is not None:
+        lay_text(&record.user, exchange.identity.label)
+    record.request_id.text = exchange.id
+    record.request_id.length = exchange.id_length
+
+
 cdef void log_exchange(ExchangeState exchange) noexcept:
     """Count and write the exchange: always, once."""
     cdef LogRecord record
@@ -133,10 +144,6 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.action is not None:
         record.route.text = <const char*>exchange.action.label
         record.route.length = <uint32_t>len(exchange.action.label)
-    if exchange.refusing is not None:
-        lay_text(&record.limit, exchange.refusing.label)
-    if exchange.rule >= 0 and exchange.service.access.effects is not None:
-        lay_text(&record.rule, (<RuleEffect>exchange.service.access.effects[exchange.rule]).label)
     if exchange.dry_rule >= 0 and exchange.service.access.effects is not None:
         lay_text(&record.dry_rule, (<RuleEffect>exchange.service.access.effects[exchange.dry_rule]).label)
     if exchange.upstream is not None:
@@ -145,10 +152,7 @@ cdef void log_exchange(ExchangeState exchange) noexcept:
     if exchange.endpoint is not None:
         record.endpoint.text = <const char*>exchange.endpoint.label
         record.endpoint.length = <uint32_t>len(exchange.endpoint.label)
-    if exchange.identity is not None:
-        lay_text(&record.user, exchange.identity.label)
-    record.request_id.text = exchange.id
-    record.request_id.length = exchange.id_length
+    lay_decision(exchange, &record)
     record.status = exchange.status
     record.attempts = <uint16_t>exchange.attempts
     record.fault = <uint8_t>exchange.fault

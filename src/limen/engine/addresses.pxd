@@ -56,6 +56,8 @@ cdef int parse_ip(const char* p, size_t n, Address* out) noexcept nogil
 # Canonical text (dotted quad, RFC 5952) into `out` (room for 46); returns its length, not terminated.
 # An address of no IP family gives 0.
 cdef int format_ip(const Address* address, char* out) noexcept nogil
+# The same of a client, for Python; "unix" for one without an address.
+cdef str client_text(const Address* client)
 
 # Whether the address is not an ordinary public unicast one (RFC 6890 and friends), judged also
 # by the IPv4 address that it embeds. `ip` is the 16-byte form of Address.

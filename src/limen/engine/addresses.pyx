@@ -254,6 +254,12 @@ cdef int format_quad(const uint8_t* quad, char* out) noexcept nogil:
     return n
 
 
+cdef str client_text(const Address* client):
+    cdef char out[64]
+    cdef int size = format_ip(client, out)
+    return out[:size].decode("ascii") if size else "unix"
+
+
 cdef int format_ip(const Address* address, char* out) noexcept nogil:
     cdef const char* digits = b"0123456789abcdef"
     cdef unsigned int groups[8]

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from limen.engine.effects cimport RuleEffect
+from limen.engine.account cimport lay_decision
 from limen.engine.journal cimport LogRecord, lay_text
 from limen.engine.service cimport TARGET_FROM_REQUEST
 from limen.engine.sys cimport realtime
@@ -51,12 +51,5 @@ cdef void audit_datagram(ExchangeState exchange, int fault, uint64_t* next) noex
     lay_text(&record.method, b"UDP")
     record.host.text = exchange.host.name
     record.host.length = <uint32_t>exchange.host.name_length
-    record.request_id.text = exchange.id
-    record.request_id.length = exchange.id_length
-    if exchange.rule >= 0 and exchange.service.access.effects is not None:
-        lay_text(&record.rule, (<RuleEffect>exchange.service.access.effects[exchange.rule]).label)
-    if exchange.refusing is not None:
-        lay_text(&record.limit, exchange.refusing.label)
-    if exchange.identity is not None:
-        lay_text(&record.user, exchange.identity.label)
+    lay_decision(exchange, &record)
     worker.audit.record(&record)

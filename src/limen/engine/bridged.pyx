@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from limen.engine.addresses cimport TargetHost, format_ip
+from limen.engine.addresses cimport TargetHost, client_text
 from limen.engine.tls.contexts cimport ClientContext, ServerContext
 from limen.engine.tls.hello cimport Hello
 from limen.engine.types cimport Address
@@ -13,12 +13,6 @@ import itertools
 
 
 _numbers = itertools.count()
-
-
-cdef str client_text(const Address* client):
-    cdef char out[64]
-    cdef int size = format_ip(client, out)
-    return out[:size].decode("ascii") if size else "unix"
 
 
 cdef str host_text(const TargetHost* host):

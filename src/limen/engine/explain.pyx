@@ -7,7 +7,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from limen.engine.access cimport AccessTable
-from limen.engine.addresses cimport format_ip, parse_ip
+from limen.engine.addresses cimport client_text, parse_ip
 from limen.engine.admission cimport limits_now, would_admit
 from limen.engine.affinity cimport exchange_key
 from limen.engine.balance cimport Balancer
@@ -173,9 +173,7 @@ cdef class Question(ExchangeState):
     @property
     def client_address(self) -> str:
         """Who it is for, behind trusted proxies."""
-        cdef char out[64]
-        cdef int size = format_ip(&self.peer, out)
-        return out[:size].decode("ascii") if size else "unix"
+        return client_text(&self.peer)
 
     @property
     def access_rule(self) -> int:

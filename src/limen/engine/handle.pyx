@@ -8,7 +8,7 @@ from limen.errors import BodyTooLarge, BodyTruncated
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free
 
-from limen.engine.addresses cimport format_ip, parse_authority
+from limen.engine.addresses cimport client_text, parse_authority
 from limen.engine.attempts cimport drop_origin
 from limen.engine.connection cimport Connection
 from limen.engine.copies cimport copy_head, hold_head
@@ -93,9 +93,7 @@ cdef class ExchangeHandle:
 
     def client(self) -> tuple[str, int]:
         cdef Exchange exchange = self.live()
-        cdef char out[64]
-        cdef int size = format_ip(&exchange.peer, out)
-        return (out[:size].decode("ascii") if size else "unix"), exchange.peer.port
+        return client_text(&exchange.peer), exchange.peer.port
 
     def tls(self):
         """What is known of the client's TLS; None without."""

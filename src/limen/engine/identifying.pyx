@@ -4,7 +4,7 @@ cimport cython
 from libc.stdint cimport uint64_t
 
 from limen.engine.accepted cimport Accepted
-from limen.engine.addresses cimport format_ip
+from limen.engine.addresses cimport client_text
 from limen.engine.connection cimport Connection
 from limen.engine.demand cimport IDENTITY_ASKED
 from limen.engine.forwarding cimport is_trusted
@@ -233,9 +233,7 @@ cdef class Claim:
 
     def client(self) -> str:
         """The client's address, for slowing down those that guess; never what an identity depends on."""
-        cdef char out[64]
-        cdef int size = format_ip(&self.peer, out)
-        return out[:size].decode("ascii") if size else "unix"
+        return client_text(&self.peer)
 
     def certificate(self):
         """Subject, fingerprint, alternative names and DER of the client's certificate; None without."""
@@ -283,28 +281,27 @@ cdef class Claim:
         return f"<Claim {self.demand!r} open={self.waiter is not None} fault={self.fault}>"
 
 
+cdef void add_demanded(ExchangeState exchange, unsigned int* count, bytes value) noexcept:
+    """A field of the name in which credentials are asked for; nothing where there is no room for another one."""
+    cdef bytes name = exchange.demand.name
+    cdef OutField* field
+    if count[0] >= OUT_FIELDS:
+        return
+    field = &exchange.worker.out[count[0]]
+    field.name = <const char*>name
+    field.name_length = <unsigned int>len(name)
+    field.value = <const char*>value
+    field.value_length = <unsigned int>len(value)
+    count[0] += 1
+
+
 cdef void add_challenges(ExchangeState exchange, unsigned int* count) noexcept:
     cdef Demand demand = exchange.demand
-    cdef OutField* field
     cdef bytes text
     for text in demand.refusals if exchange.token_refused else demand.challenges:
-        if count[0] >= OUT_FIELDS:
-            return
-        field = &exchange.worker.out[count[0]]
-        field.name = <const char*>demand.name
-        field.name_length = <unsigned int>len(demand.name)
-        field.value = <const char*>text
-        field.value_length = <unsigned int>len(text)
-        count[0] += 1
+        add_demanded(exchange, count, text)
 
 
 cdef void add_told_back(ExchangeState exchange, unsigned int* count, int status) noexcept:
-    cdef OutField* field
-    if status == 401 or status == 407 or exchange.demand is None or count[0] >= OUT_FIELDS:
-        return
-    field = &exchange.worker.out[count[0]]
-    field.name = <const char*>exchange.demand.name
-    field.name_length = <unsigned int>len(exchange.demand.name)
-    field.value = <const char*>exchange.told_back
-    field.value_length = <unsigned int>len(exchange.told_back)
-    count[0] += 1
+    if status != 401 and status != 407 and exchange.demand is not None:
+        add_demanded(exchange, count, exchange.told_back)
