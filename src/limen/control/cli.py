@@ -57,12 +57,28 @@ _COMMANDS = (
 )
 
 
+class _Version(argparse.Action):
+    """`--version`. The engine is loaded only when somebody asks: no other command waits for it."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        from limen.engine.tls.contexts import library
+
+        sys.stdout.write(f"limen {limen.__version__} (OpenSSL {library()})\n")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     made = argparse.ArgumentParser(
         prog="limen", description="One proxy server for both directions, forward and reverse, programmable in Python."
     )
-    made.add_argument("--version", action="version", version=f"limen {limen.__version__}")
+    made.add_argument("--version", action=_Version, nargs=0, help="say which Limen this is, and which OpenSSL it uses")
     subparsers = made.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.add(subparsers)

@@ -70,6 +70,7 @@ cdef class Connection(Stream):
             return
         if self.tls is not None:
             self.seal_gathered()
+            self.send_sealed()
             return
         if self.backlog == NULL and self.writable:
             if reactor.gather_count > 1 and reactor.gather_bytes <= FLAT_SIZE:
@@ -208,7 +209,7 @@ cdef class Connection(Stream):
     # TLS -------------------------------------------------------------------------------------------
 
     cdef void seal_gathered(self) noexcept:
-        """Make records of the gathered pieces, as full as they can be, and send them together."""
+        """Make records of the gathered pieces, as full as they can be."""
         cdef Reactor reactor = self.reactor
         cdef const char* data
         cdef size_t size
@@ -218,7 +219,6 @@ cdef class Connection(Stream):
         cdef int i
         if reactor.gather_count == 1:
             self.seal(<const char*>reactor.gather[0].iov_base, reactor.gather[0].iov_len)
-            self.send_sealed()
             return
         for i in range(reactor.gather_count):
             data = <const char*>reactor.gather[i].iov_base
@@ -239,7 +239,6 @@ cdef class Connection(Stream):
                     staged = 0
         if staged:
             self.seal(reactor.staging, staged)
-        self.send_sealed()
 
     cdef void seal(self, const char* data, size_t size) noexcept:
         cdef size_t part
@@ -321,11 +320,18 @@ cdef class Connection(Stream):
         return done
 
     cdef void say_end(self) noexcept:
-        """close_notify, where the connection ends in good order; without effect on a plain one."""
+        """close_notify, where the connection ends in good order, in one call with what is gathered; a plain connection
+        only sends what is gathered."""
+        cdef Reactor reactor = self.reactor
+        if self.tls is None or reactor.gather_owner != <void*>self:
+            reactor.flush()
         if self.tls is None or self.closed or self.broken:
             return
-        self.reactor.flush()
-        if self.closed or self.broken:
-            return
-        self.tls.close_notify()
+        if reactor.gather_owner == <void*>self:
+            self.seal_gathered()
+            reactor.gather_count = 0
+            reactor.gather_bytes = 0
+            reactor.flush()
+        if not self.broken:
+            self.tls.close_notify()
         self.send_sealed()

@@ -174,6 +174,31 @@ def test_the_end_is_said(start_tls, start_origin, authority):
         client.expect_end()
 
 
+def test_the_end_comes_with_the_last_answer(start_tls, start_origin, authority):
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
+    with proxy.connect() as client:
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                client.send(outgoing.read())
+                incoming.write(client.socket.recv(65536))
+        session.write(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        client.send(outgoing.read())
+        answer = b""
+        while not answer.endswith(b"ok"):
+            try:
+                answer += session.read(65536)
+            except ssl.SSLWantReadError:
+                incoming.write(client.socket.recv(65536))
+        # close_notify came in the same piece: no other look at the socket is needed
+        assert session.read(65536) == b""
+        assert client.read_to_end() == b""
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_who_says_the_end_is_answered(start_tls, start_origin, authority, version):
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))

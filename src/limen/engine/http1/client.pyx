@@ -736,7 +736,7 @@ cdef class Http1Client(Accepted):
         if self.state != CLIENT_WAIT or not self.keep_alive or self.ending:
             if self.state != CLIENT_WAIT:
                 self.remaining = 1
-            self.worker.flush()
+            self.say_end()
             if self.closed:
                 return
             self.state = CLIENT_CLOSING

@@ -59,3 +59,6 @@ class ClientContext:
 
 class Resumption:
     """A session of an origin that can be taken up again; made by the engine."""
+
+def library() -> str:
+    """The version of OpenSSL that this process speaks TLS with: not always the one it was built against."""

@@ -14,8 +14,10 @@ from limen.engine.tls.libssl cimport (
     BIO_free,
     BIO_new_mem_buf,
     ERR_clear_error,
+    OPENSSL_VERSION_STRING,
     OPENSSL_free,
     OPENSSL_malloc,
+    OpenSSL_version,
     PEM_read_bio_X509_CRL,
     SHA256,
     SSL,
@@ -546,3 +548,7 @@ cdef class ClientContext:
             if memcmp(<const char*>pin, digest, 32) == 0:
                 return True
         return False
+
+
+def library():
+    return OpenSSL_version(OPENSSL_VERSION_STRING).decode("ascii", "replace")

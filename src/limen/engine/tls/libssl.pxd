@@ -7,6 +7,7 @@ cdef extern from *:
     """
     #include <openssl/bio.h>
     #include <openssl/core_names.h>
+    #include <openssl/crypto.h>
     #include <openssl/err.h>
     #include <openssl/evp.h>
     #include <openssl/params.h>
@@ -114,6 +115,7 @@ cdef extern from *:
     int SSL_do_handshake(SSL* ssl) nogil
     int SSL_read(SSL* ssl, void* data, int size) nogil
     int SSL_write(SSL* ssl, const void* data, int size) nogil
+    int SSL_get_shutdown(const SSL* ssl) nogil
     int SSL_shutdown(SSL* ssl) nogil
     int SSL_SESSION_get_protocol_version(const SSL_SESSION* session) nogil
     void SSL_set_shutdown(SSL* ssl, int state) nogil
@@ -200,6 +202,8 @@ cdef extern from *:
     X509_PUBKEY* X509_get_X509_PUBKEY(const X509* cert) nogil
     int i2d_X509_PUBKEY(const X509_PUBKEY* key, unsigned char** out) nogil
     int i2d_X509(const X509* cert, unsigned char** out) nogil
+    int OPENSSL_VERSION_STRING
+    const char* OpenSSL_version(int kind) nogil
     void* OPENSSL_malloc(size_t size) nogil
     void OPENSSL_free(void* data) nogil
     const char* X509_verify_cert_error_string(long code) nogil

@@ -57,5 +57,5 @@ cdef class Session:
     cdef str reason(self)
     # The peer's certificate in DER form, or nothing.
     cdef bytes peer_der(self)
-    # Seal the end of what we send, in the sessions below as well.
+    # Seal the end of what we send, once, in the sessions below as well.
     cdef void close_notify(self) noexcept

@@ -35,6 +35,7 @@ from limen.engine.tls.libssl cimport (
     SSL_get0_peer_certificate,
     SSL_get_error,
     SSL_get_servername,
+    SSL_get_shutdown,
     SSL_get_verify_result,
     SSL_has_pending,
     SSL_new,
@@ -307,7 +308,8 @@ cdef class Session:
             OPENSSL_free(der)
 
     cdef void close_notify(self) noexcept:
-        if self.established:
+        if self.established and not SSL_get_shutdown(self.ssl) & SSL_SENT_SHUTDOWN:
+            # a second SSL_shutdown would wait for the peer's
             ERR_clear_error()
             SSL_shutdown(self.ssl)
         if self.lower is not None:
