@@ -117,6 +117,7 @@ ROOMS = {
     # the doors of an instance, registries that discovery asks, services that check credentials, lists behind URLs
     "aiohttp": (
         "limen.control",
+        "limen.egress.fetching",
         "limen.egress.discovery",
         "limen.runtime.identity.check",
         "limen.runtime.list_fetcher",

@@ -140,6 +140,11 @@ class Resolver:
         return min(max(ttl, self._min_ttl), self._max_ttl)
 
     @property
+    def is_sealed(self) -> bool:
+        """Whether it asks over TLS."""
+        return bool(self._sealed)
+
+    @property
     def negative_ttl(self) -> float:
         """Longest time in seconds that a failure is kept."""
         return self._negative_ttl
@@ -147,6 +152,12 @@ class Resolver:
     def forget(self) -> None:
         """Empty the cache."""
         self._cache.clear()
+
+    async def retire(self) -> None:
+        """Close when the lookups under way have ended, each within its timeout: another resolver has the new ones."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.close()
 
     async def close(self) -> None:
         """End the lookups under way; whoever waits for one gets DNS_TIMEOUT."""

@@ -125,7 +125,10 @@ class _Builder:
         bridges = previous.bridges if previous is not None else None
         self._bridges = Bridges(revision.material, bridges, surroundings, self._lists)
         self.demands = Demands(
-            revision.config, revision.identity_files, previous.demands if previous is not None else None
+            revision.config,
+            revision.identity_files,
+            previous.demands if previous is not None else None,
+            surroundings.names,
         )
         self._is_whole = True
         self.assembly = Assembly(

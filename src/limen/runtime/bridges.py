@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from limen.egress.resolver import Resolver
 from limen.engine.lists import AddressList
 from limen.observe.discretion import Discretion
 from limen.runtime.contexts import NO_KEY_LOG, KeyLog, TicketHold
@@ -48,6 +49,8 @@ class Surroundings:
     """Services of content."""
     captures: Mapping[str, Capture] = field(default_factory=dict)
     """What records exchanges, by name."""
+    names: Callable[[], Resolver] = Resolver
+    """Whom services that Limen asks itself are looked up by, at the moment."""
 
 
 @dataclass(frozen=True, slots=True)

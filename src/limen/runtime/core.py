@@ -42,6 +42,7 @@ from limen.runtime.revision import Parts, Revision, unpack
 from limen.runtime.talkers import Keeper
 
 if TYPE_CHECKING:
+    from limen.config.models.resolver import Resolver as ResolverSettings
     from limen.engine.access import AccessTable
     from limen.engine.host_lists import HostList
     from limen.engine.journal import Journal
@@ -92,6 +93,7 @@ class Core:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._resolver: Resolver | None = None
+        self._resolver_settings: ResolverSettings | None = None
         self._prepared: dict[int, _Prepared] = {}
         self._parts = Parts()
         self._tickets = TicketHold()
@@ -102,7 +104,12 @@ class Core:
         self._recorders = Recorders(self._start, self._board.count)
         self._warmers: dict[Upstream, Warmer] = {}
         self._surroundings = Surroundings(
-            self._tickets, self._start, self._reject, lambda: self._desk.discretion, lists=self._lists
+            self._tickets,
+            self._start,
+            self._reject,
+            lambda: self._desk.discretion,
+            lists=self._lists,
+            names=self._names_in_force,
         )
         self.rejected: Callable[[Mapping[str, object]], None] | None = None
         """Hears of rejected leaves, as limen.runtime.pins.Pins.note takes them."""
@@ -264,11 +271,18 @@ class Core:
         if old is not None and old is not journal:
             old.close()
 
+    def _names_in_force(self) -> Resolver:
+        assert self._resolver is not None  # noqa: S101 nobody is asked before a revision is in force
+        return self._resolver
+
     def _set_resolver(self, revision: Revision) -> None:
-        old = self._resolver
-        self._resolver = resolver_of(revision.config.resolver)
+        old, settings = self._resolver, revision.config.resolver
+        if old is not None and settings == self._resolver_settings and not old.is_sealed:
+            # what it knows stays known; one that speaks TLS reads its authorities again
+            return
+        self._resolver, self._resolver_settings = resolver_of(settings), settings
         if old is not None:
-            self._start(old.close())
+            self._start(old.retire())
 
     def take_tickets(self, payload: bytes) -> None:
         """See WorkerCore."""

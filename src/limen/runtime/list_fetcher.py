@@ -13,16 +13,19 @@ import asyncio
 import logging
 import os
 import random
-import ssl
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import aiohttp
 
+from limen.egress.fetching import Unusable, open_session, pieces
+from limen.egress.resolver import Resolver, resolver_of
 from limen.runtime.lists import ListRefused, Lists, Table, file_of
 
 if TYPE_CHECKING:
@@ -35,8 +38,11 @@ _JITTER = 0.1
 # Seconds after the first failure, and at most; doubled by each.
 _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
-_READ_SIZE = 256 * 1024
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+
+
+_Request = Callable[[str, IO[bytes]], Awaitable[str | None]]
+"""Takes the ETag of the copy and a file for another one; see _get."""
 
 
 class FetchFailed(Exception):
@@ -78,13 +84,21 @@ class ListFetcher:
 
         `change` is taken only to put it in the place of the former content: a reload does not wait for a slow server.
         """
+        names = resolver_of(config.resolver)
+        try:
+            return await self._refresh(config, change, names)
+        finally:
+            await names.close()
+
+    async def _refresh(self, config: Config, change: asyncio.Lock, names: Resolver) -> list[str]:
         changed = []
         for name, model in config.lists.items():
             state = self._states.get(model.source)
             if model.url is None or state is None or state.due > time.monotonic():
                 continue
             try:
-                if await self._fetch(model, state, _proxy(config, model), change):
+                request = partial(_get, names, model.url, _proxy(config, model), model.max_size)
+                if await self._fetch(model, state, request, change):
                     changed.append(name)
                     _log.info("the list %s was fetched", name)
                 state.failures = 0
@@ -96,7 +110,7 @@ class ListFetcher:
                 _log.warning("the list %s was not fetched, its former entries stay: %s", name, error)
         return changed
 
-    async def _fetch(self, model: SharedList, state: _State, proxy: str | None, change: asyncio.Lock) -> bool:
+    async def _fetch(self, model: SharedList, state: _State, request: _Request, change: asyncio.Lock) -> bool:
         """Whether it has changed."""
         path = Path(file_of(model))
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -106,7 +120,7 @@ class ListFetcher:
                 try:
                     async with asyncio.timeout(model.timeout):
                         known = state.etag if await asyncio.to_thread(path.exists) else ""
-                        etag = await _get(model.url or "", known, proxy, file, model.max_size)
+                        etag = await request(known, file)
                 except TimeoutError:
                     raise FetchFailed(f"not whole within {model.timeout:g} s") from None
             table = await asyncio.to_thread(self._lists.read, model, name) if etag is not None else None
@@ -162,20 +176,12 @@ def _proxy(config: Config, model: SharedList) -> str | None:
     return f"http://{host}:{listener.bind.port}"
 
 
-async def _get(url: str, etag: str, proxy: str | None, file: IO[bytes], most: int) -> str | None:
+async def _get(names: Resolver, url: str, proxy: str | None, most: int, etag: str, file: IO[bytes]) -> str | None:
     """The ETag of what was written to the file; None: it has not changed. Raises FetchFailed."""
-    fields = {"Accept-Encoding": "identity", "User-Agent": "limen"}
-    if etag:
-        fields["If-None-Match"] = etag
-    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(), force_close=True)
+    fields = {"If-None-Match": etag} if etag else {}
     try:
         async with (
-            aiohttp.ClientSession(
-                connector=connector,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
-            ) as session,
+            open_session(names) as session,
             session.get(url, headers=fields, proxy=proxy, allow_redirects=False) as answer,
         ):
             if answer.status == 304 and etag:
@@ -184,14 +190,10 @@ async def _get(url: str, etag: str, proxy: str | None, file: IO[bytes], most: in
                 raise FetchFailed(f"the answer is {answer.status} to {answer.headers.get('Location', '?')!r}")
             if answer.status != 200:
                 raise FetchFailed(f"the answer is {answer.status}")
-            if answer.headers.get("Content-Encoding", "identity") != "identity":
-                raise FetchFailed("the answer is compressed, which was not asked for")
-            size = 0
-            async for part in answer.content.iter_chunked(_READ_SIZE):
-                size += len(part)
-                if size > most:
-                    raise FetchFailed(f"the answer is larger than {most} bytes (`max_size`)")
-                await asyncio.to_thread(file.write, part)
+            async for piece in pieces(answer, most):
+                await asyncio.to_thread(file.write, piece)
             return answer.headers.get("ETag", "")
+    except Unusable as error:
+        raise FetchFailed(str(error)) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise FetchFailed(f"cannot be asked: {error}") from None

@@ -397,7 +397,9 @@ class Supervisor(Reporting):
 
     def _note_rejected(self, fields: Mapping[str, object]) -> None:
         if self._pins.note(fields):
-            _log.info("clients pin %s: it passes from now on", fields.get("host"))
+            # a pseudonym is made with a key that only workers have
+            hidden = self.loaded.config.log.privacy.targets in ("pseudonym", "none")
+            _log.info("clients pin %s: it passes from now on", "a host" if hidden else fields.get("host"))
             self._begin(self._distribute_pins())
 
     async def _distribute_pins(self) -> None:

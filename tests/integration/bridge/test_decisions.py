@@ -148,8 +148,10 @@ def test_what_is_no_tls(start_bridge):
         assert client.read_exactly(10) == b"220 mail\r\n"
 
 
-def test_clients_that_pin_pass_once_that_is_known(start_bridge, organisation, internet, good):
-    proxy = start_bridge({"pinned": {"learn": {"after": 3, "within": "1m", "keep": "1m"}}}, workers=2)
+@pytest.mark.parametrize(("targets", "named"), [("full", "a.example"), ("pseudonym", "a host")])
+def test_clients_that_pin_pass_once_that_is_known(start_bridge, organisation, internet, good, targets, named):
+    learn = {"pinned": {"learn": {"after": 3, "within": "1m", "keep": "1m"}}}
+    proxy = start_bridge(learn, workers=2, log={"privacy": {"targets": targets}})
     target = f"a.example:{good.port}"
     for _ in range(3):
         with connect(proxy, target) as client, pytest.raises(ssl.SSLError):
@@ -167,6 +169,7 @@ def test_clients_that_pin_pass_once_that_is_known(start_bridge, organisation, in
     pins = proxy.admin("/bridge/pins")
     assert pins.status == 200
     assert '"a.example"' in pins.text
+    proxy.wait_for_log(f"clients pin {named}: it passes from now on")
     assert not good.requests
 
 

@@ -397,3 +397,18 @@ def test_close_answers_who_waits() -> None:
         assert (await waiting).fault == DNS_TIMEOUT
 
     run(test)
+
+
+def test_retiring_lets_look_ups_end() -> None:
+    async def test(server: NameServer, make: Callable[..., Resolver]) -> None:
+        server.add("a.test", "60 A 192.0.2.1")
+        server.delay = {"A": 0.2, "AAAA": 0.2}
+        resolver = make(timeout=20.0)
+        waiting = asyncio.create_task(resolver.resolve("a.test"))
+        await asyncio.sleep(0.05)
+        await resolver.retire()
+        assert (await waiting).addresses == ("192.0.2.1",)
+        # with nothing under way it is over at once
+        await resolver.retire()
+
+    run(test)

@@ -1,15 +1,14 @@
-"""A service that is asked by HTTP: credentials in `Authorization`, the answer in its status and fields.
-
-The only file here that knows the HTTP client.
-"""
+"""A service that is asked by HTTP: credentials in `Authorization`, the answer in its status and fields."""
 
 from __future__ import annotations
 
 import base64
-import ssl
+from collections.abc import Callable
 
 import aiohttp
 
+from limen.egress.fetching import Unusable, open_session, pieces
+from limen.egress.resolver import Resolver
 from limen.exchange.identity import Credentials
 from limen.runtime.identity.provider import Found, Proof, ProviderFailed
 
@@ -19,10 +18,13 @@ _LONGEST_NAME = 256
 
 
 class CheckProvider:
-    """Asks the service for each credentials that are not known."""
+    """Asks the service for each credentials that are not known. `names`: the resolver in force."""
 
-    def __init__(self, url: str, *, timeout: float, ca: str | None, name: str, groups: str) -> None:
+    def __init__(
+        self, url: str, *, names: Callable[[], Resolver], timeout: float, ca: str | None, name: str, groups: str
+    ) -> None:
         self._url = url
+        self._names = names
         self._timeout = timeout
         self._ca = ca
         self._name = name
@@ -36,7 +38,7 @@ class CheckProvider:
         """See Provider."""
         try:
             async with (
-                _session(self._timeout, self._ca) as session,
+                open_session(self._names(), ca=self._ca, timeout=self._timeout) as session,
                 session.get(
                     self._url, headers={"Authorization": _field(credentials)}, allow_redirects=False
                 ) as response,
@@ -59,32 +61,18 @@ class CheckProvider:
         return proof.groups if proof.evidence == self._url else None
 
 
-async def fetched(url: str, *, timeout: float, ca: str | None) -> bytes:
+async def fetched(url: str, *, names: Callable[[], Resolver], timeout: float, ca: str | None) -> bytes:
     """The content behind a URL, 1 MiB at most. Raises ProviderFailed."""
     try:
-        async with _session(timeout, ca) as session, session.get(url, allow_redirects=False) as response:
+        async with (
+            open_session(names(), ca=ca, timeout=timeout) as session,
+            session.get(url, allow_redirects=False) as response,
+        ):
             if response.status != 200:
                 raise ProviderFailed(f"{url}: status {response.status}")
-            content = b""
-            async for piece in response.content.iter_chunked(65536):
-                content += piece
-                if len(content) > _LARGEST:
-                    raise ProviderFailed(f"{url}: over 1 MiB")
-            return content
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            return b"".join([piece async for piece in pieces(response, _LARGEST)])
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, Unusable) as error:
         raise ProviderFailed(f"{url}: {str(error) or type(error).__name__}") from None
-
-
-def _session(timeout: float, ca: str | None) -> aiohttp.ClientSession:
-    """A connection of its own for each question: answers are known for minutes, and nothing has to be kept open."""
-    encryption: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca) if ca is not None else True
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=encryption, force_close=True),
-        timeout=aiohttp.ClientTimeout(total=timeout),
-        # no proxy of the environment: it could be this one
-        trust_env=False,
-        headers={"User-Agent": "limen"},
-    )
 
 
 def _field(credentials: Credentials) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from limen.engine.demand import Demand
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from limen.config.models.identities import Bearer, Ldap, Negotiate
     from limen.config.models.identities import Demand as DemandModel
     from limen.config.models.identities import Provider as ProviderModel
+    from limen.egress.resolver import Resolver
     from limen.runtime.identity.directory import DirectoryProvider
 
 Files = Mapping[str, bytes]
@@ -23,9 +24,13 @@ Files = Mapping[str, bytes]
 
 
 class Demands:
-    """Of one revision. Providers of which nothing has changed are those of the revision before, with what they know."""
+    """Of one revision. Providers of which nothing has changed are those of the revision before, with what they know.
 
-    def __init__(self, config: Config, files: Files, previous: Demands | None) -> None:
+    `names` tells the resolver that is in force when a service is asked.
+    """
+
+    def __init__(self, config: Config, files: Files, previous: Demands | None, names: Callable[[], Resolver]) -> None:
+        self._names = names
         self._models = config.identities
         self._files = files
         self._previous = previous
@@ -88,7 +93,7 @@ class Demands:
         if model.ldap is not None:
             return _directory(model.ldap)
         if model.negotiate is None:
-            return _simple(model, self._files)
+            return _simple(model, self._files, self._names)
         # (it is of this kind: limen.config.identities)
         directory = self._models[model.negotiate.groups].ldap if model.negotiate.groups is not None else None
         return _negotiate(model.negotiate, self._files, _directory(directory) if directory is not None else None)
@@ -109,14 +114,14 @@ def _challenges(models: list[ProviderModel], realm: str, *, refused: bool) -> li
     return list(dict.fromkeys(found))
 
 
-def _simple(model: ProviderModel, files: Files) -> Provider:
+def _simple(model: ProviderModel, files: Files, names: Callable[[], Resolver]) -> Provider:
     """Libraries are imported with the first provider that needs them: most workers need none."""
     if model.basic is not None:
         from limen.runtime.identity.basic import PasswordProvider
 
         return PasswordProvider.of(files[model.basic.file])
     if model.bearer is not None:
-        return _bearer(model.bearer, files)
+        return _bearer(model.bearer, files, names)
     if model.certificate is not None:
         from limen.runtime.identity.certificate import CertificateProvider
 
@@ -125,13 +130,15 @@ def _simple(model: ProviderModel, files: Files) -> Provider:
         from limen.runtime.identity.check import CheckProvider
 
         check = model.check
-        return CheckProvider(check.url, timeout=check.timeout, ca=check.ca, name=check.name, groups=check.groups)
+        return CheckProvider(
+            check.url, names=names, timeout=check.timeout, ca=check.ca, name=check.name, groups=check.groups
+        )
     from limen.runtime.identity.hook import HookProvider
 
     return HookProvider.of(model.hook or "")
 
 
-def _bearer(model: Bearer, files: Files) -> Provider:
+def _bearer(model: Bearer, files: Files, names: Callable[[], Resolver]) -> Provider:
     from limen.runtime.identity.bearer import Keys, KeySet, SignedTokenProvider, TokenProvider
 
     if model.tokens is not None:
@@ -145,7 +152,9 @@ def _bearer(model: Bearer, files: Files) -> Provider:
         from limen.runtime.identity.check import fetched
         from limen.runtime.identity.fetched_keys import FetchedKeys
 
-        keys = FetchedKeys(partial(fetched, model.url or "", timeout=model.timeout, ca=model.ca), refresh=model.refresh)
+        keys = FetchedKeys(
+            partial(fetched, model.url or "", names=names, timeout=model.timeout, ca=model.ca), refresh=model.refresh
+        )
     return SignedTokenProvider(
         keys,
         issuer=model.issuer or "",
