@@ -46,17 +46,29 @@ class SealedClient:
     def read_to_end(self) -> bytes:
         """What comes until the peer ends; ssl.SSLEOFError if it does so without a word."""
         parts: list[bytes] = []
+        while data := self.read():
+            parts.append(data)
+        return b"".join(parts)
+
+    def read(self) -> bytes:
+        """What comes next; nothing at the peer's end, ssl.SSLEOFError if it ends without a word."""
         while True:
             try:
-                data = self.tls.read(65536)
+                return self.tls.read(65536)
             except ssl.SSLWantReadError:
                 self._fill()
-                continue
             except ssl.SSLZeroReturnError:
-                data = b""
+                return b""
+
+    def read_until(self, ending: bytes) -> bytes:
+        """What comes, up to this ending; ssl.SSLEOFError if the peer ends before."""
+        found = b""
+        while not found.endswith(ending):
+            data = self.read()
             if not data:
-                return b"".join(parts)
-            parts.append(data)
+                raise ssl.SSLEOFError(f"the end came after {found[-100:]!r}")
+            found += data
+        return found
 
     def hello(self) -> bytes:
         """The client hello as it goes over the wire, instead of sending it."""

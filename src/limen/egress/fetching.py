@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -22,17 +23,16 @@ class Unusable(Exception):
     """An answer that is not what was asked for."""
 
 
-def open_session(names: Resolver, *, ca: str | None = None, timeout: float | None = None) -> aiohttp.ClientSession:
+def open_session(
+    names: Resolver, *, trust: ssl.SSLContext | Literal[True] = True, timeout: float | None = None
+) -> aiohttp.ClientSession:
     """A client that has a connection of its own for each request.
 
-    `ca`: file of the authorities to believe (PEM) instead of the system's; `timeout` of a whole exchange in seconds.
-    The resolver stays the caller's. Raises OSError for a file that cannot be read, ssl.SSLError for one without
-    certificates.
+    `trust`: whom to believe; by default the authorities that the system had when this process began, which takes
+    nothing to read. `timeout` of a whole exchange in seconds. The resolver stays the caller's.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            resolver=_Names(names), ssl=ssl.create_default_context(cafile=ca), force_close=True
-        ),
+        connector=aiohttp.TCPConnector(resolver=_Names(names), ssl=trust, force_close=True),
         headers={"Accept-Encoding": "identity", "User-Agent": "limen"},
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -41,15 +41,15 @@ def open_session(names: Resolver, *, ca: str | None = None, timeout: float | Non
     )
 
 
-async def pieces(answer: aiohttp.ClientResponse, most: int) -> AsyncIterator[bytes]:
-    """The content as it comes. Raises Unusable when it is compressed, or has over `most` bytes."""
+async def pieces(answer: aiohttp.ClientResponse, most: int, key: str = "") -> AsyncIterator[bytes]:
+    """The content as it comes. Raises Unusable when it is compressed, or has over `most` bytes, by the key `key`."""
     if answer.headers.get("Content-Encoding", "identity") != "identity":
         raise Unusable("the answer is compressed, which was not asked for")
     size = 0
     async for piece in answer.content.iter_chunked(_READ_SIZE):
         size += len(piece)
         if size > most:
-            raise Unusable(f"the answer is larger than {most} bytes")
+            raise Unusable(f"the answer is larger than {most} bytes" + (f" (`{key}`)" if key else ""))
         yield piece
 
 

@@ -140,11 +140,6 @@ class Resolver:
         return min(max(ttl, self._min_ttl), self._max_ttl)
 
     @property
-    def is_sealed(self) -> bool:
-        """Whether it asks over TLS."""
-        return bool(self._sealed)
-
-    @property
     def negative_ttl(self) -> float:
         """Longest time in seconds that a failure is kept."""
         return self._negative_ttl

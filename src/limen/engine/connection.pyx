@@ -325,13 +325,12 @@ cdef class Connection(Stream):
         cdef Reactor reactor = self.reactor
         if self.tls is None or reactor.gather_owner != <void*>self:
             reactor.flush()
-        if self.tls is None or self.closed or self.broken:
-            return
-        if reactor.gather_owner == <void*>self:
+        elif not (self.closed or self.broken):
             self.seal_gathered()
-            reactor.gather_count = 0
-            reactor.gather_bytes = 0
-            reactor.flush()
+            reactor.forget_gathered()
+        if self.tls is None or self.closed:
+            return
         if not self.broken:
             self.tls.close_notify()
+        # of a broken one nothing goes out, and nothing may be left for whoever seals next
         self.send_sealed()

@@ -84,6 +84,13 @@ cdef class Reactor:
     cdef inline void disarm(self, Handler handler) noexcept:
         timer_off(&handler.timer)
 
+    cdef inline void forget_gathered(self) noexcept:
+        """Nothing waits to be sent any more: input and arena may be used anew."""
+        self.gather_owner = NULL
+        self.gather_count = 0
+        self.gather_bytes = 0
+        self.arena_used = 0
+
     cdef inline char* claim(self, size_t size) noexcept:
         """Arena memory for bytes on their way out; NULL when they can never fit. May flush."""
         cdef char* place

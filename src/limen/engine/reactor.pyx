@@ -145,10 +145,7 @@ cdef class Reactor:
         handler.closed = True
         if self.gather_owner == <void*>handler:
             # what was gathered for it has nowhere to go
-            self.gather_owner = NULL
-            self.gather_count = 0
-            self.gather_bytes = 0
-            self.arena_used = 0
+            self.forget_gathered()
         if handler.timer.tick != 0:
             wheel_lift(&self.wheel, &handler.timer)
         handler.timer.deadline = 0
@@ -196,10 +193,7 @@ cdef class Reactor:
         """Send what is gathered; afterwards input and arena may be used anew."""
         if self.gather_owner != NULL:
             (<Handler>self.gather_owner).on_gathered()
-        self.gather_owner = NULL
-        self.gather_count = 0
-        self.gather_bytes = 0
-        self.arena_used = 0
+        self.forget_gathered()
 
     cdef void settle(self) noexcept:
         """Release what died in this batch."""

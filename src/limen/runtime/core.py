@@ -42,7 +42,6 @@ from limen.runtime.revision import Parts, Revision, unpack
 from limen.runtime.talkers import Keeper
 
 if TYPE_CHECKING:
-    from limen.config.models.resolver import Resolver as ResolverSettings
     from limen.engine.access import AccessTable
     from limen.engine.host_lists import HostList
     from limen.engine.journal import Journal
@@ -93,7 +92,6 @@ class Core:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._resolver: Resolver | None = None
-        self._resolver_settings: ResolverSettings | None = None
         self._prepared: dict[int, _Prepared] = {}
         self._parts = Parts()
         self._tickets = TicketHold()
@@ -272,15 +270,12 @@ class Core:
             old.close()
 
     def _names_in_force(self) -> Resolver:
-        assert self._resolver is not None  # noqa: S101 nobody is asked before a revision is in force
+        assert self._resolver is not None  # noqa: S101 published before anybody listens
         return self._resolver
 
     def _set_resolver(self, revision: Revision) -> None:
-        old, settings = self._resolver, revision.config.resolver
-        if old is not None and settings == self._resolver_settings and not old.is_sealed:
-            # what it knows stays known; one that speaks TLS reads its authorities again
-            return
-        self._resolver, self._resolver_settings = resolver_of(settings), settings
+        old = self._resolver
+        self._resolver = resolver_of(revision.config.resolver)
         if old is not None:
             self._start(old.retire())
 
@@ -365,8 +360,7 @@ class Core:
         from limen.runtime.explain.explanation import Ground, explain
 
         assert self._force is not None  # noqa: S101 the order of life
-        assert self._resolver is not None  # noqa: S101 likewise
-        return await explain(decoded(asked), Ground(self._engine, self._force, self._resolver.resolve))
+        return await explain(decoded(asked), Ground(self._engine, self._force, self._names_in_force().resolve))
 
     async def exchanges(self, asked: Mapping[str, object]) -> Mapping[str, object]:
         """See WorkerCore."""
@@ -425,8 +419,7 @@ class Core:
         self._start(self._answer(host))
 
     async def _answer(self, host: str) -> None:
-        assert self._resolver is not None  # noqa: S101 published before anybody listens
-        answer = await self._resolver.resolve(host)
+        answer = await self._names_in_force().resolve(host)
         self._engine.resolved(host, list(answer.addresses), answer.ttl, answer.fault)
 
     # Housekeeping

@@ -13,12 +13,11 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -39,10 +38,6 @@ _JITTER = 0.1
 _FIRST_PAUSE = 60.0
 _LONGEST_PAUSE = 3600.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
-
-
-_Request = Callable[[str, IO[bytes]], Awaitable[str | None]]
-"""Takes the ETag of the copy and a file for another one; see _get."""
 
 
 class FetchFailed(Exception):
@@ -97,8 +92,7 @@ class ListFetcher:
             if model.url is None or state is None or state.due > time.monotonic():
                 continue
             try:
-                request = partial(_get, names, model.url, _proxy(config, model), model.max_size)
-                if await self._fetch(model, state, request, change):
+                if await self._fetch(model, state, names, _proxy(config, model), change):
                     changed.append(name)
                     _log.info("the list %s was fetched", name)
                 state.failures = 0
@@ -110,7 +104,9 @@ class ListFetcher:
                 _log.warning("the list %s was not fetched, its former entries stay: %s", name, error)
         return changed
 
-    async def _fetch(self, model: SharedList, state: _State, request: _Request, change: asyncio.Lock) -> bool:
+    async def _fetch(
+        self, model: SharedList, state: _State, names: Resolver, proxy: str | None, change: asyncio.Lock
+    ) -> bool:
         """Whether it has changed."""
         path = Path(file_of(model))
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -120,7 +116,7 @@ class ListFetcher:
                 try:
                     async with asyncio.timeout(model.timeout):
                         known = state.etag if await asyncio.to_thread(path.exists) else ""
-                        etag = await request(known, file)
+                        etag = await _get(names, model, known, proxy, file)
                 except TimeoutError:
                     raise FetchFailed(f"not whole within {model.timeout:g} s") from None
             table = await asyncio.to_thread(self._lists.read, model, name) if etag is not None else None
@@ -176,13 +172,13 @@ def _proxy(config: Config, model: SharedList) -> str | None:
     return f"http://{host}:{listener.bind.port}"
 
 
-async def _get(names: Resolver, url: str, proxy: str | None, most: int, etag: str, file: IO[bytes]) -> str | None:
+async def _get(names: Resolver, model: SharedList, etag: str, proxy: str | None, file: IO[bytes]) -> str | None:
     """The ETag of what was written to the file; None: it has not changed. Raises FetchFailed."""
     fields = {"If-None-Match": etag} if etag else {}
     try:
         async with (
-            open_session(names) as session,
-            session.get(url, headers=fields, proxy=proxy, allow_redirects=False) as answer,
+            open_session(names, trust=ssl.create_default_context()) as session,
+            session.get(model.url or "", headers=fields, proxy=proxy, allow_redirects=False) as answer,
         ):
             if answer.status == 304 and etag:
                 return None
@@ -190,7 +186,7 @@ async def _get(names: Resolver, url: str, proxy: str | None, most: int, etag: st
                 raise FetchFailed(f"the answer is {answer.status} to {answer.headers.get('Location', '?')!r}")
             if answer.status != 200:
                 raise FetchFailed(f"the answer is {answer.status}")
-            async for piece in pieces(answer, most):
+            async for piece in pieces(answer, model.max_size, "max_size"):
                 await asyncio.to_thread(file.write, piece)
             return answer.headers.get("ETag", "")
     except Unusable as error:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.tls.conftest import faults, left
 from tests.support import NginxOrigin, RawOrigin, Reply, ScriptedOrigin, available, echo, environment, wait_until
+from tests.support.sealed import SealedClient
 from tests.unit.engine.tls.test_hello import records
 
 PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -113,34 +114,15 @@ def test_by_name_and_protocol(start_limen, serving, authority):
 @pytest.mark.parametrize("pieces", ["bytes", "records", "both"])
 def test_a_hello_in_pieces(start_limen, serving, authority, pieces):
     proxy = start_limen(config([{"match": {"sni": "a.example"}, "upstream": "a"}], {"a": serving("a.example")}))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
-    with pytest.raises(ssl.SSLWantReadError):
-        session.do_handshake()
-    hello = outgoing.read()
-    if pieces != "bytes":
-        hello = records(hello[5:], {1, 3, 4, 5, 40, 41, 200})
     with proxy.connect() as client:
+        sealed = SealedClient(client, authority.trusting(), "a.example")
+        hello = sealed.hello()
+        if pieces != "bytes":
+            hello = records(hello[5:], {1, 3, 4, 5, 40, 41, 200})
         (client.send if pieces == "records" else client.send_bytewise)(hello)
-        while True:
-            assert client.fill()
-            incoming.write(bytes(client.buffer))
-            client.buffer.clear()
-            try:
-                session.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                continue
-        session.write(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-        client.send(outgoing.read())
-        answer = b""
-        while not answer.endswith(b"a.example"):
-            try:
-                answer += session.read(65536)
-            except ssl.SSLWantReadError:
-                assert client.fill()
-                incoming.write(bytes(client.buffer))
-                client.buffer.clear()
+        sealed.shake()
+        sealed.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        sealed.read_until(b"a.example")
 
 
 HELLO_OF_64K = b"\x16\x03\x01\x40\x00\x01\x01\x00\x00" + bytes(16380)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.tls.conftest import faults
 from tests.support import RawOrigin, Reply, available, echo, environment, wait_until
+from tests.support.sealed import SealedClient
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -41,22 +42,11 @@ def test_requests_of_every_size(start_tls, start_origin, authority, version, kin
 
 def test_hello_byte_by_byte(start_tls, start_origin, authority):
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
     with proxy.connect() as client:
-        while True:
-            try:
-                session.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                client.send_bytewise(outgoing.read())
-                assert client.fill()
-                incoming.write(bytes(client.buffer))
-                client.buffer.clear()
-        session.write(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
-        client.send_bytewise(outgoing.read())
-        incoming.write(client.read_to_end())
-        assert session.read(65536).startswith(b"HTTP/1.1 200 ")
+        sealed = SealedClient(client, authority.trusting(), "a.example", send=client.send_bytewise)
+        sealed.shake()
+        sealed.send(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        assert sealed.read_to_end().startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.sanitize
@@ -176,26 +166,13 @@ def test_the_end_is_said(start_tls, start_origin, authority):
 
 def test_the_end_comes_with_the_last_answer(start_tls, start_origin, authority):
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="a.example")
     with proxy.connect() as client:
-        while True:
-            try:
-                session.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                client.send(outgoing.read())
-                incoming.write(client.socket.recv(65536))
-        session.write(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
-        client.send(outgoing.read())
-        answer = b""
-        while not answer.endswith(b"ok"):
-            try:
-                answer += session.read(65536)
-            except ssl.SSLWantReadError:
-                incoming.write(client.socket.recv(65536))
+        sealed = SealedClient(client, authority.trusting(), "a.example")
+        sealed.shake()
+        sealed.send(b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+        sealed.read_until(b"ok")
         # close_notify came in the same piece: no other look at the socket is needed
-        assert session.read(65536) == b""
+        assert sealed.tls.read(65536) == b""
         assert client.read_to_end() == b""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 
 import aiohttp
 
@@ -48,7 +49,7 @@ class PolledList:
         try:
             if self._session is None:
                 # the authorities are read with every reload, and when they could not be read
-                self._session = open_session(self._resolver, ca=settings.ca)
+                self._session = open_session(self._resolver, trust=ssl.create_default_context(cafile=settings.ca))
             async with (
                 asyncio.timeout(settings.timeout),
                 self._session.get(settings.url, headers=fields, allow_redirects=False) as answer,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from collections.abc import Callable
+from typing import Literal
 
 import aiohttp
 
@@ -38,7 +40,7 @@ class CheckProvider:
         """See Provider."""
         try:
             async with (
-                open_session(self._names(), ca=self._ca, timeout=self._timeout) as session,
+                open_session(self._names(), trust=_trust(self._ca), timeout=self._timeout) as session,
                 session.get(
                     self._url, headers={"Authorization": _field(credentials)}, allow_redirects=False
                 ) as response,
@@ -65,7 +67,7 @@ async def fetched(url: str, *, names: Callable[[], Resolver], timeout: float, ca
     """The content behind a URL, 1 MiB at most. Raises ProviderFailed."""
     try:
         async with (
-            open_session(names(), ca=ca, timeout=timeout) as session,
+            open_session(names(), trust=_trust(ca), timeout=timeout) as session,
             session.get(url, allow_redirects=False) as response,
         ):
             if response.status != 200:
@@ -73,6 +75,10 @@ async def fetched(url: str, *, names: Callable[[], Resolver], timeout: float, ca
             return b"".join([piece async for piece in pieces(response, _LARGEST)])
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, Unusable) as error:
         raise ProviderFailed(f"{url}: {str(error) or type(error).__name__}") from None
+
+
+def _trust(ca: str | None) -> ssl.SSLContext | Literal[True]:
+    return ssl.create_default_context(cafile=ca) if ca is not None else True
 
 
 def _field(credentials: Credentials) -> str:
