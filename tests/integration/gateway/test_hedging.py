@@ -22,7 +22,7 @@ def slow(start_origin):
 @pytest.mark.sanitize
 def test_the_faster_one_answers(start_gateway, start_origin, slow):
     fast = start_origin(Reply(content=b"fast"))
-    gateway = start_gateway(slow, fast, route={"hedge": "50ms"})
+    gateway = start_gateway(slow, fast, route={"hedge": "300ms"})
     with gateway.connect() as client:
         for _ in range(6):
             assert client.request("GET", "/").content == b"fast"

@@ -161,11 +161,11 @@ def test_the_last_attempt_is_bounded_as_well(start_gateway, start_origin):
 
 def test_a_slow_client_is_no_slow_origin(start_gateway, start_origin):
     origin = start_origin()
-    gateway = start_gateway(origin, route={"retry": {"per_try": "50ms"}})
+    gateway = start_gateway(origin, route={"retry": {"per_try": "1s"}})
     with gateway.connect() as client:
         client.send_request("PUT", "/", [("Content-Length", "4")])
         for byte in b"slow":
-            time.sleep(0.05)
+            time.sleep(0.4)
             client.send(bytes([byte]))
         assert client.read_response().status == 200
     assert origin.requests[-1].content == b"slow"
@@ -178,13 +178,13 @@ def test_the_total_time(start_gateway, start_origin):
 
     def script(request, _):
         if request.target == "/drips":
-            return [Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), *[Delay(0.1)] * 12, Close()]
+            return [Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), *[Delay(0.1)] * 30, Close()]
         if request.target == "/never":
             return done.wait(10) and None
         return Reply()
 
     origin = start_origin(script)
-    gateway = start_gateway(origin, route={"timeouts": {"total": "600ms"}})
+    gateway = start_gateway(origin, route={"timeouts": {"total": "1s"}})
     try:
         with gateway.connect() as client:
             assert client.request().status == 200
@@ -351,7 +351,7 @@ def test_a_dial_that_hangs_is_an_attempt(start_gateway, start_origin):
             client.connect_ex(full.getsockname())
             waiting.append(client)
         good = start_origin()
-        gateway = start_gateway(f"127.0.0.1:{full.getsockname()[1]}", good, route={"retry": {"per_try": "100ms"}})
+        gateway = start_gateway(f"127.0.0.1:{full.getsockname()[1]}", good, route={"retry": {"per_try": "500ms"}})
         for _ in range(4):
             assert gateway.get().status == 200
         assert gateway.total("limen_retries_total", cause="dial") >= 1

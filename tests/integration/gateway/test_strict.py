@@ -405,7 +405,7 @@ def test_origins_that_keep_us_waiting(start_gateway, start_origin):
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1000000 if request.target == "/spliced" else 100)
         return [Raw(head + b"x" * 50), Delay(1.5)]
 
-    gateway = start_gateway(start_origin(answer), route={"timeouts": {"response": "200ms", "stall": "200ms"}})
+    gateway = start_gateway(start_origin(answer), route={"timeouts": {"response": "500ms", "stall": "500ms"}})
     for target in ("/late", "/partial"):
         response = gateway.get(target)
         assert response.status == 504

@@ -155,7 +155,7 @@ def test_what_is_no_hello_ends_quietly(start_limen, serving, sent, fault):
 @pytest.mark.sanitize
 def test_an_end_or_silence_inside_the_hello(start_limen, serving):
     proxy = start_limen(
-        config([{"upstream": "a"}], {"a": serving("a.example")}, timeouts={"handshake": "300ms"}),
+        config([{"upstream": "a"}], {"a": serving("a.example")}, timeouts={"handshake": "1s"}),
     )
     with proxy.connect() as client:
         client.send(b"\x16\x03\x01").half_close()
