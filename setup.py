@@ -3,6 +3,7 @@
 LIMEN_BUILD    release (default), debug, sanitize, coverage, or none (metadata only; make builds in place afterwards)
 LIMEN_MODULES  limits a build to some modules, comma-separated and without "limen." (engine.http1.parse,engine.board)
 LIMEN_PROBES   1 or 0: build the test-only `_…probe` modules. Without it: yes in place (development), no for a wheel
+LIMEN_IPSEC_MB 0 leaves out what needs intel-ipsec-mb (when it runs, too). Otherwise built where that is found
 LIMEN_WERROR   1: warnings of the C compiler are errors
 LIMEN_JOBS     how many modules are translated and compiled at a time (default: the processors, at most 8)
 """
@@ -15,6 +16,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "tools"))
+import doctor  # noqa: E402 - it lies beside this file, on no path until now
+
 SOURCE = HERE / "src"
 SANITIZERS = "-fsanitize=address,undefined"
 FLAVOURS: dict[str, tuple[list[str], list[str], dict[str, str]]] = {
@@ -37,8 +41,9 @@ DIRECTIVES = {
     "embedsignature": True,
     "binding": True,
 }
-# What the modules of a package are linked with.
+# What the modules of a package are linked with, and those that are built only where intel-ipsec-mb is found.
 LIBRARIES = {"limen.engine.tls": ["ssl", "crypto"]}
+WITH_IPSEC_MB = {"limen.engine.tls.gcm": ["IPSec_MB", "crypto"]}
 # Cython's output leaves functions unused and compares signedness; what remains of -Wall is ours to mend.
 WARNINGS = ["-Wall", "-Wno-unused-function"]
 STRICT = [
@@ -72,6 +77,8 @@ def extensions() -> list[Extension]:
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         if only and module.removeprefix("limen.") not in only:
             continue
+        if module in WITH_IPSEC_MB and not has_ipsec_mb():
+            continue
         found.append(
             Extension(
                 module,
@@ -79,7 +86,7 @@ def extensions() -> list[Extension]:
                 include_dirs=["src/limen/engine"],
                 extra_compile_args=[*compile_args, *WARNINGS, *strict, "-fvisibility=hidden"],
                 extra_link_args=link_args,
-                libraries=LIBRARIES.get(module.rpartition(".")[0], []),
+                libraries=WITH_IPSEC_MB.get(module) or LIBRARIES.get(module.rpartition(".")[0], []),
                 define_macros=[*macros.items()],
             )
         )
@@ -92,15 +99,12 @@ def is_probe(module: str) -> bool:
     return last.startswith("_") and last.endswith("probe")
 
 
+def has_ipsec_mb() -> bool:
+    return os.environ.get("LIMEN_IPSEC_MB") != "0" and doctor.ipsec_mb_missing() is None
+
+
 def check_tools() -> None:
     """Ends with a clear message when the C compiler or Python.h is missing."""
-    sys.path.insert(0, str(HERE / "tools"))
-    try:
-        import doctor
-    except ImportError:  # not in this archive; the compiler will speak for itself
-        return
-    finally:
-        sys.path.pop(0)
     if complaints := doctor.missing(("system", "C compiler", "Python.h", "OpenSSL")):
         sys.exit("limen: cannot build the engine\n" + "\n".join(f"  {text}" for _, text in complaints))
 

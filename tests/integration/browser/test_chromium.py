@@ -25,8 +25,10 @@ HOME = (
     "<!doctype html><title>home</title>"
     + SEE
     + """
-fetch('/').then(answer => see('hsts ' + answer.headers.get('strict-transport-security')));
-see('home ' + location.protocol).then(() => { location = 'http://' + location.host + '/again'; });
+fetch('/')
+  .then(answer => see('hsts ' + answer.headers.get('strict-transport-security')))
+  .then(() => see('home ' + location.protocol))
+  .then(() => { location = 'http://' + location.host + '/again'; });
 </script>"""
 )
 AGAIN = "<!doctype html><title>again</title>" + SEE + "see('again ' + location.protocol);</script>"

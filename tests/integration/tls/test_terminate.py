@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from limen.engine.tls.contexts import library
 from tests.integration.tls.conftest import faults
 from tests.support import RawOrigin, Reply, available, echo, environment, wait_until
 from tests.support.sealed import SealedClient
@@ -225,3 +226,46 @@ def test_self_signed_for_trying_out(start_tls, start_origin, tmp_path, monkeypat
         env=environment(),
     )
     assert (shown.returncode, shown.stdout) == (0, b"hello"), shown.stderr
+
+
+COUNT_KEYS = """
+from limen.engine.tls import gcm
+
+
+def count(exchange):
+    exchange.reply(200, str(gcm.in_use()))
+"""
+
+
+@pytest.mark.skipif(", intel-ipsec-mb" not in library(), reason="not built, or nothing to gain by it here")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+def test_records_are_sealed_by_intel_ipsec_mb(start_tls, start_origin, authority, tmp_path, monkeypatch, version):
+    """Two keys for every connection, a client's or an origin's, given back when it ends."""
+    (tmp_path / "keys_hook.py").write_text(COUNT_KEYS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    origin = start_origin(Reply(content=b"z" * 100_000), tls=authority.serving(authority.issue("127.0.0.1")))
+    proxy = start_tls(
+        origin,
+        tls=certificates(authority.issue("a.example")),
+        listener={
+            "routes": [
+                {"match": {"path": "/keys"}, "hooks": ["keys_hook:count"], "upstream": "web"},
+                {"upstream": "web"},
+            ]
+        },
+        upstream={"tls": {"ca": str(authority.file)}},
+    )
+    context = authority.trusting()
+    context.minimum_version = context.maximum_version = version
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+
+    def keys(client):
+        return int(client.request("GET", "/keys", host="a.example").content)
+
+    with proxy.connect().secure(context, "a.example") as client:
+        assert keys(client) == 2
+        with proxy.connect().secure(context, "a.example") as other:
+            assert other.request("POST", "/", content=b"y" * 100_000, host="a.example").content == b"z" * 100_000
+            assert keys(client) == 6
+        assert origin.requests[0].content == b"y" * 100_000
+        wait_until(lambda: keys(client) == 4, what="the other client's keys given back")

@@ -25,7 +25,7 @@ from limen.engine.tls.libssl cimport (
     SSL_CTX_add_client_CA,
     SSL_CTX_free,
     SSL_CTX_get_cert_store,
-    SSL_CTX_new,
+    SSL_CTX_new_ex,
     SSL_CTX_sess_set_new_cb,
     SSL_CTX_set1_groups_list,
     SSL_CTX_set_alpn_protos,
@@ -118,6 +118,21 @@ cdef enum:
     NAME_MOST = 255
     TLS_1_2 = 0x0303
     RESUMPTIONS_MOST = 2048   # sessions with origins kept per context
+
+
+# Whose ciphers libssl takes where there is a choice, as a query of properties (property(7)), and who that is.
+cdef bytes preferred = b""
+cdef str maker = ""
+if os.environ.get("LIMEN_IPSEC_MB") != "0":
+    try:
+        from limen.engine.tls import gcm
+    except ImportError as error:  # not built, or its library has gone since: OpenSSL's own serve, and --version tells
+        if not isinstance(error, ModuleNotFoundError):
+            maker = f"its own AES-GCM, because {error}"
+    else:
+        maker = gcm.install()
+        preferred = gcm.PREFERENCE if maker else b""
+cdef const char* preference = preferred
 
 
 cdef bytes wire_alpn(alpn):
@@ -291,7 +306,9 @@ cdef class ServerContext:
         self.tickets = tickets
         self.sets = list(dict.fromkeys((self.default, *(tuple(indices) for indices in names.values()))))
         self.lay_names(names)
-        self.native = common(SSL_CTX_new(TLS_server_method()), minimum, maximum, ciphers, suites, groups)
+        self.native = common(
+            SSL_CTX_new_ex(NULL, preference, TLS_server_method()), minimum, maximum, ciphers, suites, groups
+        )
         SSL_CTX_set_session_cache_mode(self.native, SSL_SESS_CACHE_OFF)
         for index in self.default:
             certificate = <Certificate?>self.certificates[index]
@@ -463,7 +480,7 @@ cdef class ClientContext:
         if any(len(pin) != 32 for pin in self.pins):
             raise ValueError("a pin is a SHA-256: 32 bytes")
         self.sessions = {}
-        self.native = common(SSL_CTX_new(TLS_client_method()), minimum, 0, ciphers, "", "")
+        self.native = common(SSL_CTX_new_ex(NULL, preference, TLS_client_method()), minimum, 0, ciphers, "", "")
         if ca:
             trust(self.native, ca, b"", False)
         elif self.verify and SSL_CTX_set_default_verify_paths(self.native) != 1:
@@ -551,4 +568,7 @@ cdef class ClientContext:
 
 
 def library():
-    return OpenSSL_version(OPENSSL_VERSION_STRING).decode("ascii", "replace")
+    version = OpenSSL_version(OPENSSL_VERSION_STRING).decode("ascii", "replace")
+    if not maker:
+        return version
+    return f"{version}, {maker}"

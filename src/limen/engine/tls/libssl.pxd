@@ -64,7 +64,7 @@ cdef extern from *:
     # contexts
     const SSL_METHOD* TLS_server_method() nogil
     const SSL_METHOD* TLS_client_method() nogil
-    SSL_CTX* SSL_CTX_new(const SSL_METHOD* method) nogil
+    SSL_CTX* SSL_CTX_new_ex(void* library, const char* properties, const SSL_METHOD* method) nogil
     void SSL_CTX_free(SSL_CTX* native) nogil
     long SSL_CTX_set_mode(SSL_CTX* native, long mode) nogil
     uint64_t SSL_CTX_set_options(SSL_CTX* native, uint64_t options) nogil
