@@ -25,7 +25,7 @@ SANITIZE_ENV = PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:d
 	LD_PRELOAD="$$($(or $(CC),gcc) -print-file-name=libasan.so) $$($(or $(CC),gcc) -print-file-name=libubsan.so)"
 ENGINE := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: help demo test lint sanitize docs bench fuzz wheel build doctor clean
+.PHONY: help demo test lint sanitize guest docs bench fuzz wheel build doctor clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make test      build in place and run the tests (FAST=1, TESTS=path, PYTEST=options)"
 	@echo "make lint      style, types, layers, stubs and architecture"
 	@echo "make sanitize  the engine's tests with AddressSanitizer and UndefinedBehaviorSanitizer"
+	@echo "make guest     tests that need another kernel, on Debian's in QEMU (TESTS=path)"
 	@echo "make fuzz      random input on the sanitized codecs (FUZZ_SECONDS=20 for each; with libFuzzer where clang is)"
 	@echo "make bench     a small benchmark (with wrk where installed)"
 	@echo "make docs      the documentation, into site/"
@@ -99,6 +100,9 @@ sanitize: doctor $(VENV)/.extra-test sanitized-sources
 		$(PYTEST) $(wildcard tests/unit/engine tests/property)
 	cd $(SANITIZED) && { $(SANITIZE_ENV) $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal -p no:cacheprovider \
 		-m sanitize $(PYTEST) tests/integration || [ $$? -eq 5 ]; }
+
+guest: doctor $(VENV)/.extra-test $(VENV)/.built
+	$(RUN) tools/guest.py $(if $(filter tests,$(TESTS)),tests/integration/tls/test_kernel.py,$(TESTS))
 
 fuzz: doctor $(VENV)/.extra-test sanitized-sources
 	cd $(SANITIZED) && $(SANITIZE_ENV) PYTHONPATH=src:. $(RUN) fuzz/run.py --seconds $(FUZZ_SECONDS)

@@ -10,6 +10,7 @@ from limen.engine.board cimport (
     LISTENER_HANDSHAKES,
     LISTENER_REFUSED,
     LISTENER_RESUMED,
+    LISTENER_UNSEALED,
     WORKER_CONNECTIONS,
 )
 from limen.engine.bridged cimport Bridged
@@ -251,6 +252,9 @@ cdef class Accepted(Pooled):
             self.refuse_plain()
             return
         self.fail_shaking(FAULT_TLS_HANDSHAKE)
+
+    cdef void on_unsealed(self) noexcept:
+        self.worker.board.listener_add(self.service.slot, LISTENER_UNSEALED, 1)
 
     cdef void fail_shaking(self, int fault) noexcept:
         cdef Party party = self.party

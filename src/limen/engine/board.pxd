@@ -86,6 +86,7 @@ cdef enum:  # ListenerCell
     LISTENER_REFUSED = 2          # closed at once by a limit or a rule
     LISTENER_HANDSHAKES = 3       # TLS handshakes that were finished
     LISTENER_RESUMED = 4          # of these, those that took up an earlier session
+    LISTENER_UNSEALED = 5         # connections whose content the kernel seals
 
 
 cdef enum:  # WorkerCell

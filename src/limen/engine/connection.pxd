@@ -41,4 +41,9 @@ cdef class Connection(Stream):
     cdef void send_sealed(self) noexcept
     cdef ssize_t receive_sealed(self, char* data, size_t room) noexcept
     cdef void say_end(self) noexcept
+    # Whether what is put from now on goes as it is: without TLS, or because the kernel has taken over sealing. Asked
+    # when nothing is gathered and nothing waits.
+    cdef bint unseal(self) noexcept
+    # It has just done so.
+    cdef void on_unsealed(self) noexcept
     cdef int keep_unsent(self, const char* data, size_t size) noexcept

@@ -34,7 +34,7 @@ cdef class Connection(Stream):
         cdef Reactor reactor = self.reactor
         if size == 0 or self.broken or self.closed:
             return
-        if self.backlog != NULL and self.tls is None:
+        if self.backlog != NULL and (self.tls is None or self.tls.kernel):
             # order: behind what is already waiting
             if self.keep_unsent(data, size) < 0:
                 self.broken = True
@@ -68,7 +68,7 @@ cdef class Connection(Stream):
         cdef size_t skip
         if self.closed or self.broken or reactor.gather_count == 0:
             return
-        if self.tls is not None:
+        if self.tls is not None and not self.tls.kernel:
             self.seal_gathered()
             self.send_sealed()
             return
@@ -303,6 +303,9 @@ cdef class Connection(Stream):
                 # a flood of key updates: work for nothing, and answers that may never be read
                 self.readable = False
                 return -2
+        if tls.overtaken:
+            self.readable = False
+            return -2
         self.readable = tls.ready or tls.has_more()
         if got:
             self.received += got
@@ -323,14 +326,28 @@ cdef class Connection(Stream):
         """close_notify, where the connection ends in good order, in one call with what is gathered; a plain connection
         only sends what is gathered."""
         cdef Reactor reactor = self.reactor
-        if self.tls is None or reactor.gather_owner != <void*>self:
+        if self.tls is None or self.tls.kernel or reactor.gather_owner != <void*>self:
             reactor.flush()
         elif not (self.closed or self.broken):
             self.seal_gathered()
             reactor.forget_gathered()
         if self.tls is None or self.closed:
             return
+        if self.tls.kernel and self.backlog != NULL:
+            # it goes out behind what waits: whoever closes asks again then
+            return
         if not self.broken:
             self.tls.close_notify()
         # of a broken one nothing goes out, and nothing may be left for whoever seals next
         self.send_sealed()
+
+    cdef bint unseal(self) noexcept:
+        if self.tls is None or self.tls.kernel:
+            return True
+        if self.backlog != NULL or self.broken or not self.tls.unseal():
+            return False
+        self.on_unsealed()
+        return True
+
+    cdef void on_unsealed(self) noexcept:
+        pass

@@ -464,16 +464,16 @@ cdef class Exchange(Arrival):
             else:
                 self.client.resume()
 
-    cdef Stream raw_sink(self, Stream source):
+    cdef Stream raw_sink(self, Stream source, uint64_t size):
         """Whom content may be spliced to: the client if its framing leaves the bytes as they are."""
         if self.finished or self.phase == PHASE_RESPONSE_HOOK:
             return None
         if self.recording is not None and records(self, source):
             return None
         if source is self.origin:
-            return self.client if self.client.is_raw() else None
+            return self.client if self.client.is_raw(size) else None
         if source is self.client and self.origin_ready and not is_keeping(self) and self.keep is None:
-            return self.origin if self.origin.is_raw() else None
+            return self.origin if self.origin.is_raw(size) else None
         return None
 
     cdef void on_moved(self, Stream source, uint64_t size) noexcept:

@@ -17,6 +17,7 @@ cdef enum RelayResult:
 
 
 cdef enum:
+    UNSEAL_MIN = 1048576      # content at least this long is worth asking the kernel to seal what a connection sends
     SPLICE_MIN = 262144       # content at least this long is spliced; measured, see docs/performance.md
     RELAY_BUDGET = 4194304    # bytes in one turn
 

@@ -68,8 +68,9 @@ cdef class Stream(Handler):
     cdef void release(self) noexcept
     # Break off at once.
     cdef void abort(self) noexcept
-    # Whether content that goes out stays byte for byte what send_data() is given, on a plain socket.
-    cdef bint is_raw(self) noexcept
+    # Whether content of this size stays byte for byte what send_data() is given, on a socket that seals nothing, or
+    # that seals by itself once it is asked to (Connection.unseal).
+    cdef bint is_raw(self, uint64_t size) noexcept
     # Turn the connection into one end of a tunnel; give_ahead() then hands over what was read too early.
     cdef Stream to_raw(self)
     cdef void give_ahead(self, Party party) noexcept
@@ -83,8 +84,8 @@ cdef class Party:
     cdef void on_fault(self, Stream source, int fault) noexcept
     # The sink took everything it had kept: the other side may go on.
     cdef void on_drained(self, Stream sink) noexcept
-    # Content of `source` may go to this connection unread (spliced); None: it has to be handed over.
-    cdef Stream raw_sink(self, Stream source)
+    # Content of `source`, so much of it, may go to this connection unread (spliced); None: it has to be handed over.
+    cdef Stream raw_sink(self, Stream source, uint64_t size)
     cdef void on_moved(self, Stream source, uint64_t size) noexcept
     # Of a stream in tunnel mode: its socket is ready, its timer has fired.
     cdef void on_ready(self, Stream source, uint32_t events) noexcept

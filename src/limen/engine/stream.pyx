@@ -42,7 +42,7 @@ cdef class Stream(Handler):
     cdef void abort(self) noexcept:
         pass
 
-    cdef bint is_raw(self) noexcept:
+    cdef bint is_raw(self, uint64_t size) noexcept:
         return False
 
     cdef Stream to_raw(self):
@@ -97,7 +97,7 @@ cdef class Party:
     cdef void on_drained(self, Stream sink) noexcept:
         pass
 
-    cdef Stream raw_sink(self, Stream source):
+    cdef Stream raw_sink(self, Stream source, uint64_t size):
         return None
 
     cdef void on_moved(self, Stream source, uint64_t size) noexcept:

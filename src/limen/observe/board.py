@@ -112,6 +112,7 @@ class ListenerCell(enum.IntEnum):
     REFUSED = 2
     HANDSHAKES = 3
     RESUMED = 4
+    UNSEALED = 5
 
 
 class WorkerCell(enum.IntEnum):

@@ -85,6 +85,12 @@ LISTENER: dict[ListenerCell, Metric] = {
     ListenerCell.RESUMED: _counter(
         "listener_tls_resumed", "handshakes", "Of these, those that took up an earlier session.", "listener"
     ),
+    ListenerCell.UNSEALED: _counter(
+        "listener_tls_unsealed",
+        "connections",
+        "TLS connections on which the kernel took over sealing, for a large body.",
+        "listener",
+    ),
 }
 
 EXCHANGES = _counter(

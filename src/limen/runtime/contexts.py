@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from limen.config.tls import pin_bytes
 from limen.errors import ConfigError
+from limen.tls.kernel import seals
 from limen.tls.material import NO_MATERIAL, ListenerMaterial, Material
 from limen.tls.profiles import VERSIONS, Terms, terms_of
 
@@ -153,6 +154,7 @@ class Contexts:
                 client_required=tls.client is not None and tls.client.require,
                 crl=material.crl,
                 key_log=self.key_log.descriptor,
+                kernel=tls.kernel and seals(),
             )
 
         try:

@@ -143,6 +143,12 @@ class ListenerTls(Section):
         description="Fetch the word of a certificate's OCSP responder ahead, keep it in the state directory and show "
         "it with the certificate. Concerns only certificates that name a responder, and whose chain has their issuer.",
     )
+    kernel: Flag = Field(
+        default=True,
+        description="Let the kernel seal what follows once a body of 1 MiB or more is sent (kTLS; TLS 1.3 with "
+        "AES-GCM), so that it need not pass through Limen. Done where the kernel has TLS (module `tls`) and seals as "
+        "fast as Limen does: Linux 6.11 or newer, or a processor without VAES and AVX-512.",
+    )
     hsts: Annotated[StrictTransport | None, WrittenAs((True, {}), (False, None))] = Field(
         default=None,
         description="Send `Strict-Transport-Security` with the responses of all routes of this listener; `true` for "

@@ -26,6 +26,7 @@ from limen.engine.relay cimport (
     RELAY_SOURCE_BROKEN,
     RELAY_TURN,
     SPLICE_MIN,
+    UNSEAL_MIN,
     relay,
 )
 from limen.engine.service cimport Action, Service
@@ -156,8 +157,13 @@ cdef class Http1Client(Accepted):
                 return
             self.put(data, size)
 
-    cdef bint is_raw(self) noexcept:
-        return not self.chunked and not self.silent and not self.closed and self.tls is None
+    cdef bint is_raw(self, uint64_t size) noexcept:
+        if self.chunked or self.silent or self.closed:
+            return False
+        if self.tls is None or self.tls.kernel:
+            return True
+        # not where another TLS may come to lie above this one: libssl has to seal its records
+        return size >= UNSEAL_MIN and self.tls.outgoing != NULL and self.service.bridge is None
 
     cdef void on_stuck(self) noexcept:
         """A reader that does not read: from now on it has to show progress."""
@@ -565,7 +571,7 @@ cdef class Http1Client(Accepted):
         cdef uint64_t left
         cdef int result
         cdef Party party = self.party
-        cdef Stream found = party.raw_sink(self) if party is not None and self.tls is None else None
+        cdef Stream found = party.raw_sink(self, self.remaining) if party is not None and self.tls is None else None
         if found is None:
             return False
         worker.flush()

@@ -527,7 +527,7 @@ cdef class Http1Origin(Pooled):
         cdef uint64_t left
         cdef int result
         cdef Party party = self.party
-        cdef Stream found = party.raw_sink(self) if self.tls is None else None
+        cdef Stream found = party.raw_sink(self, self.remaining) if self.tls is None else None
         if found is None:
             if self.pipe != NULL:
                 self.paused = True
@@ -540,6 +540,8 @@ cdef class Http1Origin(Pooled):
         if sink.is_clogged() or not sink.writable:
             self.paused = True
             return True
+        if not sink.unseal():
+            return False
         if self.pipe == NULL:
             self.pipe = worker.pipe_take()
             if self.pipe == NULL:
@@ -580,7 +582,7 @@ cdef class Http1Origin(Pooled):
         if party is not None:
             party.on_end(self, base, self.worker.parsed, trailers)
 
-    cdef bint is_raw(self) noexcept:
+    cdef bint is_raw(self, uint64_t size) noexcept:
         return not self.request_chunked and not self.closed and self.tls is None
 
     cdef void release(self) noexcept:

@@ -1,4 +1,6 @@
-"""The client hello's parser, and what is chosen by it, for the tests."""
+"""The client hello's parser, what is chosen by it, and what the kernel is told, for the tests."""
+
+from collections.abc import Iterable
 
 from limen.engine.tls.passes import PassTable
 
@@ -13,3 +15,9 @@ def find_host(table: PassTable, name: bytes) -> int:
 
 def fingerprint(data: bytes) -> bytes:
     """JA4 of a whole hello."""
+
+def outgoing(line: bytes, pieces: Iterable[bytes]) -> tuple[bytes, int, int]:
+    """(secret, records, bytes of a record still to come) after a line of the key log and sealed bytes in pieces."""
+
+def expand_secret(secret: bytes, label: bytes, size: int) -> bytes:
+    """HKDF-Expand-Label of a traffic secret."""

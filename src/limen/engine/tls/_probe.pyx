@@ -1,10 +1,12 @@
-# The client hello's parser, and what is chosen by it, for the tests.
+# The client hello's parser, what is chosen by it, and what the kernel is told, for the tests.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.string cimport memcpy, memset
 
 from limen.engine.tls.hello cimport HELLO_MOST, Hello
 from limen.engine.tls.hello cimport read_hello as read
 from limen.engine.tls.ja4 cimport JA4_SIZE, write_ja4
+from limen.engine.tls.kernel cimport Outgoing, count_records, expand, note_secret
 from limen.engine.tls.passes cimport PassTable
 
 
@@ -74,3 +76,27 @@ def fingerprint(bytes data not None):
         return out[:JA4_SIZE]
     finally:
         PyMem_Free(scratch)
+
+
+def outgoing(bytes line not None, pieces):
+    """(secret, records, bytes of a record still to come) after a line of the key log and sealed bytes in pieces."""
+    cdef Outgoing state
+    cdef bytes piece
+    memset(&state, 0, sizeof(state))
+    note_secret(&state, line)
+    for piece in pieces:
+        count_records(&state, piece, <size_t>len(piece))
+    return (<char*>state.secret)[:state.secret_size], state.records, state.left
+
+
+def expand_secret(bytes secret not None, bytes label not None, int size):
+    """HKDF-Expand-Label of a traffic secret."""
+    cdef Outgoing state
+    cdef unsigned char out[64]
+    if len(secret) not in (32, 48) or not 0 < size <= 64:
+        raise ValueError("a secret of 32 or 48 bytes, and 64 at most of it")
+    memcpy(state.secret, <const char*>secret, <size_t>len(secret))
+    state.secret_size = <unsigned char>len(secret)
+    if not expand(&state, label, out, <size_t>size):
+        raise MemoryError
+    return (<char*>out)[:size]

@@ -19,6 +19,7 @@ cdef class ServerContext:
     cdef list sets            # of indices that names have in common; 0 is the default
     cdef bytes alpn           # in wire form
     cdef int key_log          # borrowed descriptor; -1: none
+    cdef bint kernel          # it may seal large bodies
     cdef TicketKeys tickets
 
     # With `leaf`, that is what is shown.

@@ -11,7 +11,7 @@ class ServerContext:
 
     `names` maps them to indices into `certificates`, RSA and ECDSA side by side; `default` has those for clients that
     name nobody known. `ticket_lifetime` in seconds. `key_log`: descriptor that secrets are appended to, open as long as
-    the context is in use. ValueError says what cannot be used.
+    the context is in use. `kernel`: it may seal large bodies, where it can. ValueError says what cannot be used.
     """
 
     def __new__(
@@ -32,6 +32,7 @@ class ServerContext:
         client_required: bool = False,
         crl: bytes = b"",
         key_log: int = -1,
+        kernel: bool = False,
     ) -> Self: ...
 
 class ClientContext:

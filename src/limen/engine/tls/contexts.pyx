@@ -2,6 +2,7 @@
 # callback touches Python objects but the context's own lists.
 
 from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc
 from libc.string cimport memcmp, memcpy, strlen
 
 from limen.engine.addresses cimport parse_ip
@@ -9,6 +10,7 @@ from limen.engine.keys cimport KeyIndex, KeyRecord, find_key, hash_bytes, in_buc
 from limen.engine.reactor cimport Reactor
 from limen.engine.sys cimport write
 from limen.engine.tls.certificate cimport Certificate, last_error, read_certificates
+from limen.engine.tls.kernel cimport Outgoing, note_secret
 from limen.engine.tls.libssl cimport (
     BIO,
     BIO_free,
@@ -212,7 +214,9 @@ cdef void on_secret(const SSL* ssl, const char* line) noexcept:
     cdef Session session = <Session>SSL_get_app_data(ssl)
     cdef char text[1024]
     cdef size_t size = strlen(line)
-    if size >= sizeof(text):
+    if session.outgoing != NULL:
+        note_secret(session.outgoing, line)
+    if session.key_log < 0 or size >= sizeof(text):
         return
     memcpy(text, line, size)
     text[size] = 10
@@ -292,7 +296,7 @@ cdef class ServerContext:
     def __init__(
         self, *, certificates, names, default, int minimum=0x0303, int maximum=0x0304, str ciphers="", str suites="",
         str groups="", alpn=("http/1.1",), TicketKeys tickets=None, int ticket_lifetime=43200, bytes client_ca=b"",
-        bint client_required=False, bytes crl=b"", int key_log=-1,
+        bint client_required=False, bytes crl=b"", int key_log=-1, bint kernel=False,
     ):
         cdef Certificate certificate
         self.certificates = list(certificates)
@@ -321,7 +325,8 @@ cdef class ServerContext:
         SSL_CTX_set_tlsext_status_arg(self.native, <void*>self)
         SSL_CTX_set_alpn_select_cb(self.native, on_alpn, <void*>self)
         self.key_log = key_log
-        if key_log >= 0:
+        self.kernel = kernel
+        if key_log >= 0 or kernel:
             SSL_CTX_set_keylog_callback(self.native, on_secret)
         if client_ca:
             trust(self.native, client_ca, crl, True)
@@ -416,6 +421,10 @@ cdef class ServerContext:
         if session.begin(self.native, self, reactor, fd, lower, True) < 0:
             return None
         session.key_log = self.key_log
+        if self.kernel and lower is None:
+            session.outgoing = <Outgoing*>calloc(1, sizeof(Outgoing))
+            if session.outgoing == NULL:
+                return None
         if leaf is not None:
             try:
                 leaf.load()

@@ -26,12 +26,11 @@ from limen.engine.tls.ipsec_mb cimport (
     imb_get_version_str,
     init_mb_mgr_auto,
 )
-from limen.engine.tls.libssl cimport RAND_bytes
+from limen.engine.tls.libssl cimport OPENSSL_cleanse, RAND_bytes
 from limen.engine.tls.provider cimport (
     CRYPTO_memcmp,
     EVP_CIPH_GCM_MODE,
     EVP_default_properties_is_fips_enabled,
-    OPENSSL_cleanse,
     OSSL_ALGORITHM,
     OSSL_CIPHER_PARAM_AEAD,
     OSSL_CIPHER_PARAM_AEAD_TAG,

@@ -1,6 +1,6 @@
 # What the engine uses of libssl and libcrypto, OpenSSL 3.0 or newer. Declarations only.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 
 cdef extern from *:
@@ -23,6 +23,8 @@ cdef extern from *:
     ctypedef struct SSL_CTX:
         pass
     ctypedef struct SSL:
+        pass
+    ctypedef struct SSL_CIPHER:
         pass
     ctypedef struct SSL_METHOD:
         pass
@@ -138,6 +140,8 @@ cdef extern from *:
     int SSL_set_session(SSL* ssl, SSL_SESSION* session) nogil
     int SSL_session_reused(const SSL* ssl) nogil
     int SSL_version(const SSL* ssl) nogil
+    const SSL_CIPHER* SSL_get_current_cipher(const SSL* ssl) nogil
+    uint32_t SSL_CIPHER_get_id(const SSL_CIPHER* cipher) nogil
     const char* SSL_get_cipher_name(const SSL* ssl) nogil
     void SSL_get0_alpn_selected(const SSL* ssl, const unsigned char** data, unsigned int* size) nogil
     long SSL_get_verify_result(const SSL* ssl) nogil
@@ -206,6 +210,7 @@ cdef extern from *:
     const char* OpenSSL_version(int kind) nogil
     void* OPENSSL_malloc(size_t size) nogil
     void OPENSSL_free(void* data) nogil
+    void OPENSSL_cleanse(void* data, size_t size) nogil
     const char* X509_verify_cert_error_string(long code) nogil
     int X509_VERIFY_PARAM_set1_ip_asc(X509_VERIFY_PARAM* param, const char* ip) nogil
     const unsigned long X509_V_FLAG_CRL_CHECK, X509_V_FLAG_CRL_CHECK_ALL

@@ -45,7 +45,6 @@ cdef extern from *:
     int OSSL_PARAM_set_octet_string(OSSL_PARAM* param, const void* data, size_t size) nogil
     int OSSL_PARAM_get_octet_string(const OSSL_PARAM* param, void** out, size_t room, size_t* size) nogil
     int CRYPTO_memcmp(const void* a, const void* b, size_t size) nogil
-    void OPENSSL_cleanse(void* data, size_t size) nogil
 
     const int OSSL_OP_CIPHER, EVP_CIPH_GCM_MODE
     const int OSSL_FUNC_PROVIDER_QUERY_OPERATION

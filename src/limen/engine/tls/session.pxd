@@ -3,6 +3,7 @@
 from libc.stdint cimport uint32_t
 
 from limen.engine.reactor cimport Reactor
+from limen.engine.tls.kernel cimport Outgoing
 from limen.engine.tls.libssl cimport SSL, SSL_CTX
 
 
@@ -36,6 +37,10 @@ cdef class Session:
     cdef uint32_t chatter     # bytes answered to what brought no content, in a row
     cdef char first[16]       # what came first, if it was plain
     cdef uint32_t first_size
+    cdef Outgoing* outgoing   # owned; server: for the kernel to take over sealing; NULL: it may not, or has
+    cdef bint kernel          # it has: libssl seals nothing more
+    cdef bint overtaken       # and would have had to: the session is of no use any more
+    cdef bint told_end        # by the kernel
     cdef bytes ja4            # server: fingerprint of the client's hello, if something asks for it
     cdef object facts         # server: what facts_of() has read
 
@@ -57,5 +62,8 @@ cdef class Session:
     cdef str reason(self)
     # The peer's certificate in DER form, or nothing.
     cdef bytes peer_der(self)
+    # Let the kernel seal what is sent from now on; False: it does not. What was sealed has to be sent before.
+    cdef bint unseal(self) noexcept
+    cdef void forget_outgoing(self) noexcept
     # Seal the end of what we send, once, in the sessions below as well.
     cdef void close_notify(self) noexcept

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, strlen
 
 from limen.engine.reactor cimport RECORD_SIZE, SEALED_SIZE, Reactor
 from limen.engine.sys cimport EAGAIN, EINTR, limen_errno, recv
+from limen.engine.tls.kernel cimport Outgoing, count_records, send_close_notify, take_over
 from limen.engine.tls.libssl cimport (
     BIO,
     BIO_CTRL_FLUSH,
@@ -24,7 +25,10 @@ from limen.engine.tls.libssl cimport (
     ERR_GET_REASON,
     ERR_clear_error,
     ERR_peek_last_error,
+    OPENSSL_cleanse,
     OPENSSL_free,
+    SSL_CIPHER_get_id,
+    SSL_get_current_cipher,
     SSL_AD_REASON_OFFSET,
     SSL_CTX,
     SSL_ERROR_WANT_READ,
@@ -120,11 +124,17 @@ cdef int wire_write(BIO* bio, const char* data, int size) noexcept:
     cdef Session session = <Session>BIO_get_data(bio)
     cdef Reactor reactor = session.reactor
     BIO_clear_retry_flags(bio)
+    if session.kernel:
+        # an answer to a key update, or an alert, in a number of records that libssl has no idea of
+        session.overtaken = True
+        return size
     if <size_t>size > SEALED_SIZE - reactor.sealed_used:
         # cannot be: whoever writes makes room for a record first, and no handshake flight is that long
         return -1
     memcpy(reactor.sealed + reactor.sealed_used, data, <size_t>size)
     reactor.sealed_used += <size_t>size
+    if session.outgoing != NULL and session.outgoing.secret_size:
+        count_records(session.outgoing, data, <size_t>size)
     return size
 
 
@@ -197,6 +207,7 @@ cdef class Session:
                 SSL_set_shutdown(self.ssl, SSL_SENT_SHUTDOWN)
             SSL_free(self.ssl)
         free(self.early)
+        self.forget_outgoing()
 
     def __repr__(self) -> str:
         return f"<Session server={self.server} established={self.established} resumed={self.resumed}>"
@@ -307,7 +318,27 @@ cdef class Session:
         finally:
             OPENSSL_free(der)
 
+    cdef bint unseal(self) noexcept:
+        if self.outgoing == NULL or not self.established:
+            return False
+        self.kernel = take_over(
+            self.outgoing, self.fd, <uint32_t>SSL_CIPHER_get_id(SSL_get_current_cipher(self.ssl))
+        )
+        self.forget_outgoing()
+        return self.kernel
+
+    cdef void forget_outgoing(self) noexcept:
+        if self.outgoing != NULL:
+            OPENSSL_cleanse(self.outgoing, sizeof(Outgoing))
+            free(self.outgoing)
+            self.outgoing = NULL
+
     cdef void close_notify(self) noexcept:
+        if self.kernel:
+            if not self.told_end:
+                self.told_end = True
+                send_close_notify(self.fd)
+            return
         if self.established and not SSL_get_shutdown(self.ssl) & SSL_SENT_SHUTDOWN:
             # a second SSL_shutdown would wait for the peer's
             ERR_clear_error()
