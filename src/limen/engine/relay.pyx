@@ -25,7 +25,8 @@ cdef int relay(Connection source, Connection sink, Pipe* pipe, uint64_t* remaini
     while True:
         while pipe.held:
             flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
-            if remaining[0] and not source_empty:
+            if remaining[0] and not source_empty and sink.tls is None:
+                # not to a kernel that seals: it would keep what does not fill a record for as long as no more comes
                 flags |= SPLICE_F_MORE
             done = splice(pipe.reader, NULL, sink.fd, NULL, pipe.held, flags)
             if done <= 0:

@@ -1,6 +1,7 @@
 """Large bodies sealed by the kernel (kTLS). Needs one that has TLS; `make guest` runs this on one in an emulator."""
 
 import subprocess
+import threading
 import time
 
 import pytest
@@ -155,6 +156,35 @@ def test_an_origin_that_breaks_off_and_one_that_stops_and_goes_on(start, authori
         assert client.read_to_end() == LARGE[:1_500_000]
     assert faults(proxy) == {"truncated": 1}
     assert unsealed(proxy) == 1
+
+
+@pytest.mark.sanitize
+def test_nothing_is_held_back_while_the_origin_pauses(start_tls, authority):
+    came = threading.Event()
+    sizes = [1_200_001, 5, 40_000, 1]
+    sizes.append(len(LARGE) - sum(sizes))
+
+    def converse(connection):
+        connection.read_until(b"\r\n\r\n")
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LARGE))
+        at = 0
+        for size in sizes:
+            connection.send(LARGE[at : at + size])
+            at += size
+            assert came.wait(15)
+            came.clear()
+
+    with RawOrigin(converse) as origin:
+        proxy = start_tls(origin, tls=certificates(authority.issue("a.example")))
+        with proxy.connect().secure(authority.trusting(), "a.example") as client:
+            client.send_request("GET", "/", host="a.example")
+            assert client.read_head().status == 200
+            at = 0
+            for size in sizes:
+                assert client.read_exactly(size) == LARGE[at : at + size]
+                at += size
+                came.set()
+        assert unsealed(proxy) == 1
 
 
 @pytest.mark.sanitize
