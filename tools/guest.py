@@ -29,10 +29,7 @@ while read module; do insmod /modules/$module || echo "no $module"; done < /modu
 mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=loose host /host
 mount -t tmpfs tmpfs /over; mkdir /over/upper /over/work
 mount -t overlay -o lowerdir=/host,upperdir=/over/upper,workdir=/over/work overlay /new
-for kind in proc sysfs devtmpfs; do
-    case $kind in devtmpfs) at=dev ;; sysfs) at=sys ;; *) at=$kind ;; esac
-    mount -t $kind $kind /new/$at
-done
+mount -t proc proc /new/proc; mount -t sysfs sys /new/sys; mount -t devtmpfs dev /new/dev
 mkdir -p /new/dev/shm /new/dev/pts
 mount -t tmpfs tmpfs /new/dev/shm; mount -t devpts devpts /new/dev/pts
 mount -t tmpfs tmpfs /new/run; mount -t tmpfs tmpfs /new/tmp

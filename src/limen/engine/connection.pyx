@@ -18,7 +18,7 @@ from limen.engine.sys cimport (
     sendmsg,
 )
 from limen.engine.reactor cimport FLAT_SIZE, GATHER_SLOTS, RECORD_SIZE, SEALED_SIZE, Reactor
-from limen.engine.tls.session cimport Session
+from limen.engine.tls.session cimport Session, in_clear
 
 
 cdef enum:
@@ -34,7 +34,7 @@ cdef class Connection(Stream):
         cdef Reactor reactor = self.reactor
         if size == 0 or self.broken or self.closed:
             return
-        if self.backlog != NULL and (self.tls is None or self.tls.kernel):
+        if self.backlog != NULL and in_clear(self.tls):
             # order: behind what is already waiting
             if self.keep_unsent(data, size) < 0:
                 self.broken = True
@@ -68,7 +68,7 @@ cdef class Connection(Stream):
         cdef size_t skip
         if self.closed or self.broken or reactor.gather_count == 0:
             return
-        if self.tls is not None and not self.tls.kernel:
+        if not in_clear(self.tls):
             self.seal_gathered()
             self.send_sealed()
             return
@@ -326,7 +326,7 @@ cdef class Connection(Stream):
         """close_notify, where the connection ends in good order, in one call with what is gathered; a plain connection
         only sends what is gathered."""
         cdef Reactor reactor = self.reactor
-        if self.tls is None or self.tls.kernel or reactor.gather_owner != <void*>self:
+        if in_clear(self.tls) or reactor.gather_owner != <void*>self:
             reactor.flush()
         elif not (self.closed or self.broken):
             self.seal_gathered()
@@ -342,7 +342,7 @@ cdef class Connection(Stream):
         self.send_sealed()
 
     cdef bint unseal(self) noexcept:
-        if self.tls is None or self.tls.kernel:
+        if in_clear(self.tls):
             return True
         if self.backlog != NULL or self.broken or not self.tls.unseal():
             return False

@@ -1,5 +1,6 @@
 """Large bodies sealed by the kernel (kTLS). Needs one that has TLS; `make guest` runs this on one in an emulator."""
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -30,6 +31,15 @@ def unsealed(proxy):
 def ask(client, target):
     response = client.request("GET", target, host="a.example")
     assert (response.status, response.content) == (200, LARGE[: SIZES[target]])
+
+
+@contextlib.contextmanager
+def sealed(proxy, authority):
+    """A client after its handshake, whose records come when the test wants them, and the end only if it is told."""
+    with proxy.connect() as raw:
+        client = SealedClient(raw, authority.trusting(), "a.example")
+        client.shake()
+        yield client
 
 
 @pytest.fixture
@@ -64,9 +74,7 @@ def test_one_connection_before_and_after(start, authority, suite, tmp_path):
 @pytest.mark.sanitize
 def test_it_ends_as_tls_should(start, authority):
     proxy = start()
-    with proxy.connect() as raw:
-        client = SealedClient(raw, authority.trusting(), "a.example")
-        client.shake()
+    with sealed(proxy, authority) as client:
         client.send(b"GET /large HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
         # with close_notify, or it would raise
         assert client.read_to_end().endswith(b"\r\n\r\n" + LARGE)
@@ -76,9 +84,7 @@ def test_it_ends_as_tls_should(start, authority):
 @pytest.mark.sanitize
 def test_a_client_that_reads_slowly(start, authority):
     proxy = start()
-    with proxy.connect() as raw:
-        client = SealedClient(raw, authority.trusting(), "a.example")
-        client.shake()
+    with sealed(proxy, authority) as client:
         for number in range(2):
             last = b"Connection: close\r\n" if number else b""
             client.send(b"GET /large HTTP/1.1\r\nHost: a.example\r\n%s\r\n" % last)

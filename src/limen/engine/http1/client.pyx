@@ -34,7 +34,7 @@ from limen.engine.stream cimport OutHead, Party, Stream
 from limen.engine.sys cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, SHUT_WR, shutdown
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport HELLO_MOST, Hello, read_hello
-from limen.engine.tls.session cimport Session
+from limen.engine.tls.session cimport Session, in_clear
 from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
     FAULT_BODY_TIMEOUT,
@@ -160,7 +160,7 @@ cdef class Http1Client(Accepted):
     cdef bint is_raw(self, uint64_t size) noexcept:
         if self.chunked or self.silent or self.closed:
             return False
-        if self.tls is None or self.tls.kernel:
+        if in_clear(self.tls):
             return True
         # not where another TLS may come to lie above this one: libssl has to seal its records
         return size >= UNSEAL_MIN and self.tls.outgoing != NULL and self.service.bridge is None

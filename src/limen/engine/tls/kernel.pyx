@@ -5,7 +5,8 @@
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset, strlen, strncmp
 
-from limen.engine.sys cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, sendmsg, setsockopt
+from limen.engine.paths cimport hex_digit
+from limen.engine.sys cimport MSG_DONTWAIT, MSG_NOSIGNAL, iovec, msghdr, sendmsg, setsockopt, socklen_t
 from limen.engine.tls.libssl cimport (
     ERR_clear_error,
     OPENSSL_cleanse,
@@ -22,6 +23,7 @@ cdef extern from *:
     #include <netinet/in.h>
     #include <openssl/core_names.h>
     #include <openssl/kdf.h>
+    #include <stddef.h>
     #include <sys/socket.h>
     #ifndef SOL_TLS
     #define SOL_TLS 282
@@ -29,8 +31,15 @@ cdef extern from *:
     #ifndef TCP_ULP
     #define TCP_ULP 31
     #endif
-    /* One record of another kind than content; `what` has two bytes. */
-    static size_t limen_record_type(char *room, struct msghdr *message, unsigned char kind) {
+    /* What the kernel is given for AES-GCM differs in the length of the key alone. */
+    #define LIMEN_GIVEN(kind, at) \\
+        _Static_assert(offsetof(struct kind, iv) == 4 && offsetof(struct kind, key) == 12 && \\
+                       offsetof(struct kind, salt) == (at) && offsetof(struct kind, rec_seq) == (at) + 4 && \\
+                       sizeof(struct kind) == (at) + 12, "laid out in another way")
+    LIMEN_GIVEN(tls12_crypto_info_aes_gcm_128, 28);
+    LIMEN_GIVEN(tls12_crypto_info_aes_gcm_256, 44);
+    /* The message is one record of this kind. */
+    static void limen_record_type(char *room, struct msghdr *message, unsigned char kind) {
         struct cmsghdr *control;
         message->msg_control = room;
         message->msg_controllen = CMSG_SPACE(sizeof(kind));
@@ -39,7 +48,6 @@ cdef extern from *:
         control->cmsg_type = TLS_SET_RECORD_TYPE;
         control->cmsg_len = CMSG_LEN(sizeof(kind));
         *CMSG_DATA(control) = kind;
-        return message->msg_controllen;
     }
     """
     ctypedef struct EVP_KDF:
@@ -59,41 +67,25 @@ cdef extern from *:
     ctypedef struct tls_crypto_info "struct tls_crypto_info":
         unsigned short version
         unsigned short cipher_type
-    ctypedef struct tls12_crypto_info_aes_gcm_128 "struct tls12_crypto_info_aes_gcm_128":
-        tls_crypto_info info
-        unsigned char iv[8]
-        unsigned char key[16]
-        unsigned char salt[4]
-        unsigned char rec_seq[8]
-    ctypedef struct tls12_crypto_info_aes_gcm_256 "struct tls12_crypto_info_aes_gcm_256":
-        tls_crypto_info info
-        unsigned char iv[8]
-        unsigned char key[32]
-        unsigned char salt[4]
-        unsigned char rec_seq[8]
     const int SOL_TLS, TCP_ULP, TLS_TX, TLS_CIPHER_AES_GCM_128, TLS_CIPHER_AES_GCM_256, TLS_1_3_VERSION, IPPROTO_TCP
-    size_t limen_record_type(char* room, msghdr* message, unsigned char kind) noexcept nogil
+    void limen_record_type(char* room, msghdr* message, unsigned char kind) noexcept nogil
 
 
 cdef enum:
     AES_128_GCM_SHA256 = 0x03001301   # as libssl numbers suites
     AES_256_GCM_SHA384 = 0x03001302
     IV_SIZE = 12
-    SALT_SIZE = 4                     # of the kernel's halves of an IV
+    SALT_SIZE = 4                     # the first bytes of the IV, which the kernel wants apart
+    NUMBER_SIZE = 8
+    GIVEN_IV = 4                      # where the parts lie in what the kernel is given; the others follow the key
+    GIVEN_KEY = 12
+    GIVEN_MOST = 56
     RECORD_CONTENT = 23
     RECORD_ALERT = 21
     WARNING = 1
     CLOSE_NOTIFY = 0
 
 cdef const char* LABEL = b"SERVER_TRAFFIC_SECRET_0 "
-
-
-cdef int digit(char c) noexcept nogil:
-    if 48 <= c <= 57:
-        return c - 48
-    if 97 <= (c | 32) <= 102:
-        return (c | 32) - 87
-    return -1
 
 
 cdef void note_secret(Outgoing* outgoing, const char* line) noexcept:
@@ -113,8 +105,8 @@ cdef void note_secret(Outgoing* outgoing, const char* line) noexcept:
     if size != 32 and size != SECRET_MOST:
         return
     for i in range(size):
-        high = digit(line[2 * i])
-        low = digit(line[2 * i + 1])
+        high = hex_digit(<uint8_t>line[2 * i])
+        low = hex_digit(<uint8_t>line[2 * i + 1])
         if high < 0 or low < 0:
             return
         outgoing.secret[i] = <uint8_t>(high << 4 | low)
@@ -179,47 +171,36 @@ cdef bint expand(const Outgoing* outgoing, const char* label, uint8_t* out, size
 
 
 cdef bint take_over(const Outgoing* outgoing, int fd, uint32_t suite) noexcept nogil:
-    cdef tls12_crypto_info_aes_gcm_128 small
-    cdef tls12_crypto_info_aes_gcm_256 large
-    cdef uint8_t key[32]
+    cdef uint8_t given[GIVEN_MOST]
     cdef uint8_t iv[IV_SIZE]
-    cdef uint8_t number[8]
+    cdef uint8_t* salt
+    cdef tls_crypto_info info
     cdef size_t size
     cdef bint done = False
     cdef int i
-    if outgoing.secret_size != (32 if suite == AES_128_GCM_SHA256 else SECRET_MOST):
-        return False
-    if suite != AES_128_GCM_SHA256 and suite != AES_256_GCM_SHA384:
+    info.version = TLS_1_3_VERSION
+    if suite == AES_128_GCM_SHA256 and outgoing.secret_size == 32:
+        info.cipher_type = TLS_CIPHER_AES_GCM_128
+        size = 16
+    elif suite == AES_256_GCM_SHA384 and outgoing.secret_size == SECRET_MOST:
+        info.cipher_type = TLS_CIPHER_AES_GCM_256
+        size = 32
+    else:
         return False
     if outgoing.left or outgoing.head_size:
         return False
-    for i in range(8):
-        number[i] = <uint8_t>(outgoing.records >> (56 - 8 * i))
-    size = 16 if suite == AES_128_GCM_SHA256 else 32
-    if expand(outgoing, b"key", key, size) and expand(outgoing, b"iv", iv, IV_SIZE):
+    if expand(outgoing, b"key", given + GIVEN_KEY, size) and expand(outgoing, b"iv", iv, IV_SIZE):
+        memcpy(given, &info, sizeof(info))
+        memcpy(given + GIVEN_IV, iv + SALT_SIZE, IV_SIZE - SALT_SIZE)
+        salt = given + GIVEN_KEY + size
+        memcpy(salt, iv, SALT_SIZE)
+        for i in range(NUMBER_SIZE):
+            salt[SALT_SIZE + i] = <uint8_t>(outgoing.records >> (56 - 8 * i))
+        size += GIVEN_KEY + SALT_SIZE + NUMBER_SIZE
         # the kernel takes module and keys in two steps; the first alone changes nothing
         setsockopt(fd, IPPROTO_TCP, TCP_ULP, b"tls", 3)
-        if suite == AES_128_GCM_SHA256:
-            memset(&small, 0, sizeof(small))
-            small.info.version = TLS_1_3_VERSION
-            small.info.cipher_type = TLS_CIPHER_AES_GCM_128
-            memcpy(small.key, key, sizeof(small.key))
-            memcpy(small.salt, iv, SALT_SIZE)
-            memcpy(small.iv, iv + SALT_SIZE, sizeof(small.iv))
-            memcpy(small.rec_seq, number, sizeof(small.rec_seq))
-            done = setsockopt(fd, SOL_TLS, TLS_TX, &small, sizeof(small)) == 0
-            OPENSSL_cleanse(&small, sizeof(small))
-        else:
-            memset(&large, 0, sizeof(large))
-            large.info.version = TLS_1_3_VERSION
-            large.info.cipher_type = TLS_CIPHER_AES_GCM_256
-            memcpy(large.key, key, sizeof(large.key))
-            memcpy(large.salt, iv, SALT_SIZE)
-            memcpy(large.iv, iv + SALT_SIZE, sizeof(large.iv))
-            memcpy(large.rec_seq, number, sizeof(large.rec_seq))
-            done = setsockopt(fd, SOL_TLS, TLS_TX, &large, sizeof(large)) == 0
-            OPENSSL_cleanse(&large, sizeof(large))
-    OPENSSL_cleanse(key, sizeof(key))
+        done = setsockopt(fd, SOL_TLS, TLS_TX, given, <socklen_t>size) == 0
+    OPENSSL_cleanse(given, sizeof(given))
     OPENSSL_cleanse(iv, sizeof(iv))
     return done
 

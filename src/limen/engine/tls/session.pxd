@@ -40,7 +40,6 @@ cdef class Session:
     cdef Outgoing* outgoing   # owned; server: for the kernel to take over sealing; NULL: it may not, or has
     cdef bint kernel          # it has: libssl seals nothing more
     cdef bint overtaken       # and would have had to: the session is of no use any more
-    cdef bint told_end        # by the kernel
     cdef bytes ja4            # server: fingerprint of the client's hello, if something asks for it
     cdef object facts         # server: what facts_of() has read
 
@@ -67,3 +66,8 @@ cdef class Session:
     cdef void forget_outgoing(self) noexcept
     # Seal the end of what we send, once, in the sessions below as well.
     cdef void close_notify(self) noexcept
+
+
+cdef inline bint in_clear(Session tls) noexcept:
+    """Whether what is written to the socket goes as it is: there is no TLS, or the kernel seals."""
+    return tls is None or tls.kernel

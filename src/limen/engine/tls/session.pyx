@@ -334,12 +334,11 @@ cdef class Session:
             self.outgoing = NULL
 
     cdef void close_notify(self) noexcept:
-        if self.kernel:
-            if not self.told_end:
-                self.told_end = True
-                send_close_notify(self.fd)
-            return
-        if self.established and not SSL_get_shutdown(self.ssl) & SSL_SENT_SHUTDOWN:
+        cdef int told = SSL_get_shutdown(self.ssl)
+        if self.kernel and not told & SSL_SENT_SHUTDOWN:
+            SSL_set_shutdown(self.ssl, told | SSL_SENT_SHUTDOWN)
+            send_close_notify(self.fd)
+        elif self.established and not told & SSL_SENT_SHUTDOWN:
             # a second SSL_shutdown would wait for the peer's
             ERR_clear_error()
             SSL_shutdown(self.ssl)
