@@ -25,7 +25,7 @@ SANITIZE_ENV = PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:d
 	LD_PRELOAD="$$($(or $(CC),gcc) -print-file-name=libasan.so) $$($(or $(CC),gcc) -print-file-name=libubsan.so)"
 ENGINE := $(shell find src -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
 
-.PHONY: help demo test lint sanitize guest docs bench fuzz wheel build doctor clean
+.PHONY: help demo test lint sanitize guest sanitize-guest docs bench fuzz wheel build doctor clean
 .DELETE_ON_ERROR:
 
 help:
@@ -101,8 +101,14 @@ sanitize: doctor $(VENV)/.extra-test sanitized-sources
 	cd $(SANITIZED) && { $(SANITIZE_ENV) $(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal -p no:cacheprovider \
 		-m sanitize $(PYTEST) tests/integration || [ $$? -eq 5 ]; }
 
+GUEST_TESTS = $(if $(filter tests,$(TESTS)),tests/integration/tls/test_kernel.py,$(TESTS))
 guest: doctor $(VENV)/.extra-test $(VENV)/.built
-	$(RUN) tools/guest.py $(if $(filter tests,$(TESTS)),tests/integration/tls/test_kernel.py,$(TESTS))
+	$(RUN) tools/guest.py $(GUEST_TESTS)
+
+# Emulated and sanitized, everything takes fifty times as long.
+sanitize-GUEST_TESTS = $(if $(filter tests,$(TESTS)),tests/integration/tls/test_kernel.py,$(TESTS))
+guest: doctor $(VENV)/.extra-test sanitized-sources
+	cd $(SANITIZED) && $(RUN) tools/guest.py --seconds 3600 --with '$(SANITIZE_ENV)' $(GUEST_TESTS)
 
 fuzz: doctor $(VENV)/.extra-test sanitized-sources
 	cd $(SANITIZED) && $(SANITIZE_ENV) PYTHONPATH=src:. $(RUN) fuzz/run.py --seconds $(FUZZ_SECONDS)

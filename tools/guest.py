@@ -1,6 +1,6 @@
 """Runs tests on another kernel: Debian's own, started by QEMU, on this machine's files.
 
-    python tools/guest.py [--package NAME] TEST [TEST...]
+    python tools/guest.py [--package NAME] [--with 'NAME=VALUE…'] TEST [TEST...]
 
 For what the kernel at hand does not have, such as TLS. Needs qemu-system-x86, busybox-static and, for the kernel,
 either `--kernel FOLDER` with what its package holds or apt-get, which downloads it once into build/guest. No root: the
@@ -42,7 +42,7 @@ RUN = """ulimit -n 4096
 export PATH={path} HOME=/root LANG=C.UTF-8
 cd {root}
 echo "== $(uname -r)"
-{python} -m pytest -q -p no:cacheprovider {tests}
+{variables} {python} -m pytest -q -p no:cacheprovider {tests}
 echo $? > /mnt/status
 """
 
@@ -120,6 +120,7 @@ def main() -> int:
         "--kernel", type=Path, help="a folder with boot/vmlinuz-* and lib/modules, instead of a package"
     )
     options.add_argument("--seconds", type=int, default=600, help="how long it may take")
+    options.add_argument("--with", dest="variables", default="", help="what the guest's shell sets for pytest")
     options.add_argument("tests", nargs="+")
     asked = options.parse_args()
     if shutil.which("qemu-system-x86_64") is None:
@@ -134,7 +135,13 @@ def main() -> int:
             [str(python.parent), "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         )
         (out / "run").write_text(
-            RUN.format(path=path, root=shlex.quote(str(ROOT)), python=python, tests=shlex.join(asked.tests)),
+            RUN.format(
+                path=path,
+                root=shlex.quote(str(ROOT)),
+                variables=asked.variables,
+                python=python,
+                tests=shlex.join(asked.tests),
+            ),
             encoding="utf-8",
         )
         command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072"]
