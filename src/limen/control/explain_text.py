@@ -38,6 +38,8 @@ def _arrival(answer: Mapping[str, object]) -> Iterator[str]:
     if isinstance(named, dict):
         groups = ", ".join(map(str, named.get("groups") or ())) or "none"
         yield f"  as {named.get('name')}, groups: {groups}"
+    if answer.get("certificate") is not None:
+        yield f"  with the certificate of {answer['certificate']}, taken to hold"
     if answer.get("client") not in (None, answer.get("from")):
         yield f"  for the client {answer['client']}, as a trusted proxy says"
     if answer.get("source") == "file":

@@ -47,11 +47,19 @@ class Question:
     """A request that is asked about, with what the engine decided."""
 
     def __new__(
-        cls, worker: Worker, service: Service, head: bytes, client: str, identity: Identity | None = None
+        cls,
+        worker: Worker,
+        service: Service,
+        head: bytes,
+        client: str,
+        identity: Identity | None = None,
+        certificate: bytes = b"",
+        ja4: str = "",
     ) -> Self:
-        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket), for `identity`.
+        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket), for `identity`,
+        from somebody who has shown `certificate` (DER; empty: none), which is believed, and a hello of that JA4.
 
-        ValueError for a client that is none, and for a listener of opaque bytes.
+        ValueError for a client or a certificate that is none, and for a listener of opaque bytes.
         """
 
     @property
@@ -79,6 +87,10 @@ class Question:
     @property
     def client_address(self) -> str:
         """Who it is for, behind trusted proxies."""
+
+    @property
+    def certificate(self) -> str | None:
+        """Subject of what the client has shown, or its alternative names if it has none; None without one."""
 
     @property
     def access_rule(self) -> int:

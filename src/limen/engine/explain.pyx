@@ -52,6 +52,8 @@ from limen.engine.steering cimport (
 from limen.engine.stream cimport Stream
 from limen.engine.sys cimport monotonic
 from limen.engine.tables cimport RouteTable
+from limen.engine.tls.facts cimport Facts, facts_of_certificate
+from limen.engine.tls.session cimport Session
 from limen.engine.types cimport (
     FAULT_CLIENT_CERTIFICATE,
     FAULT_CLIENT_DENIED,
@@ -80,10 +82,11 @@ cdef class Question(ExchangeState):
 
     def __init__(
         self, Worker worker not None, Service service not None, bytes head not None, str client not None,
-        Identity identity=None,
+        Identity identity=None, bytes certificate=b"", str ja4="",
     ):
         cdef int size
         cdef bytes address = client.encode()
+        cdef Connection connection = Connection.__new__(Connection)
         self.worker = worker
         self.service = service
         self.action = service.action
@@ -91,8 +94,12 @@ cdef class Question(ExchangeState):
         self.rule = self.dry_rule = -1
         self.number = -1
         self.started = monotonic()
-        # the conditions on TLS look at the connection: this one has none
-        self.client = <Stream>Connection.__new__(Connection)
+        # the conditions on TLS look at the connection: nobody is at the other end of this one
+        self.client = <Stream>connection
+        if certificate or ja4:
+            connection.tls = Session.__new__(Session)
+            connection.tls.facts = facts_of_certificate(certificate)
+            connection.tls.ja4 = ja4.encode() if ja4 else None
         memset(&self.sender, 0, sizeof(Address))
         if client == "unix":
             self.sender.family = 1
@@ -174,6 +181,14 @@ cdef class Question(ExchangeState):
     def client_address(self) -> str:
         """Who it is for, behind trusted proxies."""
         return client_text(&self.peer)
+
+    @property
+    def certificate(self) -> str | None:
+        cdef Session tls = (<Connection>self.client).tls
+        cdef Facts facts = <Facts>tls.facts if tls is not None else None
+        if facts is None or not facts.presented:
+            return None
+        return (facts.subject or b", ".join(facts.names.splitlines())).decode("utf-8", "replace")
 
     @property
     def access_rule(self) -> int:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limen.runtime.explain.asked import AskedWrongly, ask, asked_of, decoded, encoded
+from limen.runtime.explain.asked import AskedWrongly, Shown, ask, asked_of, decoded, encoded
 
 
 def test_a_question_travels():
@@ -12,6 +12,7 @@ def test_a_question_travels():
         method="PURGE",
         fields=["X-A: 1", "x-b:two words"],
         listener="front",
+        shown=Shown(b"\x30\x82\xfb\xff", "t13d1516h2_8daaf6152771_02713d6af862"),
     )
     assert decoded(encoded(asked)) == asked
     assert asked_of(asked.query()) == asked
@@ -54,6 +55,8 @@ def test_a_url_without_a_scheme_and_a_host_of_ones_own():
         ({"url": "http://a/", "fields": ["na me: x"]}, "no field"),
         ({"url": "http://a/", "fields": ["X: a\r\nY: b"]}, "forbidden"),
         ({"url": "http://a/", "fields": ["X: y"] * 200}, "at most"),
+        ({"url": "http://a/", "shown": Shown(b"0" * 5000)}, "at most"),
+        ({"url": "http://a/", "shown": Shown(ja4="T13 x")}, "no JA4"),
     ],
 )
 def test_wrong_questions_are_told(options, word):
@@ -66,6 +69,8 @@ def test_parameters_are_known_and_single():
         asked_of([("uri", "http://a/")])
     with pytest.raises(AskedWrongly, match="twice"):
         asked_of([("url", "http://a/"), ("url", "http://b/")])
+    with pytest.raises(AskedWrongly, match="base64"):
+        asked_of([("url", "http://a/"), ("certificate", "%%")])
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=30), max_size=3), st.text(max_size=10))

@@ -165,6 +165,7 @@ SCHEMAS: Json = {
             "worker": _COUNT,
             "client": _TEXT,
             "as": _ANY,
+            "certificate": _TEXT,
             "target": _ANY,
             "route": _maybe(_ANY),
             "passed_over": _many(_ANY),
@@ -190,6 +191,8 @@ _PARAMETERS = {
     "listener": "Name or address of the listener; by default as the URL says.",
     "as": "Name of who asks, as if they had shown so; nobody by default.",
     "group": "A group of theirs, beside those that the configuration names; repeatable.",
+    "certificate": "The client's certificate: its DER in the base64 of URLs. It is taken to hold; none by default.",
+    "ja4": "JA4 of the client's hello; none by default.",
 }
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from limen.control.client import NotRunning, find
 from limen.control.commands.parsers import Subparsers
 from limen.control.explain_text import explained
-from limen.runtime.explain.asked import Asked, ask
+from limen.runtime.explain.asked import Asked, AskedWrongly, Shown, ask
 
 
 def add(subparsers: Subparsers) -> None:
@@ -35,6 +35,10 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument("--listener", metavar="NAME", default="", help="name or address; by default as the URL says")
     parser.add_argument("--as", dest="identity", metavar="NAME", default="", help="who asks, as if they had shown so")
     parser.add_argument("--group", metavar="NAME", action="append", default=[], help="a group of theirs; repeatable")
+    parser.add_argument(
+        "--certificate", metavar="CERT", help="the client's certificate (PEM or DER), as if it had held; not FILE's"
+    )
+    parser.add_argument("--ja4", metavar="TEXT", default="", help="JA4 of the client's hello")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(action=run)
 
@@ -49,10 +53,31 @@ def run(options: argparse.Namespace) -> int:
         listener=options.listener,
         identity=options.identity,
         groups=options.group,
+        shown=Shown(_certificate(options.certificate) if options.certificate is not None else b"", options.ja4),
     )
     answer = _answer(asked, options)
     print(json.dumps(answer, indent=2) if options.json else "\n".join(explained(answer)))
     return 0
+
+
+def _certificate(path: str) -> bytes:
+    """The first of the file, in DER. Raises AskedWrongly."""
+    # slow to import, and seldom needed
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise AskedWrongly(f"{path}: {error.strerror}") from error
+    if not content:
+        raise AskedWrongly(f"{path} holds no certificate")
+    try:
+        if b"-----BEGIN" not in content:
+            return content
+        return x509.load_pem_x509_certificate(content).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise AskedWrongly(f"{path} holds no certificate") from error
 
 
 def _answer(asked: Asked, options: argparse.Namespace) -> Mapping[str, object]:
@@ -81,4 +106,5 @@ def _of_file(asked: Asked, file: str) -> Mapping[str, object]:
     absolute = Path(file).absolute()
     provision = Provision()
     loaded = provision.load(read(absolute))
-    return explain_alone(asked, loaded, str(absolute.parent), provision.lists.tables())
+    provision.prepare(loaded)
+    return explain_alone(asked, loaded, str(absolute.parent), provision.lists.tables(), provision.tickets)

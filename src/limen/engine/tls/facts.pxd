@@ -27,3 +27,6 @@ cdef class Facts:
 
 # The connection's facts, kept with it. None without memory.
 cdef Facts facts_of(Session session)
+
+# Of a client that is only imagined: what it would show, empty for nothing. Raises ValueError if that is none.
+cdef Facts facts_of_certificate(bytes der)

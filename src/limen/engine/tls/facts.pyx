@@ -13,6 +13,8 @@ from limen.engine.tls.libssl cimport (
     SSL_get_cipher_name,
     SSL_version,
     X509,
+    X509_free,
+    d2i_X509,
     i2d_X509,
 )
 from limen.engine.tls.session cimport Session
@@ -160,21 +162,11 @@ cdef class Facts:
         return f"<Facts {self.version.decode()} {self.cipher.decode()} subject={self.subject!r}>"
 
 
-cdef Facts read(Session session):
+cdef Facts new_facts(X509* x):
+    """Of a connection of which nothing is known but the client's certificate, or NULL."""
     cdef Facts facts = Facts.__new__(Facts)
-    cdef X509* x = SSL_get0_peer_certificate(session.ssl)
-    cdef int version = SSL_version(session.ssl)
-    cdef const char* cipher = SSL_get_cipher_name(session.ssl)
-    cdef const char* text
-    cdef size_t size = 0
     cdef uint8_t digest[32]
-    facts.version = b"TLSv1.3" if version == 0x0304 else b"TLSv1.2" if version == 0x0303 else b"TLS"
-    facts.cipher = cipher[:strlen(cipher)]
-    text = session.server_name(&size)
-    facts.server_name = text[:size] if size else b""
-    text = session.protocol(&size)
-    facts.protocol = text[:size] if size else b""
-    facts.resumed = session.resumed
+    facts.version = facts.cipher = facts.server_name = facts.protocol = b""
     facts.subject = facts.issuer = facts.serial = facts.fingerprint = facts.names = facts.certificate = b""
     if x != NULL:
         facts.certificate = der_of(x)
@@ -191,6 +183,34 @@ cdef Facts read(Session session):
     facts.view.names_length = <uint32_t>len(facts.names)
     facts.view.fingerprint = facts.fingerprint
     return facts
+
+
+cdef Facts read(Session session):
+    cdef Facts facts = new_facts(SSL_get0_peer_certificate(session.ssl))
+    cdef int version = SSL_version(session.ssl)
+    cdef const char* cipher = SSL_get_cipher_name(session.ssl)
+    cdef const char* text
+    cdef size_t size = 0
+    facts.version = b"TLSv1.3" if version == 0x0304 else b"TLSv1.2" if version == 0x0303 else b"TLS"
+    facts.cipher = cipher[:strlen(cipher)]
+    text = session.server_name(&size)
+    facts.server_name = text[:size] if size else b""
+    text = session.protocol(&size)
+    facts.protocol = text[:size] if size else b""
+    facts.resumed = session.resumed
+    return facts
+
+
+cdef Facts facts_of_certificate(bytes der):
+    cdef const unsigned char* data = der
+    cdef X509* x = d2i_X509(NULL, &data, <long>len(der)) if der else NULL
+    try:
+        if der and (x == NULL or data != <const unsigned char*>der + len(der)):
+            ERR_clear_error()
+            raise ValueError("not a certificate in DER")
+        return new_facts(x)
+    finally:
+        X509_free(x)
 
 
 cdef Facts facts_of(Session session):

@@ -206,6 +206,7 @@ cdef extern from *:
     X509_PUBKEY* X509_get_X509_PUBKEY(const X509* cert) nogil
     int i2d_X509_PUBKEY(const X509_PUBKEY* key, unsigned char** out) nogil
     int i2d_X509(const X509* cert, unsigned char** out) nogil
+    X509* d2i_X509(X509** cert, const unsigned char** data, long size) nogil
     int OPENSSL_VERSION_STRING
     const char* OpenSSL_version(int kind) nogil
     void* OPENSSL_malloc(size_t size) nogil

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from limen.config.revision import digest_of
 from limen.egress.resolver import resolver_of
+from limen.engine.capture import Capture
 from limen.engine.engine import Engine
 from limen.policy import schedule
 from limen.runtime.assemble import assemble
@@ -34,16 +35,19 @@ if TYPE_CHECKING:
 
 
 def explain_alone(
-    asked: Asked, loaded: Loaded, base: str, tables: Mapping[str, Table] | None = None
+    asked: Asked, loaded: Loaded, base: str, tables: Mapping[str, Table] | None = None, tickets: bytes = b""
 ) -> Mapping[str, object]:
-    """What `loaded` would do, its lists in `tables`.
+    """What `loaded` would do, its lists in `tables`, the keys of its listeners in `tickets` (Provision.tickets).
 
     Raises AskedWrongly, and ConfigError for what only a worker finds.
     """
     engine = Engine()
     try:
         revision = revision_of(loaded, base)
-        surroundings = Surroundings(lists=_lists_of(tables or {}))
+        captures = {name: Capture(name, body=0, held_most=0, take=_forget) for name in loaded.config.captures}
+        surroundings = Surroundings(lists=_lists_of(tables or {}), captures=captures)
+        if tickets:
+            surroundings.tickets.take(tickets)
         assembly = at_once(assemble(engine, revision, None, surroundings))
         engine.places = places_of(loaded.config.places, _opened(loaded.databases))
         engine.set_own(own_addresses(revision.own_addresses))
@@ -60,6 +64,10 @@ def explain_alone(
         return {**asyncio.run(run()), "source": "file"}
     finally:
         engine.stop()
+
+
+def _forget(_flow: object) -> None:
+    """Nothing is recorded of what is only asked."""
 
 
 def _opened(databases: Databases) -> list[Database]:

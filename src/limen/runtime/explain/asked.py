@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +16,12 @@ URL_LIMIT = 8192
 FIELDS_LIMIT = 100
 FIELD_LIMIT = 8192
 NAME_LIMIT = 256
+CERTIFICATE_LIMIT = 4500
+"""Bytes of DER: in base64 it has to go into a request line."""
 SCHEMES = ("http", "https", "tcp")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
+_JA4 = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 # No control character, no space: what stands there goes into a request line.
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "tcp": 0}
@@ -46,6 +51,19 @@ def limit_of(text: str, least: int, most: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What the client has shown of itself in its TLS handshake."""
+
+    certificate: bytes = b""
+    """In DER, as if it had held; empty: none."""
+    ja4: str = ""
+    """Fingerprint of its hello; empty: none that is known."""
+
+
+NOTHING = Shown()
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """One question."""
 
@@ -61,6 +79,7 @@ class Asked:
     """Who it is for, as if they had shown so; empty: nobody."""
     groups: tuple[str, ...] = ()
     """Theirs."""
+    shown: Shown = NOTHING
 
     @property
     def parts(self) -> SplitResult:
@@ -116,11 +135,15 @@ class Asked:
             pairs.append(("listener", self.listener))
         if self.identity:
             pairs.append(("as", self.identity))
+        if self.shown.certificate:
+            pairs.append(("certificate", base64.urlsafe_b64encode(self.shown.certificate).decode()))
+        if self.shown.ja4:
+            pairs.append(("ja4", self.shown.ja4))
         pairs += [("group", group) for group in self.groups]
         return pairs + [("field", f"{name}: {value}") for name, value in self.fields]
 
 
-PARAMETERS = ("url", "from", "method", "field", "listener", "as", "group")
+PARAMETERS = ("url", "from", "method", "field", "listener", "as", "group", "certificate", "ja4")
 _SEVERAL = ("field", "group")
 
 
@@ -145,6 +168,7 @@ def asked_of(parameters: Iterable[tuple[str, str]]) -> Asked:
         listener=single.get("listener", ""),
         identity=single.get("as", ""),
         groups=several["group"],
+        shown=Shown(_decoded(single.get("certificate", "")), single.get("ja4", "")),
     )
 
 
@@ -157,14 +181,19 @@ def ask(
     listener: str = "",
     identity: str = "",
     groups: Sequence[str] = (),
+    shown: Shown = NOTHING,
 ) -> Asked:
     """A question from texts as people write them; `fields` as `Name: value`. Raises AskedWrongly."""
     if groups and not identity:
         raise AskedWrongly("groups without a name: say as whom")
     if any(len(text) > NAME_LIMIT or not text for text in (identity or "-", *groups)):
         raise AskedWrongly(f"a name or a group has 1 to {NAME_LIMIT} characters")
+    if len(shown.certificate) > CERTIFICATE_LIMIT:
+        raise AskedWrongly(f"a certificate has at most {CERTIFICATE_LIMIT} bytes here")
+    if shown.ja4 and not _JA4.fullmatch(shown.ja4):
+        raise AskedWrongly(f"{shown.ja4[:80]!r} is no JA4; write it like t13d1516h2_8daaf6152771_02713d6af862")
     asked = Asked(_url(url), _client(client), _method(method), tuple(map(_field, _few(fields))), listener.strip())
-    return replace(asked, identity=identity, groups=tuple(_few(groups)))
+    return replace(asked, identity=identity, groups=tuple(_few(groups)), shown=shown)
 
 
 def encoded(asked: Asked) -> Mapping[str, object]:
@@ -178,6 +207,13 @@ def decoded(fields: Mapping[str, object]) -> Asked:
     if not isinstance(parameters, list):
         raise AskedWrongly("no parameters")
     return asked_of((str(name), str(value)) for name, value in parameters)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise AskedWrongly("the certificate is not base64 (that of URLs) of its DER") from None
 
 
 def _url(text: str) -> str:

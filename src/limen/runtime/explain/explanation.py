@@ -4,7 +4,7 @@ file.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from limen.runtime.explain.asked import Asked, AskedWrongly
 from limen.runtime.explain.conditions import MOST, conditions, routes_passed_over, rules_passed_over
 from limen.runtime.explain.endpoints import endpoints, full
 from limen.runtime.explain.limits import limits, settings
-from limen.runtime.explain.listener import Arrival, arrival, kind_of
+from limen.runtime.explain.listener import Arrival, arrival, demand_tls, kind_of
 from limen.runtime.pacing import paced
 
 if TYPE_CHECKING:
@@ -67,13 +67,20 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
             "others": list(arrived.others),
         },
     }
+    demand_tls(asked, arrived.listener)
     opaque = _opaque(asked, arrived, service)
     if opaque is not None:
         return {**answer, **_explain_opaque(opaque, arrived, ground)}
     identity = _identity(asked, arrived.listener, ground.assembly.revision.config)
-    question = Question(ground.engine, service, asked.head(proxied=proxied), asked.client, identity)
+    head, shown = asked.head(proxied=proxied), asked.shown
+    try:
+        question = Question(ground.engine, service, head, asked.client, identity, shown.certificate, shown.ja4)
+    except ValueError as error:
+        raise AskedWrongly(str(error)) from error
     if identity is not None:
         answer["as"] = {"name": identity.name, "groups": list(identity.groups)}
+    if question.certificate is not None:
+        answer["certificate"] = question.certificate
     answer["client"] = question.client_address
     answer["target"] = {
         "host": question.target_name,
@@ -125,8 +132,6 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
     if listener.forward is not None:
         parts["access"], parts["addresses"], refusal = await _access(question, arrived, ground)
         parts["hooks"] = list(listener.forward.hooks)
-        if listener.forward.bridge is not None:
-            parts["notes"] = ["TLS inside CONNECT is looked at here (bridge): what is inside may be judged anew"]
     parts["limits"] = limits(config, listener, route)
     parts["rates"] = [dict(one) for one in question.limits]
     if config.places is not None:
@@ -141,10 +146,24 @@ async def _explain_request(question: Question, arrived: Arrival, ground: Ground)
     if question.chosen is not None and refusal == FaultNumber.NONE:
         name = question.chosen.name.decode()
         parts["upstream"] = endpoints(name, config.upstreams[name], question.chosen, question)
-        if question.chosen.count == 0 and config.upstreams[name].discover is not None:
-            parts["notes"] = [f"the endpoints of {name} are discovered, and none is known here"]
+    notes = list(_notes(question, listener, config, refusal))
+    if notes:
+        parts["notes"] = notes
     parts["verdict"] = _verdict(refusal, listener, route, question, parts)
     return parts
+
+
+def _notes(question: Question, listener: Listener, config: Config, refusal: int) -> Iterator[str]:
+    """What the tables do not say."""
+    if listener.forward is not None and listener.forward.bridge is not None:
+        yield "TLS inside CONNECT is looked at here (bridge): what is inside may be judged anew"
+    asks = listener.tls.client if listener.tls is not None else None
+    if asks is not None and asks.require and question.certificate is None:
+        yield "a client without a certificate does not get this far here (tls.client.require)"
+    if question.chosen is not None and refusal == FaultNumber.NONE and question.chosen.count == 0:
+        name = question.chosen.name.decode()
+        if config.upstreams[name].discover is not None:
+            yield f"the endpoints of {name} are discovered, and none is known here"
 
 
 async def _routes(question: Question, listener: Listener, assembly: Assembly) -> Parts:

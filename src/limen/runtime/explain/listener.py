@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limen.runtime.explain.asked import Asked, AskedWrongly
+from limen.runtime.explain.asked import NOTHING, Asked, AskedWrongly
 
 if TYPE_CHECKING:
     from limen.config.models.listeners import Listener
@@ -47,6 +47,14 @@ def arrival(asked: Asked, revision: Revision) -> Arrival:
             listener, place = found[0]
             return Arrival(listener, place, reason, tuple(other.label for other, _ in found[1:]))
     raise AskedWrongly(f"no listener serves {asked.scheme} URLs; name one of {_labels(places)} as the listener")
+
+
+def demand_tls(asked: Asked, listener: Listener) -> None:
+    """Raises AskedWrongly for a certificate or a hello that nobody can have shown there."""
+    if listener.tls is None and asked.shown != NOTHING:
+        raise AskedWrongly(f"the listener {listener.label} does not end TLS: it sees no certificate and no JA4")
+    if asked.shown.certificate and listener.tls is not None and listener.tls.client is None:
+        raise AskedWrongly(f"the listener {listener.label} asks nobody for a certificate (tls.client)")
 
 
 def _named(name: str, places: Sequence[tuple[Listener, ListenerPlace]]) -> Arrival:
