@@ -106,8 +106,7 @@ guest: doctor $(VENV)/.extra-test $(VENV)/.built
 	$(RUN) tools/guest.py $(GUEST_TESTS)
 
 # Emulated and sanitized, everything takes fifty times as long.
-sanitize-GUEST_TESTS = $(if $(filter tests,$(TESTS)),tests/integration/tls/test_kernel.py,$(TESTS))
-guest: doctor $(VENV)/.extra-test sanitized-sources
+sanitize-guest: doctor $(VENV)/.extra-test sanitized-sources
 	cd $(SANITIZED) && $(RUN) tools/guest.py --seconds 3600 --with '$(SANITIZE_ENV)' $(GUEST_TESTS)
 
 fuzz: doctor $(VENV)/.extra-test sanitized-sources
