@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -21,13 +22,17 @@ UPSTREAM = "origin"
 """Name of the one upstream of `reverse`."""
 
 
-def reverse(listen: str, to: Sequence[str]) -> Config:
+def reverse(
+    listen: str, to: Sequence[str], *, certificate: str = "", key: str = "", self_signed: bool = False
+) -> Config:
     """A gateway: everything that arrives at `listen` goes to the addresses `to`, in turn.
 
     `to` takes `host:port` and URLs such as `http://host[:port][/prefix]` or `https://…`, which means TLS with
-    verification; scheme and prefix (put before each path) must be the same for all. Raises ConfigErrors.
+    verification; scheme and prefix (put before each path) must be the same for all. TLS is ended where files of a
+    `certificate` and its `key` are named, or with one that is `self_signed`. Raises ConfigErrors.
     """
     bind = _argument("--listen", listen, _bind)
+    tls = _tls(certificate, key, self_signed=self_signed)
     targets = [_argument("--to", text, _target) for text in to]
     if not targets:
         raise ConfigErrors([ConfigError("--to is missing", hint="name at least one, such as --to 127.0.0.1:9001")])
@@ -43,7 +48,10 @@ def reverse(listen: str, to: Sequence[str]) -> Config:
     upstream: dict[str, object] = {"endpoints": [str(target.address) for target in targets]}
     if targets[0].encrypted:
         upstream["tls"] = {}
-    return _made({"listeners": [{"bind": bind, "routes": [route]}], "upstreams": {UPSTREAM: upstream}})
+    listener: dict[str, object] = {"bind": bind, "routes": [route]}
+    if tls:
+        listener["tls"] = tls
+    return _made({"listeners": [listener], "upstreams": {UPSTREAM: upstream}})
 
 
 def forward(listen: str, *, allow_private: bool = False) -> Config:
@@ -54,6 +62,19 @@ def forward(listen: str, *, allow_private: bool = False) -> Config:
     bind = _argument("--listen", listen, _bind)
     targets = {"private": "allow" if allow_private else "deny"}
     return _made({"listeners": [{"bind": bind, "forward": {"targets": targets}}]})
+
+
+def _tls(certificate: str, key: str, *, self_signed: bool) -> dict[str, object]:
+    """Of the listener; empty: none."""
+    if bool(certificate) != bool(key):
+        raise ConfigErrors([ConfigError("--certificate and --key go together", hint="name both files, in PEM")])
+    if certificate and self_signed:
+        raise ConfigErrors([ConfigError("--self-signed: there is a --certificate", hint="name one of them")])
+    if self_signed:
+        return {"self_signed": True}
+    if not certificate:
+        return {}
+    return {"certificates": [{"chain": str(Path(certificate).absolute()), "key": str(Path(key).absolute())}]}
 
 
 def _bind(text: str) -> str:

@@ -6,12 +6,14 @@ import os
 import re
 import shlex
 import signal
+import ssl
 import subprocess
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from tests.support import LimenProcess, RawClient, available, free_port, run_limen
+from tests.support.certificates import Authority
 
 SITE = """
 workers: 2
@@ -66,6 +68,25 @@ def test_reverse(start_origin):
     with _Running(arguments) as running:
         assert running.get("/page").status == 200
         assert origin.requests[0].target == "/under/page"
+
+
+def test_reverse_with_tls(start_origin, tmp_path):
+    """One made for trials, or one that is given; what is wrong with it is said before anything listens."""
+    authority = Authority(tmp_path)
+    site = authority.issue("localhost")
+    port = free_port()
+    base = ["reverse", "--listen", f"127.0.0.1:{port}", "--to", str(start_origin().address)]
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+    for more, context in (
+        (["--self-signed"], unverified),
+        (["--certificate", str(site.chain), "--key", str(site.key)], authority.trusting()),
+    ):
+        with _Running([*base, *more]) as running, running.connect().secure(context, "localhost") as client:
+            assert client.request("GET", "/", host="localhost").status == 200
+    done = run_limen(*base, "--certificate", str(tmp_path / "nowhere.pem"), "--key", str(site.key))
+    assert done.returncode == 2
+    assert "listeners[0].tls.certificates[0].chain" in done.stderr and "nowhere.pem" in done.stderr
 
 
 def test_forward(start_origin):

@@ -1,5 +1,7 @@
 """shorthand.py: configurations of the command line."""
 
+from pathlib import Path
+
 import pytest
 
 from limen.config.check import check
@@ -26,6 +28,14 @@ def test_reverse_with_a_prefix():
     assert config.listeners[0].routes[0].rewrite.add == "/app"
 
 
+def test_reverse_with_tls():
+    assert reverse("8443", ["127.0.0.1:9001"], self_signed=True).listeners[0].tls.self_signed
+    tls = reverse("8443", ["127.0.0.1:9001"], certificate="a/site.pem", key="/b/site.key").listeners[0].tls
+    assert [(str(one.chain), str(one.key)) for one in tls.certificates] == [
+        (str(Path("a/site.pem").absolute()), "/b/site.key")
+    ]
+
+
 def test_forward():
     config = forward("127.0.0.1:3128")
     assert config.listeners[0].forward.targets.private == "deny"
@@ -35,6 +45,14 @@ def test_forward():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: reverse("8443", ["127.0.0.1:1"], certificate="site.pem"),
+            "--certificate and --key go together; name both files, in PEM",
+        ),
+        (
+            lambda: reverse("8443", ["127.0.0.1:1"], certificate="a", key="b", self_signed=True),
+            "--self-signed: there is a --certificate; name one of them",
+        ),
         (lambda: reverse("x", ["127.0.0.1:1"]), "--listen: 'x' has no port; write host:port, such as x:8080"),
         (lambda: reverse("127.0.0.1:80", []), "--to is missing; name at least one, such as --to 127.0.0.1:9001"),
         (

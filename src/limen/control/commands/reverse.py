@@ -25,10 +25,20 @@ def add(subparsers: Subparsers) -> None:
         action="append",
         help="an origin, as host:port or http(s)://host[:port][/prefix]; several share the load",
     )
+    parser.add_argument("--certificate", metavar="FILE", default="", help="serve HTTPS with this certificate (PEM)")
+    parser.add_argument("--key", metavar="FILE", default="", help="its key")
+    parser.add_argument("--self-signed", action="store_true", help="serve HTTPS with a certificate made for trials")
     parser.add_argument("--core", default=DEFAULT_CORE, help=argparse.SUPPRESS)
     parser.set_defaults(action=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serves until drained."""
-    return serve(reverse(options.listen, options.to), name=f"reverse {options.listen}", core=options.core)
+    config = reverse(
+        options.listen,
+        options.to,
+        certificate=options.certificate,
+        key=options.key,
+        self_signed=options.self_signed,
+    )
+    return serve(config, name=f"reverse {options.listen}", core=options.core)
