@@ -55,9 +55,12 @@ class Question:
         identity: Identity | None = None,
         certificate: bytes = b"",
         ja4: str = "",
+        sni: str | None = None,
     ) -> Self:
-        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket), for `identity`,
-        from somebody who has shown `certificate` (DER; empty: none), which is believed, and a hello of that JA4.
+        """`head` as it would come over the wire, from the IP address `client` ("unix": a unix socket), for `identity`.
+
+        Where TLS is ended, over a connection that asked for the name `sni` (empty: for none; None: nothing is known of
+        it), from somebody who has shown `certificate` (DER; empty: none), which is believed, and a hello of that JA4.
 
         ValueError for a client or a certificate that is none, and for a listener of opaque bytes.
         """

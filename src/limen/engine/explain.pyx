@@ -32,6 +32,7 @@ from limen.engine.identity cimport Identity
 from limen.engine.peaks cimport peak_now, peak_time
 from limen.engine.routing cimport (
     check_access,
+    check_authority,
     check_target_address,
     find_route,
     find_target,
@@ -82,10 +83,11 @@ cdef class Question(ExchangeState):
 
     def __init__(
         self, Worker worker not None, Service service not None, bytes head not None, str client not None,
-        Identity identity=None, bytes certificate=b"", str ja4="",
+        Identity identity=None, bytes certificate=b"", str ja4="", str sni=None,
     ):
         cdef int size
         cdef bytes address = client.encode()
+        cdef bytes name
         cdef Connection connection = Connection.__new__(Connection)
         self.worker = worker
         self.service = service
@@ -96,8 +98,11 @@ cdef class Question(ExchangeState):
         self.started = monotonic()
         # the conditions on TLS look at the connection: nobody is at the other end of this one
         self.client = <Stream>connection
-        if certificate or ja4:
+        if service.tls is not None and sni is not None:
+            name = sni.encode()
             connection.tls = Session.__new__(Session)
+            connection.tls.context = service.tls
+            connection.tls.choice = service.tls.choose(name, <size_t>len(name))
             connection.tls.facts = facts_of_certificate(certificate)
             connection.tls.ja4 = ja4.encode() if ja4 else None
         memset(&self.sender, 0, sizeof(Address))
@@ -128,6 +133,8 @@ cdef class Question(ExchangeState):
         if service.trusted is not None:
             find_client(self)
         fault = find_target(self)
+        if fault == FAULT_NONE:
+            fault = check_authority(self, (<Connection>self.client).tls)
         if fault == FAULT_NONE:
             fault = self.meet(self.service.demand)
         if fault == FAULT_NONE:

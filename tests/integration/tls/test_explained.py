@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from tests.integration.tls.test_client_facts import ask, asking, clients  # noqa: F401 (a fixture)
+from tests.integration.tls.test_terminate import certificates
 from tests.support import Reply, wait_until
 
 ROUTES = [
@@ -67,6 +68,39 @@ def test_a_fingerprint_decides_as_it_does(asked):
     assert asked.explain("/old", "--json", "--ja4", "t10d000000_000000000000_000000000000")["route"]["name"] == "old"
 
 
+def test_a_host_that_the_connection_does_not_stand_for(start_tls, start_origin, authority):
+    """421 for what the certificate that was chosen by SNI does not cover, and for what only passes here."""
+    one, other = authority.issue("a.example", "www.a.example"), authority.issue("b.example")
+    tls = certificates(one, other)
+    tls["pass"] = [{"match": {"sni": "p.example"}, "upstream": "web"}]
+    proxy = start_tls(start_origin(Reply()), tls=tls)
+    for sni, host in (
+        ("a.example", "a.example"),
+        ("a.example", "www.a.example"),
+        ("a.example", "b.example"),
+        ("b.example", "b.example"),
+        ("b.example", "a.example"),
+        ("a.example", "p.example"),
+        ("a.example", "127.0.0.1"),
+        ("b.example", "127.0.0.1"),
+        ("", "a.example"),
+        ("", "b.example"),
+    ):
+        context = authority.trusting()
+        context.check_hostname = False
+        with proxy.connect().secure(context, sni or None) as client:
+            status = client.request("GET", "/", host=host).status
+        url = f"https://{sni or '127.0.0.1'}:{proxy.port()}/"
+        done = proxy.command("explain", url, "--field", f"Host: {host}", "--json")
+        verdict = json.loads(done.stdout)["verdict"]
+        assert verdict.get("status", 200) == status, (sni, host)
+        assert (verdict.get("fault") == "misdirected") == (status == 421)
+    asked = proxy.command("explain", f"https://b.example:{proxy.port()}/", "--sni", "a.example", "--json")
+    assert json.loads(asked.stdout)["verdict"]["fault"] == "misdirected"
+    asked = proxy.command("explain", f"https://a.example:{proxy.port()}/", "--sni", "p.example")
+    assert "a client hello that names p.example" in asked.stdout
+
+
 def test_forms_of_a_certificate_and_what_is_none(asked, clients, tmp_path):  # noqa: F811
     bob = clients.issue("bob", client=True)
     told = asked.explain("/bob", "--certificate", str(bob.chain))
@@ -101,6 +135,8 @@ def test_what_nobody_can_have_shown(start_tls, start_origin, authority, clients)
         (plain, ("--certificate", str(bob.chain)), "does not end TLS"),
         (sealed, ("--certificate", str(bob.chain)), "asks nobody for a certificate"),
         (sealed, ("--ja4", "T13 x"), "no JA4"),
+        (sealed, ("--sni", "a b"), "no name of a host"),
+        (plain, ("--sni", "a.example"), "looks into no client hello"),
     ):
         done = proxy.command("explain", "http://a.example/", "--listener", "front", *more)
         assert done.returncode != 0

@@ -12,12 +12,17 @@ def test_a_question_travels():
         method="PURGE",
         fields=["X-A: 1", "x-b:two words"],
         listener="front",
-        shown=Shown(b"\x30\x82\xfb\xff", "t13d1516h2_8daaf6152771_02713d6af862"),
+        shown=Shown(b"\x30\x82\xfb\xff", "t13d1516h2_8daaf6152771_02713d6af862", "b.example"),
     )
     assert decoded(encoded(asked)) == asked
     assert asked_of(asked.query()) == asked
     assert (asked.hostname, asked.port, asked.authority) == ("example.com", 8443, "Example.COM:8443")
     assert asked.client == "2001:db8::1"
+    assert (asked.server_name, ask("https://[::1]/").server_name, ask("https://a/").server_name) == (
+        "b.example",
+        "",
+        "a",
+    )
     assert asked.head(proxied=False) == (
         b"PURGE /a?b=c HTTP/1.1\r\nHost: Example.COM:8443\r\nX-A: 1\r\nx-b: two words\r\n\r\n"
     )

@@ -193,6 +193,7 @@ _PARAMETERS = {
     "group": "A group of theirs, beside those that the configuration names; repeatable.",
     "certificate": "The client's certificate: its DER in the base64 of URLs. It is taken to hold; none by default.",
     "ja4": "JA4 of the client's hello; none by default.",
+    "sni": "Name that the client's hello asks for; by default the host of an https URL.",
 }
 
 

@@ -38,6 +38,9 @@ def add(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--certificate", metavar="CERT", help="the client's certificate (PEM or DER), as if it had held; not FILE's"
     )
+    parser.add_argument(
+        "--sni", metavar="NAME", default="", help="what the client's hello asks for (default: the host)"
+    )
     parser.add_argument("--ja4", metavar="TEXT", default="", help="JA4 of the client's hello")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(action=run)
@@ -53,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
         listener=options.listener,
         identity=options.identity,
         groups=options.group,
-        shown=Shown(_certificate(options.certificate) if options.certificate is not None else b"", options.ja4),
+        shown=Shown(
+            _certificate(options.certificate) if options.certificate is not None else b"", options.ja4, options.sni
+        ),
     )
     answer = _answer(asked, options)
     print(json.dumps(answer, indent=2) if options.json else "\n".join(explained(answer)))

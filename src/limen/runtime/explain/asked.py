@@ -22,6 +22,7 @@ SCHEMES = ("http", "https", "tcp")
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _JA4 = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+_NAME = re.compile(r"[0-9A-Za-z_.-]{1,255}")
 # No control character, no space: what stands there goes into a request line.
 _VISIBLE = re.compile(r"[\x21-\x7e]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "tcp": 0}
@@ -58,6 +59,8 @@ class Shown:
     """In DER, as if it had held; empty: none."""
     ja4: str = ""
     """Fingerprint of its hello; empty: none that is known."""
+    sni: str = ""
+    """Name that it asks for; empty: the host of an https URL."""
 
 
 NOTHING = Shown()
@@ -102,6 +105,15 @@ class Asked:
         return self.parts.hostname or ""
 
     @property
+    def server_name(self) -> str:
+        """What the client's hello asks for: never an address (RFC 6066, 3)."""
+        try:
+            ipaddress.ip_address(self.hostname)
+        except ValueError:
+            return self.shown.sni or self.hostname
+        return self.shown.sni
+
+    @property
     def authority(self) -> str:
         """Host and port as the URL has them, without user and password."""
         return self.parts.netloc.rpartition("@")[2]
@@ -139,11 +151,13 @@ class Asked:
             pairs.append(("certificate", base64.urlsafe_b64encode(self.shown.certificate).decode()))
         if self.shown.ja4:
             pairs.append(("ja4", self.shown.ja4))
+        if self.shown.sni:
+            pairs.append(("sni", self.shown.sni))
         pairs += [("group", group) for group in self.groups]
         return pairs + [("field", f"{name}: {value}") for name, value in self.fields]
 
 
-PARAMETERS = ("url", "from", "method", "field", "listener", "as", "group", "certificate", "ja4")
+PARAMETERS = ("url", "from", "method", "field", "listener", "as", "group", "certificate", "ja4", "sni")
 _SEVERAL = ("field", "group")
 
 
@@ -168,7 +182,7 @@ def asked_of(parameters: Iterable[tuple[str, str]]) -> Asked:
         listener=single.get("listener", ""),
         identity=single.get("as", ""),
         groups=several["group"],
-        shown=Shown(_decoded(single.get("certificate", "")), single.get("ja4", "")),
+        shown=Shown(_decoded(single.get("certificate", "")), single.get("ja4", ""), single.get("sni", "")),
     )
 
 
@@ -192,6 +206,8 @@ def ask(
         raise AskedWrongly(f"a certificate has at most {CERTIFICATE_LIMIT} bytes here")
     if shown.ja4 and not _JA4.fullmatch(shown.ja4):
         raise AskedWrongly(f"{shown.ja4[:80]!r} is no JA4; write it like t13d1516h2_8daaf6152771_02713d6af862")
+    if shown.sni and not _NAME.fullmatch(shown.sni):
+        raise AskedWrongly(f"{shown.sni[:80]!r} is no name of a host")
     asked = Asked(_url(url), _client(client), _method(method), tuple(map(_field, _few(fields))), listener.strip())
     return replace(asked, identity=identity, groups=tuple(_few(groups)), shown=shown)
 

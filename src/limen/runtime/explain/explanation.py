@@ -12,7 +12,7 @@ from limen.engine.explain import Question, opaque_action
 from limen.engine.identity import identity_of
 from limen.faults import FAULTS, FaultNumber
 from limen.policy.access import compile_access
-from limen.runtime.explain.asked import Asked, AskedWrongly
+from limen.runtime.explain.asked import NOTHING, Asked, AskedWrongly
 from limen.runtime.explain.conditions import MOST, conditions, routes_passed_over, rules_passed_over
 from limen.runtime.explain.endpoints import endpoints, full
 from limen.runtime.explain.limits import limits, settings
@@ -73,8 +73,9 @@ async def explain(asked: Asked, ground: Ground) -> Mapping[str, object]:
         return {**answer, **_explain_opaque(opaque, arrived, ground)}
     identity = _identity(asked, arrived.listener, ground.assembly.revision.config)
     head, shown = asked.head(proxied=proxied), asked.shown
+    sni = asked.server_name if asked.scheme == "https" or shown != NOTHING else None
     try:
-        question = Question(ground.engine, service, head, asked.client, identity, shown.certificate, shown.ja4)
+        question = Question(ground.engine, service, head, asked.client, identity, shown.certificate, shown.ja4, sni)
     except ValueError as error:
         raise AskedWrongly(str(error)) from error
     if identity is not None:
@@ -316,7 +317,8 @@ def _opaque(asked: Asked, arrived: Arrival, service: Service) -> _Opaque | None:
     """The way of a connection that is passed on as it is; None for one that becomes requests."""
     listener = arrived.listener
     routes = list(listener.opaque_routes())
-    name = asked.hostname if asked.scheme == "https" or (asked.scheme == "tcp" and routes) else ""
+    named = asked.scheme == "https" or (asked.scheme == "tcp" and routes)
+    name = (asked.shown.sni or asked.hostname) if named else ""
     number = opaque_action(service, name) if name else -1
     terminated = listener.tls is not None and listener.stream is None
     if 0 <= number < len(routes):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limen.runtime.explain.asked import NOTHING, Asked, AskedWrongly
+from limen.runtime.explain.asked import Asked, AskedWrongly
 
 if TYPE_CHECKING:
     from limen.config.models.listeners import Listener
@@ -51,8 +51,10 @@ def arrival(asked: Asked, revision: Revision) -> Arrival:
 
 def demand_tls(asked: Asked, listener: Listener) -> None:
     """Raises AskedWrongly for a certificate or a hello that nobody can have shown there."""
-    if listener.tls is None and asked.shown != NOTHING:
+    if listener.tls is None and (asked.shown.certificate or asked.shown.ja4):
         raise AskedWrongly(f"the listener {listener.label} does not end TLS: it sees no certificate and no JA4")
+    if listener.tls is None and asked.shown.sni and not list(listener.opaque_routes()):
+        raise AskedWrongly(f"the listener {listener.label} looks into no client hello (tls, stream.routes)")
     if asked.shown.certificate and listener.tls is not None and listener.tls.client is None:
         raise AskedWrongly(f"the listener {listener.label} asks nobody for a certificate (tls.client)")
 
