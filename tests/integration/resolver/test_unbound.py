@@ -17,8 +17,8 @@ from tests.support.unbound import Unbound
 
 pytestmark = pytest.mark.skipif(not available("unbound"), reason="unbound is not installed")
 
-#: ms that unbound keeps a connection without a question.
-IDLE = 3000
+#: ms that unbound keeps a connection without a question, where it is to end it.
+IDLE = 500
 RECORDS = ["web.test. 60 A 127.0.0.1", "two.test. 60 A 127.0.0.1", "three.test. 60 A 127.0.0.1"]
 
 
@@ -32,7 +32,7 @@ def test_many_questions_in_any_order_over_few_connections(tmp_path: Path, kind: 
         async with NameServer() as behind:
             behind.silent = {"A", "AAAA"}
             behind.add("slow.far.test", "60 A 192.0.2.1")
-            with Unbound(authority.issue("dns.test"), records, behind=behind.port, idle=IDLE) as unbound:
+            with Unbound(authority.issue("dns.test"), records, behind=behind.port) as unbound:
                 path = {"tls": "", "https": "/dns-query"}[kind]
                 port = unbound.port if kind == "tls" else unbound.https_port
                 server = SealedServer(["127.0.0.1"], port, "dns.test", str(authority.file), path=path)
@@ -48,14 +48,36 @@ def test_many_questions_in_any_order_over_few_connections(tmp_path: Path, kind: 
                 assert len((await resolver.resolve("big.test")).addresses) == 32
                 assert (await resolver.resolve("none.test")).fault == FaultNumber.DNS
                 assert (await resolver.resolve("refused.example")).fault == FaultNumber.DNS
-                assert server._line is line
                 assert line is not None
-                # unbound's doing: the resolver would keep it
-                await asyncio.to_thread(wait_until, lambda: bool(line.ended))
-                assert "ended the connection" in line.ended
-                resolver.forget()
-                assert (await resolver.resolve("n0.test")).addresses == ("192.0.2.0",)
+                assert server._line is line
                 await resolver.close()
+
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await main()
+
+    asyncio.run(bounded())
+
+
+@pytest.mark.parametrize("kind", ["tls", "https"])
+def test_a_connection_that_it_has_ended_is_opened_again(tmp_path: Path, kind: str) -> None:
+    authority = Authority(tmp_path)
+
+    async def main() -> None:
+        with Unbound(authority.issue("dns.test"), RECORDS, idle=IDLE) as unbound:
+            path = {"tls": "", "https": "/dns-query"}[kind]
+            port = unbound.port if kind == "tls" else unbound.https_port
+            server = SealedServer(["127.0.0.1"], port, "dns.test", str(authority.file), path=path)
+            resolver = Resolver(sealed=[server], timeout=10, hosts=False, min_ttl=0)
+            assert (await resolver.resolve("web.test")).addresses == ("127.0.0.1",)
+            line = server._line
+            assert line is not None
+            # unbound's doing: the resolver would keep it
+            await asyncio.to_thread(wait_until, lambda: bool(line.ended))
+            assert "ended the connection" in line.ended
+            resolver.forget()
+            assert (await resolver.resolve("web.test")).addresses == ("127.0.0.1",)
+            await resolver.close()
 
     async def bounded() -> None:
         async with asyncio.timeout(60):
