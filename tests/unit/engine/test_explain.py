@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,13 +11,17 @@ from limen.engine import _engine_probe as probe
 from limen.engine.access import AccessTable
 from limen.engine.addresses import AddressSet
 from limen.engine.balance import Balancer
+from limen.engine.certificates import CertificateMatch
 from limen.engine.engine import Engine
 from limen.engine.explain import Question, opaque_action, standing
 from limen.engine.service import Action, Service
 from limen.engine.tables import RouteTable
+from limen.engine.tls.certificate import Certificate
+from limen.engine.tls.contexts import ServerContext
 from limen.engine.upstream import Endpoint, Upstream
 from limen.faults import FaultNumber
-from limen.policy.specs import AccessSpec, PathKind, RouteSpec
+from limen.policy.specs import AccessSpec, CertificateSpec, PathKind, RouteSpec
+from tests.support.certificates import Authority
 
 FROM_ROUTE, FROM_REQUEST, OPAQUE = 0, 1, 2
 POLICIES = range(7)
@@ -171,3 +176,68 @@ def test_full_and_out(engine):
     assert rows[0]["most"] == 1 and rows[1]["most"] == 0
     assert all(row["live"] and row["in_flight"] == 0 for row in rows)
     assert sum(row["share"] for row in rows) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def sealed(authority):
+    """Two names with a certificate each; routes by what clients show."""
+    pairs = [authority.issue(name) for name in ("a.example", "b.example")]
+    certificates = [Certificate(pair.chain.read_bytes(), pair.key.read_bytes()) for pair in pairs]
+    context = ServerContext(certificates=certificates, names={"a.example": [0], "b.example": [1]}, default=[0])
+    return gateway(
+        RouteSpec(Action("staff"), certificate=CertificateSpec(names=("*.staff.example",))),
+        RouteSpec(Action("old"), ja4=("t10*",)),
+        RouteSpec(
+            Action("bob", certificate=CertificateMatch(subjects=["CN=bob"])), path_kind=PathKind.EXACT, path="/bob"
+        ),
+        RouteSpec(Action("rest")),
+        tls=context,
+    )
+
+
+def test_what_a_client_shows_of_its_tls(engine, authority, sealed):
+    alice = authority.issue("alice", "desk.staff.example", client=True).certificate.public_bytes(Encoding.DER)
+    bob = authority.issue("bob", client=True).certificate.public_bytes(Encoding.DER)
+    for path, options, fault, number, told in (
+        ("/", {}, FaultNumber.NONE, 3, None),
+        ("/", {"certificate": alice}, FaultNumber.NONE, 0, "CN=alice"),
+        ("/", {"certificate": bob}, FaultNumber.NONE, 3, "CN=bob"),
+        ("/", {"ja4": "t10d1516h2_8daaf6152771_02713d6af862"}, FaultNumber.NONE, 1, None),
+        ("/bob", {"certificate": bob, "ja4": "t13"}, FaultNumber.NONE, 2, "CN=bob"),
+        ("/bob", {"certificate": alice}, FaultNumber.NONE, 0, "CN=alice"),
+        ("/bob", {}, FaultNumber.CLIENT_CERTIFICATE, 2, None),
+    ):
+        question = Question(engine, sealed, head(path), "192.0.2.1", sni="a.example", **options)
+        assert (question.refusal, question.number, question.certificate) == (fault, number, told), (path, options)
+    for wrong in (alice[:-1], alice + b"\0", b"\x30", b"CN=alice"):
+        with pytest.raises(ValueError, match="not a certificate"):
+            Question(engine, sealed, head(), "192.0.2.1", sni="a.example", certificate=wrong)
+
+
+@pytest.mark.parametrize(
+    ("sni", "host", "fault"),
+    [
+        ("a.example", "a.example", FaultNumber.NONE),
+        ("A.Example", "a.example", FaultNumber.NONE),
+        ("a.example", "b.example", FaultNumber.MISDIRECTED),
+        ("b.example", "a.example", FaultNumber.MISDIRECTED),
+        ("", "a.example", FaultNumber.NONE),
+        ("", "b.example", FaultNumber.MISDIRECTED),
+        ("x" * 300, "a.example", FaultNumber.NONE),
+        (None, "b.example", FaultNumber.NONE),
+    ],
+)
+def test_hosts_that_a_connection_stands_for(engine, sealed, sni, host, fault):
+    assert Question(engine, sealed, head(host=host), "192.0.2.1", sni=sni).refusal == fault
+
+
+def test_a_listener_without_tls_sees_none(engine):
+    question = Question(
+        engine, gateway(RouteSpec(Action("a"))), head(), "192.0.2.1", certificate=b"no", sni="a.example"
+    )
+    assert (question.refusal, question.certificate) == (FaultNumber.NONE, None)
