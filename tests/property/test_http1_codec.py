@@ -2,13 +2,13 @@
 
 import itertools
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limen.engine.http1 import _probe
 from tests.support.codec import decode_chunks, first_ready
 
-codec = settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+codec = settings(max_examples=300)
 
 FAULTS = set(_probe.FAULTS.values())
 METHODS = sorted(_probe.METHODS.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ class NameServer:
     truncate: bool = False  # UDP answers are cut, so that TCP is needed
     silent: set[str] = field(default_factory=set)  # types that are not answered
     delay: dict[str, float] = field(default_factory=dict)  # type to seconds
+    held: set[str] = field(default_factory=set)  # types whose answers by UDP wait for `release`
+    kept: list[Callable[[], None]] = field(default_factory=list)
     behaviour: Behaviour | None = None
     negative_ttl: int = 60
     additional: bool = False  # the addresses of SRV targets come along
@@ -89,11 +92,35 @@ class NameServer:
                     found = dns.rrset.from_text(f"{target}.", int(records[0][0]), "IN", kind, *(r[2] for r in records))
                     response.additional.append(found)
 
+    def release(self) -> None:
+        """Sends the answers that were held, and holds no more."""
+        self.held.clear()
+        kept, self.kept = self.kept, []
+        for send in kept:
+            send()
+
+    def send_or_keep(self, kind: str, send: Callable[[], None]) -> None:
+        if kind in self.held:
+            self.kept.append(send)
+        else:
+            asyncio.get_running_loop().call_later(self.delay.get(kind, 0), send)
+
     async def __aenter__(self) -> Self:
-        self._tcp = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._tcp.sockets[0].getsockname()[1]
         loop = asyncio.get_running_loop()
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=("127.0.0.1", self.port))
+        for attempt in range(10):
+            self._tcp = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            self.port = self._tcp.sockets[0].getsockname()[1]
+            try:
+                self._udp, _ = await loop.create_datagram_endpoint(
+                    lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
+                )
+            except OSError:
+                # another process asks somebody from the UDP port of that number
+                self._tcp.close()
+                if attempt == 9:
+                    raise
+            else:
+                break
         return self
 
     async def __aexit__(
@@ -130,8 +157,7 @@ class _Udp(asyncio.DatagramProtocol):
             response = self._server.answer(query)
         if response is not None:
             kind = dns.rdatatype.to_text(query.question[0].rdtype)
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._server.delay.get(kind, 0), self._send, _fitting(query, response), peer)
+            self._server.send_or_keep(kind, functools.partial(self._send, _fitting(query, response), peer))
 
     def _send(self, packet: bytes, peer: tuple[str | object, int]) -> None:
         if not self._transport.is_closing():

@@ -67,6 +67,7 @@ class RawOrigin:
         self.changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._listening: socket.socket | None = None
+        self._reserved: socket.socket | None = None
         self.port = 0
 
     @property
@@ -76,10 +77,8 @@ class RawOrigin:
 
     def start(self) -> Self:
         """Binds an ephemeral port and begins to accept."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((self.host, self.port))
+        listening = self._bound()
+        self._give_up_port()
         listening.listen(1024)
         self.port = listening.getsockname()[1]
         self._listening = listening
@@ -92,6 +91,8 @@ class RawOrigin:
             # shutdown wakes the accepting thread, close alone would not
             with contextlib.suppress(OSError):
                 self._listening.shutdown(socket.SHUT_RDWR)
+            # meanwhile the port is neither another's nor the one that a dial to it leaves from, which would be accepted
+            self._reserved = self._bound()
             self._listening.close()
             self._listening = None
         for connection in list(self.connections):
@@ -101,6 +102,7 @@ class RawOrigin:
     def stop(self) -> None:
         """Ends everything and waits for the threads."""
         self.refuse()
+        self._give_up_port()
         for thread in list(self._threads):
             thread.join(JOIN_TIMEOUT)
         for connection in self.connections:
@@ -120,6 +122,18 @@ class RawOrigin:
         self.stop()
         if kind is None and self.errors:
             raise self.errors[0]
+
+    def _bound(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((self.host, self.port))
+        return made
+
+    def _give_up_port(self) -> None:
+        reserved, self._reserved = self._reserved, None
+        if reserved is not None:
+            reserved.close()
 
     def _run(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)

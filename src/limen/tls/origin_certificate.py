@@ -13,10 +13,11 @@ from typing import Self
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.utils import CryptographyDeprecationWarning
 
 _LONGEST_NAME = 512
 _MOST_NAMES = 1000
+# TypeError: a name that is a string of a kind that names of its kind never are.
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 # X509_V_ERR_* of openssl/x509_vfy.h; what is not here is `other`.
 _PROBLEMS = {
@@ -69,35 +70,35 @@ class OriginCertificate:
 
         Names that cannot be read are empty: the fingerprint, and whether the certificate holds, do not need them.
         """
-        try:
-            with warnings.catch_warnings():
-                # what the library dislikes of a stranger's certificate is nothing that we could mend
-                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        with warnings.catch_warnings():
+            # what the library dislikes of a stranger's certificate is nothing that we could mend
+            warnings.simplefilter("ignore")
+            try:
                 parsed = x509.load_der_x509_certificate(der)
-            not_after = int(parsed.not_valid_after_utc.timestamp())
-        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, OverflowError) as error:
-            raise ValueError(f"not a certificate: {error}") from None
-        return cls(
-            subject=_name(parsed, "subject"),
-            issuer=_name(parsed, "issuer"),
-            sans=tuple(_sans(parsed)),
-            fingerprint=hashlib.sha256(der).hexdigest(),
-            not_after=not_after,
-        )
+                not_after = int(parsed.not_valid_after_utc.timestamp())
+            except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, OverflowError) as error:
+                raise ValueError(f"not a certificate: {error}") from None
+            return cls(
+                subject=_name(parsed, "subject"),
+                issuer=_name(parsed, "issuer"),
+                sans=tuple(_sans(parsed)),
+                fingerprint=hashlib.sha256(der).hexdigest(),
+                not_after=not_after,
+            )
 
 
 def _name(parsed: x509.Certificate, which: str) -> str:
     try:
         name: x509.Name = getattr(parsed, which)
         return _printable(name.rfc4514_string())
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return ""
 
 
 def _sans(parsed: x509.Certificate) -> Iterator[str]:
     try:
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, *_UNREADABLE):
         return
     for name in list(names)[:_MOST_NAMES]:
         if isinstance(name, x509.DNSName | x509.IPAddress):

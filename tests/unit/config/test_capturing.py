@@ -9,6 +9,12 @@ CAPTURES = "captures: {flows: {path: flows.jsonl}}\n"
 ALLOW = "listeners: [{bind: 127.0.0.1:80, forward: {access: [{allow: {}, capture: flows}]}}]\n"
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Relative paths lead where files may be made, whoever runs this and wherever."""
+    monkeypatch.chdir(tmp_path)
+
+
 def refused(text: str) -> str:
     try:
         return " ".join(str(error) for error in reads(text).check().errors)
@@ -56,11 +62,11 @@ def test_what_is_taken(text):
         ),
         (
             CAPTURES + ALLOW + "log: {access: flows.jsonl}",
-            "flows.jsonl' is written by `log.access",
+            "is written by `log.access.path` too; name a file of its own",
         ),
         (
             "captures: {flows: {path: a}, twin: {path: a}}\n" + ALLOW,
-            "a' is written by `captures.flows.path` too",
+            "is written by `captures.flows.path` too; name a file of its own",
         ),
         ("captures: {flows: {path: a, body: 16MiB, memory: 31MiB}}\n" + ALLOW, "at least twice `body`"),
         ("captures: {flows: {path: a, files: 0}}\n" + ALLOW, "captures.flows.files"),

@@ -79,7 +79,9 @@ patterns = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(
+    max_examples=500, suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.filter_too_much]
+)
 @given(st.lists(patterns, min_size=1, max_size=4), st.one_of(names, st.sampled_from(["192.0.2.1", "192.0.2.2"])))
 def test_it_agrees_with_the_access_table(listed, host):
     """Bridging and access rules must not read one pattern in two ways."""

@@ -59,4 +59,5 @@ def test_keys_keep_together_and_spread(chosen, by, name, together, other, withou
     assert len(set(spread)) == COUNT
     assert spread == [ask(*words, **options) for words, options in map(other, range(1, 200))]
     if without is not None:
-        assert len({ask(*without) for _ in range(200)}) == COUNT
+        # drawn: often enough that one of them is left out less than once in 10^11
+        assert len({ask(*without) for _ in range(600)}) == COUNT

@@ -68,7 +68,8 @@ def test_endpoints_that_are_out_wait_until_nothing_else_is_there(engine, policy,
     assert set(picks(upstream, 50)) == {kept}
     assert set(picks(upstream, 50, avoid=kept)) <= set(lost)
     probe.dial_failed(kept, NOW)
-    assert set(picks(upstream, 20 * count)) == set(upstream.members)
+    # of forty, that many draws leave one out less than once in 10^15
+    assert set(picks(upstream, 40 * count)) == set(upstream.members)
     assert kept not in picks(upstream, 50, avoid=kept)
     assert picks(upstream, 50, now=NOW + 2 * SECOND).count(None) == 0
 
@@ -96,7 +97,8 @@ def test_priorities_fail_over(engine, policy):
     for lost in ((), (b,), (c,), (a, d), (e,), (backup,)):
         for member in lost:
             probe.dial_failed(member, NOW)
-        reached.append(set(picks(upstream, 80)))
+        # of six, that many draws leave one out less than once in 10^15
+        reached.append(set(picks(upstream, 200)))
     first = {b} if policy == FIRST else {b, c}
     second = {a} if policy == FIRST else {a, d}
     assert reached == [first, {c}, second, {e}, {backup}, set(upstream.members)]
@@ -196,7 +198,8 @@ def test_least_requests_of_many_is_nearly_even(engine):
     active = [member.active for member in upstream.members]
     assert sum(active) == 10_000
     assert max(active) <= 13
-    assert min(active) >= 5
+    # drawn blindly, more than two hundred would have less than eight; a single one is left far behind by chance now and then
+    assert sum(count < 8 for count in active) <= 10
 
 
 @pytest.fixture
@@ -281,7 +284,8 @@ def test_a_replaced_worker_gives_its_places_back(descriptor):
 
 def test_a_drawn_share_is_the_weight(engine):
     weights = [1, 2, 3, 10, 50, 4]
-    found = shares(upstream_of(engine, 6, policy=RANDOM, weights=weights), 40_000)
+    # more than seven standard deviations of so many draws
+    found = shares(upstream_of(engine, 6, policy=RANDOM, weights=weights), 120_000)
     assert found == pytest.approx([weight / sum(weights) for weight in weights], abs=0.01)
 
 
@@ -289,10 +293,12 @@ def test_a_drawn_share_is_the_weight(engine):
 @given(st.lists(st.integers(1, 65535), min_size=1, max_size=100))
 def test_draws_by_any_weight_end(weights):
     upstream = upstream_of(Engine(), len(weights), policy=RANDOM, weights=weights)
-    found = shares(upstream, 2000)
+    times = 8000
+    found = shares(upstream, times)
     for share, weight in zip(found, weights, strict=True):
         wanted = weight / sum(weights)
-        assert abs(share - wanted) <= 6 * math.sqrt(wanted * (1 - wanted) / 2000) + 0.003
+        # of all these endpoints together, one is farther away once in 10^7 runs at most
+        assert abs(share - wanted) <= 6 * math.sqrt(wanted * (1 - wanted) / times) + 0.003
 
 
 def test_two_choices_take_the_better(engine):

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import select
 import socket
 import threading
 
@@ -151,17 +152,24 @@ def test_receiving(engine):
     connection.shut()
 
 
+def reset_connection(engine):
+    """A connection over TCP whose peer has reset it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname())
+        near, _ = listener.accept()
+    with near:
+        connection = wire(engine, near.fileno())
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        far.close()
+        # a busy kernel takes its time, even to itself
+        assert select.select([near], [], [], 30)[0]
+    return connection
+
+
 def test_a_reset_is_no_end(engine):
-    listener = socket.create_server(("127.0.0.1", 0))
-    far = socket.create_connection(listener.getsockname())
-    near, _ = listener.accept()
-    connection = wire(engine, near.fileno())
-    near.close()
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    far.close()
+    connection = reset_connection(engine)
     assert connection.read(4) == FAILED
     connection.shut()
-    listener.close()
 
 
 def test_shutting_twice(engine):
@@ -257,17 +265,9 @@ def test_relay_to_a_sink_that_has_gone(engine):
 
 
 def test_relay_from_a_source_that_is_reset(engine):
-    listener = socket.create_server(("127.0.0.1", 0))
-    far = socket.create_connection(listener.getsockname())
-    near, _ = listener.accept()
-    source = wire(engine, near.fileno())
-    near.close()
     sink, reader = pair(engine)
-    relay = Relay(engine, source, sink, 100)
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    far.close()
+    relay = Relay(engine, reset_connection(engine), sink, 100)
     assert relay.go() == SOURCE_BROKEN
-    listener.close()
     reader.close()
 
 

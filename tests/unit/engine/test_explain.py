@@ -144,10 +144,12 @@ def test_asking_takes_nobodys_turn(policy, endpoints, failed):
         options["backups"] = None
     engine = Engine()
     asked, left = (upstream_of(engine, len(endpoints), **options) for _ in range(2))
+    # an hour from now, as it were: none of them is in again before the other upstream was asked, too
+    later = time.monotonic_ns() + 3600 * 10**9
     for upstream in (asked, left):
         for index in failed:
             if index < upstream.count:
-                probe.dial_failed(upstream.members[index], time.monotonic_ns())
+                probe.dial_failed(upstream.members[index], later)
     for _ in range(5):
         rows, order = standing(asked)
         assert len(rows) == asked.count

@@ -71,7 +71,7 @@ async def many(port, count):
 
 
 async def quiet(engine, endpoint):
-    for _ in range(500):
+    for _ in range(6000):
         if not any(engine.live().values()) and not endpoint.active:
             return
         await asyncio.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import time
 
 import pytest
 
@@ -160,8 +159,7 @@ def test_host_glob_separates_at_dots() -> None:
 
 @pytest.mark.slow
 def test_hostile_globs_end() -> None:
-    # Not a measurement: an exponential or cubic matcher would not come back for hours.
-    began = time.monotonic()
+    # An exponential or cubic matcher would not come back for hours.
     text = b"/" + b"a" * 4000 + b"/" + b"a" * 4000
     for pattern in (
         b"**a*a*a*a*a*b",
@@ -172,4 +170,3 @@ def test_hostile_globs_end() -> None:
     ):
         assert not glob(pattern, text)
         assert not glob(pattern, b"a/" * 4000)
-    assert time.monotonic() - began < 60

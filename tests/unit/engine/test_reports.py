@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -98,43 +99,52 @@ def upstream_of(engine, count, slots=False, **options):
     return Upstream("web", members, balancer=Balancer([member.label for member in members], **options))
 
 
-def spread(upstream, times, now=NOW):
+HOURS = itertools.count()
+
+
+@pytest.fixture
+def now():
+    """Later than what other tests have told of: how soon balancers look again is counted for the whole process."""
+    return NOW + next(HOURS) * 3600 * SECOND
+
+
+def spread(upstream, times, now):
     found = Counter(probe.choose(upstream, now) for _ in range(times))
     return [found[member] for member in upstream.members]
 
 
-def test_the_share_shrinks_by_what_it_is_busy():
+def test_the_share_shrinks_by_what_it_is_busy(now):
     upstream = upstream_of(Engine(), 3)
-    assert spread(upstream, 30) == [10, 10, 10]
-    probe.noted_busy(upstream.members[0], NOW, 500)
-    assert spread(upstream, 50, NOW) == [10, 20, 20]
-    probe.noted_busy(upstream.members[0], NOW + SECOND, 1000)
-    found = spread(upstream, 41, NOW + SECOND)
+    assert spread(upstream, 30, now) == [10, 10, 10]
+    probe.noted_busy(upstream.members[0], now, 500)
+    assert spread(upstream, 50, now) == [10, 20, 20]
+    probe.noted_busy(upstream.members[0], now + SECOND, 1000)
+    found = spread(upstream, 41, now + SECOND)
     assert found[0] == 1, "a twentieth is left, or it could never say otherwise"
     # and it is forgotten when nothing follows
-    assert spread(upstream, 41, NOW + 10 * SECOND)[0] == 1
-    assert spread(upstream, 30, NOW + 12 * SECOND) == [10, 10, 10]
+    assert spread(upstream, 41, now + 10 * SECOND)[0] == 1
+    assert spread(upstream, 30, now + 12 * SECOND) == [10, 10, 10]
 
 
-def test_small_changes_add_up():
+def test_small_changes_add_up(now):
     upstream = upstream_of(Engine(), 2)
     for number in range(51):
-        probe.noted_busy(upstream.members[0], NOW + number * SECOND, 10 * number)
-        probe.choose(upstream, NOW + number * SECOND)
-    assert spread(upstream, 30, NOW + 50 * SECOND) == [10, 20]
+        probe.noted_busy(upstream.members[0], now + number * SECOND, 10 * number)
+        probe.choose(upstream, now + number * SECOND)
+    assert spread(upstream, 30, now + 50 * SECOND) == [10, 20]
 
 
-def test_all_workers_hear_of_it():
+def test_all_workers_hear_of_it(now):
     descriptor, header = layout.create(2)
     try:
         workers = [Engine(board=Board(descriptor, number)) for number in range(2)]
         upstreams = [upstream_of(worker, 2, slots=True) for worker in workers]
-        assert spread(upstreams[1], 20) == [10, 10]
-        probe.noted_busy(upstreams[0].members[0], NOW, 500)
+        assert spread(upstreams[1], 20, now) == [10, 10]
+        probe.noted_busy(upstreams[0].members[0], now, 500)
         # the other one takes it into account when it hears of the endpoint itself
-        probe.noted_busy(upstreams[1].members[1], NOW + SECOND, 0)
+        probe.noted_busy(upstreams[1].members[1], now + SECOND, 0)
         fresh = upstream_of(workers[1], 2, slots=True)
-        assert spread(fresh, 30, NOW + SECOND) == [10, 20]
+        assert spread(fresh, 30, now + SECOND) == [10, 20]
     finally:
         header.close()
         os.close(descriptor)

@@ -117,15 +117,15 @@ def test_a_list_that_was_refused_stays_so_until_there_is_another():
 
 
 def test_waiting_for_the_first_answer_is_bounded(caplog):
-    async def scenario(*steps, stands=None):
+    async def scenario(*steps, stands=None, wait=60.0):
         script = Script(*steps)
-        watcher = Watcher("web", settings(wait=0.2), script, lambda: None)
+        watcher = Watcher("web", settings(wait=wait), script, lambda: None)
         watcher.stand_in(stands, "kept")
         watcher.begin()
         await watcher.first()
         await watcher.end()
 
-    asyncio.run(scenario(SourceFailed("no"), SourceFailed("no")))
+    asyncio.run(scenario(SourceFailed("no"), SourceFailed("no"), wait=0.2))
     assert "no answer of script within 0.2 s" in caplog.text
     caplog.clear()
     # with a list to stand in the first failure is enough

@@ -66,6 +66,20 @@ def test_what_is_no_certificate(raw):
 GOOD = der(names=[x509.DNSName("www.example.org")])
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "names"),
+    [
+        (b"\x0c\x0fwww.example.org", b"\x03\x0fwww.example.org", ("", "O=Example\\, Inc")),  # a string of bits
+        (b"\x06\x03\x55\x04\x0a", b"\x06\x03\x55\x04\x06", ("CN=www.example.org", "C=Example\\, Inc")),  # a country
+    ],
+)
+def test_names_that_are_none_of_their_kind(right, wrong, names):
+    assert GOOD.count(right) == 1
+    facts = OriginCertificate.from_der(GOOD.replace(right, wrong))
+    assert (facts.subject, facts.issuer) == names
+    assert facts.sans == ("www.example.org",)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_broken_ones_never_end_anything_else(at, value):
