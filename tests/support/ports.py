@@ -68,9 +68,10 @@ def blackhole(family: int = socket.AF_INET) -> Iterator[int]:
     with contextlib.ExitStack() as kept:
         listening = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
         host = "127.0.0.1" if family == socket.AF_INET else "::1"
-        listening.bind((host, 0))
+        # of those that are dealt out: who wants an origin on the same port of another address shall find it free
+        port = free_port()
+        listening.bind((host, port))
         listening.listen(0)
-        port = int(listening.getsockname()[1])
         for _ in range(4):
             client = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
             client.setblocking(False)

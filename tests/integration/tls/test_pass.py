@@ -4,6 +4,7 @@ import json
 import ssl
 import subprocess
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -45,17 +46,15 @@ def logged(proxy, count):
 @pytest.fixture
 def serving(authority):
     """`serving("a.example")`: an origin that ends TLS itself and answers with its name."""
-    started = []
+    with ExitStack() as stack:
 
-    def start(name, **options):
-        pair = authority.issue(name, f"www.{name}")
-        origin = ScriptedOrigin(Reply(content=name.encode()), tls=authority.serving(pair), **options)
-        started.append(origin.start())
-        return origin
+        def start(name, **options):
+            pair = authority.issue(name, f"www.{name}")
+            return stack.enter_context(
+                ScriptedOrigin(Reply(content=name.encode()), tls=authority.serving(pair), **options)
+            )
 
-    yield start
-    for origin in started:
-        origin.stop()
+        yield start
 
 
 def ask(proxy, authority, name, protocols=()):
