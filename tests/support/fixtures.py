@@ -38,7 +38,7 @@ listeners:
       access:
         - {name: no-telnet, deny: {ports: [23]}}
         - allow: {}
-      timeouts: {dial: 500ms, response: 500ms, stall: 500ms}
+      timeouts: {dial: 2s, response: 2s, stall: 2s}
 """
 
 LimenStarter = Callable[..., LimenProcess]

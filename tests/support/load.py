@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Self
 
 ADDRESS = "127.0.0.1"
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 PAUSE = 0.003
 
 
@@ -53,7 +53,7 @@ class Load:
         """Until so many more answers have come, or one failure has."""
         goal = len(self.answers) + more
         pause = threading.Event()
-        for _ in range(3000):
+        for _ in range(9000):
             if len(self.answers) >= goal or self.failures:
                 return
             pause.wait(0.01)
