@@ -1,11 +1,10 @@
 """Ways out by addresses of this machine, as the origin sees them; sticky clients; TLS with a parent."""
 
-import socket
 import ssl
 
 import pytest
 
-from tests.support import LimenProcess, RawClient, run_limen
+from tests.support import LimenProcess, RawClient, free_port, run_limen
 from tests.support.certificates import Authority
 from tests.support.origins import OriginConnection, RawOrigin, ScriptedOrigin, echo
 from tests.support.parents import Parent
@@ -91,8 +90,7 @@ def test_a_source_that_is_not_here_is_no_way(proxy: LimenProcess) -> None:
 
 
 def test_a_target_that_refuses_is_not_the_ways_fault(proxy: LimenProcess) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        closed = listening.getsockname()[1]
+    closed = free_port()
     for _ in range(3):
         with proxy.connect() as client:
             client.send(f"GET http://127.0.0.1:{closed}/ HTTP/1.1\r\nHost: a\r\n\r\n")
