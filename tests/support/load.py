@@ -23,7 +23,7 @@ class Failed(Exception):
 class Load:
     """`kept` clients on kept connections, `fresh` on a new one each time; `answers` are contents in order of arrival."""
 
-    def __init__(self, port: int, *, kept: int = 3, fresh: int = 3, target: str = "/", most: int = 20_000) -> None:
+    def __init__(self, port: int, *, kept: int = 3, fresh: int = 3, target: str = "/", most: int = 1_000_000) -> None:
         self.answers: list[str] = []
         self.failures: list[str] = []
         self.refusals = 0

@@ -79,7 +79,7 @@ def test_a_slow_reader_gets_all_of_its_answer(start):
 
 
 def test_tunnels_last_until_the_deadline(start):
-    site = start(timeout="2s")
+    site = start(timeout="6s")
     with site.connect("RAW") as stream:
         stream.send(b"one")
         assert stream.read_exactly(3) == b"one"

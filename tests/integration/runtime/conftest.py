@@ -99,7 +99,7 @@ class Load:
         """Until so many more answers have come (or one failure has)."""
         goal = len(self.answers) + more
         pause = threading.Event()
-        for _ in range(4000):
+        for _ in range(9000):
             if len(self.answers) >= goal or self.failures:
                 return
             pause.wait(0.01)
