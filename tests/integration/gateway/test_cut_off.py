@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.integration.ways.network import CLIENT, Network
+from tests.integration.ways.network import CLIENT, WAITING, Network
 from tests.support import LimenProcess, wait_until
 from tests.support.health import endpoints, wait_for_states
 from tests.support.load import Load
@@ -100,7 +100,10 @@ def test_a_wire_that_loses_packets(network, site):
             # of segments with data: whoever loses those that make connections is out by that already
             data = ("-A", chain, "-p", "tcp", "--tcp-flags", "PSH", "PSH")
             network.client.run(
-                "iptables", *data, *["-m", "statistic", "--mode", "random", "--probability", "0.3", "-j", "DROP"]
+                "iptables",
+                WAITING,
+                *data,
+                *["-m", "statistic", "--mode", "random", "--probability", "0.3", "-j", "DROP"],
             )
         wait_until(lambda: endpoints(limen)[2]["state"] == "ejected", 60, what="an ejection")
         assert "ms to a response, the others" in endpoints(limen)[2]["reason"]

@@ -166,7 +166,8 @@ def test_guessers_are_slowed_down_and_told_of(proxy, start_origin):
     try:
         with proxy.connect() as client:
             assert ask(client, origin, basic("bob:builder")).status == 200
-            for number in range(4):
+            # so many that the next have to wait for longer than it takes to send them all
+            for number in range(7):
                 assert ask(client, origin, basic(f"alice:{number}")).status == 407
         request = f"GET http://{origin.address}/ HTTP/1.1\r\nHost: {origin.address}\r\nConnection: close\r\n"
         for number, client in enumerate(clients):
@@ -190,7 +191,7 @@ def test_more_questions_than_are_asked_at_once(start_limen):
     text = """
 workers: 1
 admin: {bind: "127.0.0.1:@ADMIN@"}
-identities: {service: {check: "http://127.0.0.1:@SILENT@/"}}
+identities: {service: {check: {url: "http://127.0.0.1:@SILENT@/", timeout: 30s}}}
 listeners: [{bind: "127.0.0.1:@PORT@", forward: {identity: service, access: [{allow: {}}]}}]
 """
     with blackhole() as silent, ExitStack() as clients:
