@@ -27,7 +27,7 @@ Everything binds 127.0.0.1 on free ports, is bounded in time and is ended by its
 from tests.support.dialogue import Dialogue
 from tests.support.dns_thread import NameServerThread
 from tests.support.files import json_lines, put, whole_lines
-from tests.support.fixtures import FORWARD, OPEN_FORWARD, REVERSE
+from tests.support.fixtures import FORWARD, OPEN_FORWARD, REVERSE, needs_ipv6
 from tests.support.origins import (
     Close,
     Delay,
@@ -80,6 +80,7 @@ __all__ = [
     "exchange",
     "free_port",
     "json_lines",
+    "needs_ipv6",
     "port_is_closed",
     "put",
     "run_limen",

@@ -28,8 +28,8 @@ from tests.support.ports import free_port
 from tests.support.wire import DEFAULT_TIMEOUT, RawClient, WireResponse
 
 # Sanitized and debug builds on a busy machine are slow to start; a healthy start takes well under a second.
-START_TIMEOUT = float(os.environ.get("LIMEN_TEST_START_TIMEOUT", "30"))
-STOP_TIMEOUT = float(os.environ.get("LIMEN_TEST_STOP_TIMEOUT", "40"))
+START_TIMEOUT = float(os.environ.get("LIMEN_TEST_START_TIMEOUT", "60"))
+STOP_TIMEOUT = float(os.environ.get("LIMEN_TEST_STOP_TIMEOUT", "60"))
 # For what has to happen: only a failure takes that long.
 WAIT_TIMEOUT = 60.0
 SOURCE = Path(limen.__file__).resolve().parent.parent
@@ -350,7 +350,7 @@ class LimenProcess:
         with self._changed:
             return next(line for line in self._lines[before:] if pattern.search(line))
 
-    def command(self, *arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Runs `limen ARGUMENTS` (for instance "reload", path) against this instance; never raises on a status."""
         return run_limen(*arguments, env={"XDG_RUNTIME_DIR": str(self.directory)}, timeout=timeout)
 
@@ -367,7 +367,7 @@ class LimenProcess:
 
 
 def run_limen(
-    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60.0, directory: Path | None = None
+    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120.0, directory: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs `limen ARGUMENTS` to its end, output captured; for check, schema, --version and bad configurations."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))

@@ -9,6 +9,7 @@ from tests.integration.bounds.conftest import written
 from tests.support import free_port, json_lines, run_limen, wait_until
 
 AMOUNT = 4 * 1024**2
+pytestmark = pytest.mark.usefixtures("one_month")
 
 
 def config(tmp_path, quota="4MiB/month", **more):

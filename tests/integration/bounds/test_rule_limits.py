@@ -12,6 +12,7 @@ from tests.integration.ways.test_socks_udp import associate, datagram, echo_targ
 from tests.support import LimenProcess, wait_until
 
 MIB = 1024**2
+pytestmark = pytest.mark.usefixtures("one_month")
 LOG = {"access": {"path": "access.jsonl", "flush": "20ms"}}
 
 

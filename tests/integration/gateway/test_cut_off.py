@@ -28,7 +28,7 @@ listeners:
 upstreams:
   web:
     endpoints: ["@HERE@", "@BESIDE@", "@THERE@"]
-    timeouts: {dial: 500ms}
+    timeouts: {dial: 1s}
     @MORE@
 """
 PROBED = "probe: {path: /who, interval: 100ms, timeout: 1s, rise: 2, fall: 2}\n    slow_start: 10m"

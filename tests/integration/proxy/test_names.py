@@ -5,7 +5,16 @@ import time
 
 import pytest
 
-from tests.support import LimenProcess, NameServerThread, RawClient, ScriptedOrigin, WireResponse, blackhole, free_port
+from tests.support import (
+    LimenProcess,
+    NameServerThread,
+    RawClient,
+    ScriptedOrigin,
+    WireResponse,
+    blackhole,
+    free_port,
+    needs_ipv6,
+)
 
 # 127.0.0.2 stands for the public internet: opened; every other address of loopback is not.
 NAMES = """
@@ -129,6 +138,7 @@ def test_rules_on_addresses_see_the_answer(start_limen, dns: NameServerThread) -
         assert not origin.connections
 
 
+@needs_ipv6
 @pytest.mark.sanitize
 def test_a_dead_or_silent_ipv6_address_falls_back(start_limen, dns: NameServerThread) -> None:
     proxy = start(start_limen, dns, "'::1/128'")

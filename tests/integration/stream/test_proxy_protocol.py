@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from tests.support import LimenProcess, RawClient, RawOrigin, echo, json_lines, wait_until
+from tests.support import LimenProcess, RawClient, RawOrigin, echo, json_lines, needs_ipv6, wait_until
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 OUT = """
@@ -27,7 +27,7 @@ def binary(source: str, source_port: int, own: str, own_port: int, command: int 
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=needs_ipv6)])
 def test_the_header_that_an_endpoint_gets(start_limen, version: str, host: str) -> None:
     with RawOrigin(echo) as origin:
         proxy = start_limen(OUT, values={"HOST": host, "ORIGIN": origin, "VERSION": version})

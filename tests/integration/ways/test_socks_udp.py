@@ -285,7 +285,7 @@ def test_a_peer_that_does_not_come_or_may_not(proxy):
 
 
 @pytest.mark.sanitize
-def test_datagrams_count_are_listed_and_judged_again():
+def test_datagrams_count_are_listed_and_judged_again(one_month):
     config = {
         "workers": 1,
         "admin": {"bind": "127.0.0.1:@ADMIN@"},
