@@ -32,6 +32,8 @@ START_TIMEOUT = float(os.environ.get("LIMEN_TEST_START_TIMEOUT", "60"))
 STOP_TIMEOUT = float(os.environ.get("LIMEN_TEST_STOP_TIMEOUT", "60"))
 # For what has to happen: only a failure takes that long.
 WAIT_TIMEOUT = 60.0
+# What an ended process may have printed is awaited for so long.
+LAST_WORDS = 10.0
 SOURCE = Path(limen.__file__).resolve().parent.parent
 TOKEN = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 LISTENING = re.compile(r"listening on (\S+)")
@@ -235,17 +237,19 @@ class LimenProcess:
             self._changed.notify_all()
 
     def _wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
-        deadline = time.monotonic() + timeout
+        deadline, ended = time.monotonic() + timeout, 0.0
         with self._changed:
             while not done():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
                 if self._process is not None and self._process.poll() is not None:
-                    self._changed.wait(0.2)  # let the readers take the last lines
-                    if not done():
-                        break
-                    return
+                    # its last lines may not have been read yet; a successor may hold the streams open for long
+                    ended = ended or time.monotonic() + LAST_WORDS
+                    deadline = min(deadline, ended)
+                    if not any(reader.is_alive() for reader in self._readers):
+                        deadline = 0.0
+                        continue
                 self._changed.wait(min(left, 0.1))
             else:
                 return
