@@ -42,8 +42,8 @@ def test_tunnels_are_cut_and_it_outlives_every_process(tmp_path, origin, start_p
     wait_until(lambda: proxy.total("limen_faults_total", fault="quota") == 4, what="all tunnels cut")
     passed = sum(record["received"] + record["sent"] for record in proxy.wait_for_records(4))
     assert AMOUNT * 0.98 <= passed <= AMOUNT * 1.02
-    # (what a client had not read when it was cut may be lost)
-    assert AMOUNT * 0.9 <= got <= passed
+    # (what a client had not read when it was cut may be lost: the more, the slower it is)
+    assert AMOUNT * 0.5 <= got <= passed
     wait_until(lambda: proxy.total("limen_limit_warned_total", limit="family") == 2, what="both warnings counted")
     (half,) = proxy.wait_for_log(r"limit family: 127\.0\.0\.1 has used (\d+) of 4194304 bytes$", count=2)[:1]
     assert half
