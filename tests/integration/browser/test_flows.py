@@ -58,7 +58,7 @@ def test_tunnels_are_listed_and_ended(look):  # noqa: F811
             press = f"({row}).querySelector('button').click()"
             assert page.evaluate(f"{press}; ({row}).querySelector('button').textContent") == "Sure?"
             assert faults(site, "killed") == 0
-            # twice in one step, and once more if the question of before still stands: it is forgotten after a while
+            # the question is forgotten after some seconds: then this press asks again, and one more answers
             page.evaluate(f"{press}; if (({row}).querySelector('button').textContent === 'Sure?') {press}")
             ended.expect_end()
             page.wait_for(f"{ROWS}.length === 1", "one left")

@@ -126,7 +126,7 @@ def test_the_page_lives(look):
             # an endpoint that dies is shown, with the reason and since when
             second.stop()
             with asking(ask):
-                # all at one time: it is tried again now and then, and shown as well until that has failed
+                # all at one time: now and then it is tried again, and no problem until that has failed
                 page.wait_for(
                     f"({state_of(second.address)}) === 'out'"
                     " && document.getElementById('problems').textContent.includes('could not be dialled')"
