@@ -2,9 +2,9 @@
 
 from hypothesis import HealthCheck, settings
 
-from tests.support.fixtures import nginx_origin, start_limen, start_origin
+from tests.support.fixtures import nginx_origin, one_month, start_limen, start_origin
 
-__all__ = ["nginx_origin", "start_limen", "start_origin"]
+__all__ = ["nginx_origin", "one_month", "start_limen", "start_origin"]
 
 # How long an example takes, and how much is drawn for it by chance, is the machine's business and no test's.
 settings.register_profile(

@@ -13,6 +13,7 @@ Everything binds 127.0.0.1 on free ports, is bounded in time and is ended by its
   `RawOrigin(handler)` is the same without HTTP (streams, tunnels); `echo` is a handler.
 - `NginxOrigin(files)`, `PythonOrigin("gunicorn" | "uvicorn", source)`: other people's servers, if `available()`, with
   HTTPS by `tls=pair`; `Dialogue(command)`: other people's clients, to talk with.
+- `put(path, text)` changes a file that Limen watches, `json_lines(path)` and `whole_lines(path)` read a log of its.
 - Fixtures (tests/conftest.py): `start_limen`, `start_origin`, `nginx_origin`; texts `REVERSE`, `FORWARD`.
 
     def test_fields_keep_their_order(start_limen, start_origin):
@@ -25,7 +26,8 @@ Everything binds 127.0.0.1 on free ports, is bounded in time and is ended by its
 
 from tests.support.dialogue import Dialogue
 from tests.support.dns_thread import NameServerThread
-from tests.support.fixtures import FORWARD, OPEN_FORWARD, REVERSE
+from tests.support.files import json_lines, put, whole_lines
+from tests.support.fixtures import FORWARD, OPEN_FORWARD, REVERSE, needs_ipv6
 from tests.support.origins import (
     Close,
     Delay,
@@ -77,7 +79,11 @@ __all__ = [
     "environment",
     "exchange",
     "free_port",
+    "json_lines",
+    "needs_ipv6",
     "port_is_closed",
+    "put",
     "run_limen",
     "wait_until",
+    "whole_lines",
 ]

@@ -14,7 +14,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 
 
 class Dialogue:

@@ -1,12 +1,15 @@
 """The fixtures that every test has; tests/conftest.py brings them in."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.support.origins import Entry, Handler, ScriptedOrigin
+from tests.support.ports import has_ipv6
 from tests.support.process import LimenProcess
 from tests.support.programs import NginxOrigin, available
 
@@ -38,8 +41,10 @@ listeners:
       access:
         - {name: no-telnet, deny: {ports: [23]}}
         - allow: {}
-      timeouts: {dial: 500ms, response: 500ms, stall: 500ms}
+      timeouts: {dial: 2s, response: 2s, stall: 2s}
 """
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="there is no [::1] here")
 
 LimenStarter = Callable[..., LimenProcess]
 OriginStarter = Callable[..., ScriptedOrigin]
@@ -65,6 +70,16 @@ def start_origin() -> Iterator[OriginStarter]:
             return stack.enter_context(ScriptedOrigin(script, **options))
 
         yield start
+
+
+@pytest.fixture
+def one_month() -> None:
+    """Quotas begin anew with the month: a test that might see it waits until it has begun."""
+    now = datetime.now(UTC)
+    turn = (now.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    left = (turn - now).total_seconds()
+    if left < 120:
+        time.sleep(left + 1)
 
 
 @pytest.fixture(scope="session")

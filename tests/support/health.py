@@ -27,9 +27,15 @@ def states(limen: LimenProcess, name: str = "web") -> list[str]:
 
 def wait_for_states(limen: LimenProcess, *expected: str, name: str = "web") -> list[dict[str, Any]]:
     """Their rows once they have these states."""
+    rows: list[dict[str, Any]] = []
+
+    def reached() -> bool:
+        rows[:] = endpoints(limen, name)
+        return [row["state"] for row in rows] == list(expected)
+
     try:
-        wait_until(lambda: states(limen, name) == list(expected), what=f"states {expected}")
+        wait_until(reached, what=f"states {expected}")
     except TimeoutError as error:
-        message = f"{error}: {endpoints(limen, name)}"
+        message = f"{error}: {rows}"
         raise TimeoutError(message) from None
-    return endpoints(limen, name)
+    return rows

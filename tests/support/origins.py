@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from tests.support.wire import CRLF, RawClient, WireError, parse_fields
+from tests.support.wire import CRLF, DEFAULT_TIMEOUT, RawClient, WireError, parse_fields
 
 JOIN_TIMEOUT = 10.0
 
@@ -55,7 +55,7 @@ class RawOrigin:
         handler: Callable[[OriginConnection], None],
         *,
         host: str = "127.0.0.1",
-        timeout: float = 15.0,
+        timeout: float = DEFAULT_TIMEOUT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.handler = handler
@@ -67,7 +67,7 @@ class RawOrigin:
         self.changed = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._listening: socket.socket | None = None
-        self._reserved: socket.socket | None = None
+        self._kept: socket.socket | None = None
         self.port = 0
 
     @property
@@ -76,9 +76,8 @@ class RawOrigin:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def start(self) -> Self:
-        """Binds an ephemeral port and begins to accept."""
-        listening = self._bound()
-        self._give_up_port()
+        """Binds an ephemeral port, or the one that it had, and begins to accept."""
+        listening, self._kept = self._kept or self._bound(), None
         listening.listen(1024)
         self.port = listening.getsockname()[1]
         self._listening = listening
@@ -87,28 +86,16 @@ class RawOrigin:
 
     def refuse(self) -> None:
         """Stops listening and closes what is open: from now on a dial is refused. `start` takes the same port again."""
-        if self._listening is not None:
-            # shutdown wakes the accepting thread, close alone would not
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
-            # meanwhile the port is neither another's nor the one that a dial to it leaves from, which would be accepted
-            self._reserved = self._bound()
-            self._listening.close()
-            self._listening = None
-        for connection in list(self.connections):
-            with contextlib.suppress(OSError):
-                connection.socket.shutdown(socket.SHUT_RDWR)
+        if self._hang_up():
+            # bound without listening it refuses, and is no free port that another test's origin might be given meanwhile
+            self._kept = self._bound()
 
     def stop(self) -> None:
-        """Ends everything and waits for the threads."""
+        """Ends everything and waits for the threads; a dial is refused until the context ends."""
         self.refuse()
-        self._give_up_port()
-        for thread in list(self._threads):
-            thread.join(JOIN_TIMEOUT)
-        for connection in self.connections:
-            connection.close()
+        self._wait_for_threads()
 
-    def wait_for_connections(self, count: int, timeout: float = 15.0) -> None:
+    def wait_for_connections(self, count: int, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Returns when `count` connections were accepted in all; TimeoutError otherwise."""
         with self.changed:
             if not self.changed.wait_for(lambda: len(self.connections) >= count, timeout):
@@ -119,21 +106,38 @@ class RawOrigin:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
+        self._hang_up()
+        self._wait_for_threads()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         if kind is None and self.errors:
             raise self.errors[0]
 
     def _bound(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM)
+        made = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_STREAM)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((self.host, self.port))
         return made
 
-    def _give_up_port(self) -> None:
-        reserved, self._reserved = self._reserved, None
-        if reserved is not None:
-            reserved.close()
+    def _hang_up(self) -> bool:
+        """Nobody is accepted any more, and who was is let go; whether it was listening."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            # shutdown wakes the accepting thread, close alone would not
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            listening.close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        return listening is not None
+
+    def _wait_for_threads(self) -> None:
+        for thread in list(self._threads):
+            thread.join(JOIN_TIMEOUT)
+        for connection in self.connections:
+            connection.close()
 
     def _run(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -289,7 +293,7 @@ class ScriptedOrigin(RawOrigin):
         *,
         read_content: bool = True,
         host: str = "127.0.0.1",
-        timeout: float = 15.0,
+        timeout: float = DEFAULT_TIMEOUT,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(self._converse, host=host, timeout=timeout, tls=tls)
@@ -297,7 +301,7 @@ class ScriptedOrigin(RawOrigin):
         self.read_content = read_content
         self.requests: list[OriginRequest] = []
 
-    def wait_for_requests(self, count: int, timeout: float = 15.0) -> list[OriginRequest]:
+    def wait_for_requests(self, count: int, timeout: float = DEFAULT_TIMEOUT) -> list[OriginRequest]:
         """Returns when `count` requests were read in all (bodies too, where they are read); TimeoutError otherwise."""
         with self.changed:
             if not self.changed.wait_for(lambda: len(self.requests) >= count, timeout):

@@ -8,10 +8,12 @@ import contextlib
 import itertools
 import os
 import socket
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 LOWEST = 10240
+PARTS = 8
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -23,9 +25,12 @@ def _highest() -> int:
 
 
 def _candidates() -> Iterator[int]:
-    # Each process of pytest-xdist starts elsewhere; within one process no port is given twice before all were.
+    # Each process of pytest-xdist has a part of its own, and each run begins elsewhere; within one process no port is
+    # given twice before all were.
     size = max(_highest() - LOWEST, 1024)
-    start = (os.getpid() * 7919) % size
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    start = zlib.crc32(run.encode()) + worker * (size // PARTS)
     return (LOWEST + (start + step) % size for step in itertools.count())
 
 
@@ -38,13 +43,13 @@ def _is_free(port: int) -> bool:
             with socket.socket(family, socket.SOCK_STREAM) as probe:
                 probe.bind((address, port))
         except OSError as error:
-            if family == socket.AF_INET6 and not isinstance(error, PermissionError) and not _has_ipv6():
+            if family == socket.AF_INET6 and not isinstance(error, PermissionError) and not has_ipv6():
                 continue
             return False
     return True
 
 
-def _has_ipv6() -> bool:
+def has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::1", 0))
@@ -68,9 +73,10 @@ def blackhole(family: int = socket.AF_INET) -> Iterator[int]:
     with contextlib.ExitStack() as kept:
         listening = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
         host = "127.0.0.1" if family == socket.AF_INET else "::1"
-        listening.bind((host, 0))
+        # of those that are dealt out: who wants an origin on the same port of another address shall find it free
+        port = free_port()
+        listening.bind((host, port))
         listening.listen(0)
-        port = int(listening.getsockname()[1])
         for _ in range(4):
             client = kept.enter_context(socket.socket(family, socket.SOCK_STREAM))
             client.setblocking(False)

@@ -25,11 +25,15 @@ import limen
 from tests.support.forked import NAME as MOULD
 from tests.support.forked import Forked, mould
 from tests.support.ports import free_port
-from tests.support.wire import RawClient, WireResponse
+from tests.support.wire import DEFAULT_TIMEOUT, RawClient, WireResponse
 
 # Sanitized and debug builds on a busy machine are slow to start; a healthy start takes well under a second.
-START_TIMEOUT = float(os.environ.get("LIMEN_TEST_START_TIMEOUT", "30"))
-STOP_TIMEOUT = float(os.environ.get("LIMEN_TEST_STOP_TIMEOUT", "40"))
+START_TIMEOUT = float(os.environ.get("LIMEN_TEST_START_TIMEOUT", "60"))
+STOP_TIMEOUT = float(os.environ.get("LIMEN_TEST_STOP_TIMEOUT", "60"))
+# For what has to happen: only a failure takes that long.
+WAIT_TIMEOUT = 60.0
+# What an ended process may have printed is awaited for so long.
+LAST_WORDS = 10.0
 SOURCE = Path(limen.__file__).resolve().parent.parent
 TOKEN = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 LISTENING = re.compile(r"listening on (\S+)")
@@ -76,7 +80,10 @@ class LimenProcess:
         fresh: bool = False,
     ) -> None:
         self._fresh = fresh
-        self._temporary = None if directory else tempfile.TemporaryDirectory(prefix="limen-test-")
+        # (a successor may still be on its way out when it is removed)
+        self._temporary = (
+            None if directory else tempfile.TemporaryDirectory(prefix="limen-test-", ignore_cleanup_errors=True)
+        )
         self.directory = directory or Path(self._temporary.name if self._temporary else "")
         self.path = self.directory / "limen.yaml"
         # What follows `arguments`; a command without a file sets it to nothing.
@@ -206,7 +213,7 @@ class LimenProcess:
         with self._changed:
             return "\n".join(self._lines)
 
-    def wait_for_log(self, pattern: str, timeout: float = 15.0, *, count: int = 1) -> list[str]:
+    def wait_for_log(self, pattern: str, timeout: float = WAIT_TIMEOUT, *, count: int = 1) -> list[str]:
         """The matches of the regular expression once there are `count`; LimenFailure after `timeout`."""
         compiled = re.compile(pattern, re.MULTILINE)
         self._wait(lambda: len(compiled.findall("\n".join(self._lines))) >= count, timeout, f"{count} x {pattern!r}")
@@ -230,17 +237,19 @@ class LimenProcess:
             self._changed.notify_all()
 
     def _wait(self, done: Callable[[], bool], timeout: float, what: str) -> None:
-        deadline = time.monotonic() + timeout
+        deadline, ended = time.monotonic() + timeout, 0.0
         with self._changed:
             while not done():
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
                 if self._process is not None and self._process.poll() is not None:
-                    self._changed.wait(0.2)  # let the readers take the last lines
-                    if not done():
-                        break
-                    return
+                    # its last lines may not have been read yet; a successor may hold the streams open for long
+                    ended = ended or time.monotonic() + LAST_WORDS
+                    deadline = min(deadline, ended)
+                    if not any(reader.is_alive() for reader in self._readers):
+                        deadline = 0.0
+                        continue
                 self._changed.wait(min(left, 0.1))
             else:
                 return
@@ -287,7 +296,7 @@ class LimenProcess:
         """The port that stands for `@name@`."""
         return int(str(self.values[name]))
 
-    def connect(self, name: str | None = None, *, timeout: float = 15.0) -> RawClient:
+    def connect(self, name: str | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> RawClient:
         """A raw client on 127.0.0.1 at `@name@`, or without a name at the first listener announced."""
         if name is not None:
             return RawClient(("127.0.0.1", self.port(name)), timeout=timeout)
@@ -304,8 +313,17 @@ class LimenProcess:
             client.send_request("GET", target, [("Connection", "close")], host=f"127.0.0.1:{self.port(name)}")
             return client.read_response()
 
+    def catch_up(self, *, name: str = "ADMIN") -> None:
+        """Returns when every worker is done with what it was at.
+
+        What an exchange counts is written down after its last byte was sent, and may be read here before it is. A worker
+        answers this question between two events, so that what it had to write for the last one is there.
+        """
+        self.admin("/exchanges?limit=1", name=name)
+
     def metrics(self, *, target: str = "/metrics", name: str = "ADMIN") -> dict[str, float]:
         """Every sample of the exposition: `name{label="value"}` as printed, to its value."""
+        self.catch_up(name=name)
         samples = {}
         for line in self.admin(target, name=name).text.splitlines():
             if line and not line.startswith("#"):
@@ -330,11 +348,13 @@ class LimenProcess:
             before = len(self._lines)
         self.write(text)
         self.signal(signal.SIGHUP)
-        self._wait(lambda: any(pattern.search(line) for line in self._lines[before:]), 15.0, f"line like {expect!r}")
+        self._wait(
+            lambda: any(pattern.search(line) for line in self._lines[before:]), WAIT_TIMEOUT, f"line like {expect!r}"
+        )
         with self._changed:
             return next(line for line in self._lines[before:] if pattern.search(line))
 
-    def command(self, *arguments: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Runs `limen ARGUMENTS` (for instance "reload", path) against this instance; never raises on a status."""
         return run_limen(*arguments, env={"XDG_RUNTIME_DIR": str(self.directory)}, timeout=timeout)
 
@@ -351,7 +371,7 @@ class LimenProcess:
 
 
 def run_limen(
-    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60.0, directory: Path | None = None
+    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 120.0, directory: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs `limen ARGUMENTS` to its end, output captured; for check, schema, --version and bad configurations."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
@@ -400,7 +420,7 @@ def _address(text: str) -> tuple[str, int] | str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(host, host), int(port)
 
 
-def wait_until(done: Callable[[], bool], timeout: float = 15.0, *, what: str = "the condition") -> None:
+def wait_until(done: Callable[[], bool], timeout: float = WAIT_TIMEOUT, *, what: str = "the condition") -> None:
     """Polls until `done()` is true; TimeoutError otherwise. For states that no log line and no socket announces."""
     deadline = time.monotonic() + timeout
     while not done():

@@ -21,7 +21,7 @@ from typing import Self
 from tests.support.certificates import Pair
 from tests.support.ports import free_port
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 
 NGINX = """
 worker_processes 1;
@@ -72,7 +72,7 @@ class _Program:
     """Starts a command, waits until its port accepts, and ends it."""
 
     def __init__(self) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="limen-origin-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="limen-origin-", ignore_cleanup_errors=True)
         self.directory = Path(self._temporary.name)
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None

@@ -15,7 +15,8 @@ from typing import Self
 
 from tests.support.nested import NestedSocket
 
-DEFAULT_TIMEOUT = 15.0
+# Of one wait for the peer: only a failure takes that long.
+DEFAULT_TIMEOUT = 60.0
 CRLF = b"\r\n"
 
 

@@ -1,5 +1,7 @@
 """The ground integration tests stand on must hold by itself: origins, raw client, nginx."""
 
+import socket
+
 import pytest
 
 from tests.support import (
@@ -14,7 +16,10 @@ from tests.support import (
     WireError,
     echo,
     free_port,
+    json_lines,
     port_is_closed,
+    put,
+    whole_lines,
 )
 
 
@@ -67,6 +72,8 @@ def test_refuse_closes_the_door_and_start_opens_the_same_one():
     with ScriptedOrigin() as origin:
         origin.refuse()
         assert port_is_closed(origin.port)
+        with socket.socket() as another, pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", origin.port))
         origin.start()
         assert not port_is_closed(origin.port)
 
@@ -103,3 +110,22 @@ def test_nginx_serves_files(nginx_origin):
         assert client.request("GET", "/hello").text == "hello\n"
         assert len(client.request("GET", "/large").content) == 8 * 1024 * 1024
         assert client.request("GET", "/status/404").status == 404
+
+
+def test_a_line_that_is_being_written_is_no_line_yet(tmp_path):
+    log = tmp_path / "log"
+    assert json_lines(log) == []
+    log.write_text("")
+    assert whole_lines(log) == []
+    log.write_text('{"a": 1}\n{"a": 2}\n{"a"')
+    assert [record["a"] for record in json_lines(log)] == [1, 2]
+
+
+def test_a_file_is_replaced_in_one_step_with_its_mode(tmp_path):
+    path = tmp_path / "secret"
+    put(path, "one")
+    path.chmod(0o600)
+    with path.open() as before:
+        put(path, b"two")
+        assert before.read() == "one"
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("two", 0o600)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.ways.speaking import faults, open5, read_reply5
 from tests.integration.ways.test_socks_udp import associate, datagram, udp
-from tests.support import LimenProcess, wait_until
+from tests.support import LimenProcess, json_lines, wait_until
 
 TEXT = """
 workers: 1
@@ -27,8 +27,7 @@ listeners:
 
 
 def lines(site):
-    path = site.directory / "audit.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return json_lines(site.directory / "audit.jsonl")
 
 
 @pytest.mark.sanitize
@@ -50,9 +49,9 @@ def test_connections_and_datagrams(tmp_path):
         client, relay = associate(site)
         with client, udp() as local:
             # denied again and again: counted each time, written down once in a second
-            for number in range(1, 21):
+            for _ in range(20):
                 local.sendto(datagram("127.0.0.1", 53, b"x"), relay)
-                wait_until(lambda number=number: faults(site, "denied") == number, what="a datagram refused")
+            wait_until(lambda: faults(site, "denied") == 20, what="all datagrams refused")
         with open5(site, "127.0.0.1", 53) as client:
             assert read_reply5(client)[0] == 2
         wait_until(lambda: len(lines(site)) >= 7, what="the audit log")

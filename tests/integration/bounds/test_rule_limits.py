@@ -12,6 +12,7 @@ from tests.integration.ways.test_socks_udp import associate, datagram, echo_targ
 from tests.support import LimenProcess, wait_until
 
 MIB = 1024**2
+pytestmark = pytest.mark.usefixtures("one_month")
 LOG = {"access": {"path": "access.jsonl", "flush": "20ms"}}
 
 
@@ -66,7 +67,7 @@ def test_a_rules_quota_and_the_listeners_count_together(tmp_path, start_proxy, o
 @pytest.mark.parametrize("target", ["/4194304", "/chunked/4194304"])
 def test_bodies(tmp_path, start_proxy, origin, target):
     source = origin("http")
-    limits = [{"name": "line", "bandwidth": "64MiB/s", "burst": "64KiB"}, {"name": "there", "quota": "1MiB/month"}]
+    limits = [{"name": "line", "bandwidth": "4MiB/s", "burst": "64KiB"}, {"name": "there", "quota": "1MiB/month"}]
     proxy = start_proxy(rules(source.port, limits), root(tmp_path))
     with proxy.connect() as client:
         client.send_request("GET", f"http://127.0.0.1:{source.port}{target}", [])
@@ -148,7 +149,7 @@ def test_a_tunnel_ends_when_its_life_is_over(start_proxy, origin):
     client, head = proxy.tunnel(short.port)
     assert head.status == 200
     read_to_end(client)
-    assert faults(proxy, "tunnel_idle") == 1
+    wait_until(lambda: faults(proxy, "tunnel_idle") == 1, what="its end counted")
     # what is under way has the life that is in force
     proxy.reload(written(rules(long.port, {"life": "1s"})))
     kept.expect_end()

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from tests.integration.tls.conftest import left
-from tests.support import LimenProcess, NameServerThread, RawClient, WireResponse, wait_until
+from tests.support import LimenProcess, NameServerThread, RawClient, WireResponse, json_lines, wait_until
 from tests.support.certificates import Authority
 
 StartBridge = Callable[..., LimenProcess]
@@ -137,5 +137,4 @@ def shown(client: RawClient) -> x509.Certificate:
 
 def records(proxy: LimenProcess) -> list[dict[str, Any]]:
     """The access log so far."""
-    path = proxy.directory / "access.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    return json_lines(proxy.directory / "access.jsonl")

@@ -7,11 +7,15 @@ import bcrypt
 import pytest
 
 from tests.integration.bridge.conftest import records
-from tests.support import Reply, ScriptedOrigin, wait_until
+from tests.support import Reply, ScriptedOrigin, put, wait_until
 
 
 def hashed(user):
     return bcrypt.hashpw(user.encode(), bcrypt.gensalt(4)).decode()
+
+
+def revoked(proxy):
+    return sum(value for key, value in proxy.metrics().items() if 'fault="identity_revoked"' in key)
 
 
 @pytest.mark.sanitize
@@ -34,13 +38,12 @@ def test_a_connection_at_rest_ends_with_who_asked_for_it(start_bridge, organisat
             return client
 
         with opened("alice") as gone, opened("bob") as kept:
-            passwords.write_text(lines["bob"])
+            put(passwords, lines["bob"])
             proxy.signal(signal.SIGHUP)
             # nothing is under way on it
             gone.expect_end()
             assert kept.request("GET", "/", host=target).content == b"hello"
-        counted = [value for key, value in proxy.metrics().items() if 'fault="identity_revoked"' in key]
-        assert sum(counted) == 1
+        wait_until(lambda: revoked(proxy) == 1, what="one revoked")
         wait_until(lambda: len(records(proxy)) == 5, what="all logged")
         assert sorted(record["user"] for record in records(proxy)) == ["alice"] * 2 + ["bob"] * 3
 

@@ -1,17 +1,14 @@
 """A real browser by SOCKS 5, and by what a PAC file tells it."""
 
-import json
-
 from tests.integration.browser.conftest import PageOrigin
 from tests.integration.browser.test_chromium import SEE
-from tests.support import LimenProcess
+from tests.support import LimenProcess, json_lines, wait_until
 
 PAGE = "<!doctype html><title>page</title>" + SEE + "see('page ' + location.host);</script>"
 
 
 def records(proxy: LimenProcess) -> list[dict]:
-    path = proxy.directory / "access.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return json_lines(proxy.directory / "access.jsonl")
 
 
 def test_by_socks(start_bridge, internet, open_browser):
@@ -23,9 +20,13 @@ def test_by_socks(start_bridge, internet, open_browser):
         )
         origin.wait_for(f"page a.example:{origin.port}", browser)
         browser.close()
-    assert {(one["protocol"], one["host"]) for one in records(proxy) if one["target"].startswith("a.example")} == {
-        ("socks5", "a.example")
-    }
+
+    def told():
+        return {(one["protocol"], one["host"]) for one in records(proxy) if one["target"].startswith("a.example")}
+
+    # (a tunnel is logged when it has ended)
+    wait_until(told, what="the record")
+    assert told() == {("socks5", "a.example")}
 
 
 def test_by_what_the_pac_file_says(start_bridge, internet, open_browser):
@@ -44,9 +45,11 @@ def test_by_what_the_pac_file_says(start_bridge, internet, open_browser):
         )
         origin.wait_for(f"page a.example:{origin.port}", browser)
         browser.close()
-        proxied = [one for one in records(proxy) if one.get("protocol") == "socks5"]
         # (the browser also asks for hosts of its maker)
-        assert "a.example" in {one["host"] for one in proxied}
+        wait_until(
+            lambda: "a.example" in {one["host"] for one in records(proxy) if one.get("protocol") == "socks5"},
+            what="the record",
+        )
         # and direct, where the file says so
         browser = open_browser(
             f"http://b.example:{origin.port}/",

@@ -77,4 +77,4 @@ def names():
 @pytest.fixture
 def resolver(names):
     """The root's `resolver` that asks it, and asks again soon."""
-    return {"servers": [names.address], "min_ttl": "200ms", "negative_ttl": "500ms", "timeout": "1s", "hosts": False}
+    return {"servers": [names.address], "min_ttl": "200ms", "negative_ttl": "500ms", "timeout": "3s", "hosts": False}

@@ -76,9 +76,11 @@ def test_a_silent_or_empty_name_takes_nothing_away(start, names, resolver, loopb
     names.server.add("web.test", "0 A 127.0.0.2")
     gateway = start({"dns": f"web.test:{loopback.port}"}, resolver=resolver)
     names.server.silent = {"A", "AAAA"}
-    (line,) = gateway.wait_for_log("upstream web: dns web.test:.*")
-    assert "no answer about AAAA of web.test (too late); no answer about A" in line
-    assert "the last list stays (1 endpoints)" in line
+    # (a question may have been answered when the other one was not any more: that is told first)
+    gateway.wait_for_log(
+        r"upstream web: dns web\.test:.*no answer about AAAA of web\.test \(too late\); no answer about A"
+        r".*the last list stays \(1 endpoints\)"
+    )
     assert gateway.answers(3) == {f"127.0.0.2:{loopback.port}"}
     assert gateway.discovery()["failures"] > 0
     names.server.silent = set()
@@ -101,7 +103,9 @@ def test_half_an_answer_takes_nothing_away(start, names, resolver, loopback):
     names.server.put("web.test", "0 A 127.0.0.2", "0 A 127.0.0.3")
     gateway.wait_for_log("are in force")
     assert gateway.discovery()["endpoints"] == 3
-    assert "no answer about AAAA" in gateway.discovery()["error"]
+    # (the answer that came last before the silence may have come with the first of the new ones)
+    wait_until(lambda: "no answer about AAAA" in (gateway.discovery()["error"] or ""), what="the error")
+    assert gateway.discovery()["endpoints"] == 3
 
 
 def test_an_empty_list_where_it_is_allowed(start, names, resolver, loopback):

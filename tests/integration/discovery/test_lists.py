@@ -3,6 +3,7 @@
 import os
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -48,16 +49,19 @@ def test_a_file_is_watched(start, listed, loopback, in_place):
 
 def test_a_list_that_is_being_written_is_not_taken(start, listed, loopback):
     listed("".join(f"- 127.0.0.{n}:{loopback.port}\n" for n in (2, 3)))
-    gateway = start(source(listed))
+    gateway = start({"file": {"path": str(listed.path), "interval": "1s"}})
+    longest, before = 0.0, time.monotonic()
     with listed.path.open("w") as file:
-        for n in range(2, 14):
+        for n in range(2, 102):
             # valid at any moment, and never the same at two looks
             file.write(f"- 127.0.0.{n}:{loopback.port}\n")
             file.flush()
-            threading.Event().wait(0.04)
-    gateway.wait_for_log(CHANGED)
-    assert gateway.discovery()["endpoints"] == 12
-    assert gateway.discovery()["changes"] <= 2
+            now = time.monotonic()
+            longest, before = max(longest, now - before), now
+            threading.Event().wait(0.03)
+    wait_until(lambda: gateway.discovery()["endpoints"] == 100, what="the whole list")
+    # (who was held up for that long himself has shown the same twice)
+    assert gateway.discovery()["changes"] <= 2 or longest > 0.9
 
 
 def test_a_mistake_has_its_line_and_takes_nothing_away(start, listed, loopback):
@@ -186,17 +190,17 @@ def test_a_registry_is_polled(start, loopback):
         (lambda registry: registry.put(["a.test:1"] * 2000), "the answer is larger than 4096 bytes"),
         (lambda registry: registry.put([f"a:{n}" for n in range(1, 40)]), "more than 20 endpoints"),
         (lambda registry: registry.fields.update({"Content-Encoding": "gzip"}) or registry.put(["c:1"]), "compressed"),
-        (lambda registry: registry.silent.set(), "no answer within 0.5 s"),
+        (lambda registry: registry.silent.set(), "no answer within 2 s"),
     ],
     ids=["500", "302", "html", "mapping", "address", "empty", "large", "many", "compressed", "silent"],
 )
 def test_a_registry_that_fails_takes_nothing_away(start, loopback, change, message):
     with Registry([f"127.0.0.2:{loopback.port}"]) as registry:
-        gateway = start({**polled(registry, max="4KiB", timeout="500ms"), "most": 20})
+        gateway = start({**polled(registry, max="4KiB", timeout="2s"), "most": 20})
         change(registry)
         gateway.wait_for_log(message)
         assert gateway.answers(4) == {f"127.0.0.2:{loopback.port}"}
-        assert message in gateway.discovery()["error"]
+        wait_until(lambda: message in (gateway.discovery()["error"] or ""), what="the error")
 
 
 def test_a_registry_behind_tls_is_verified(start, loopback, tmp_path):
@@ -213,4 +217,4 @@ def test_a_registry_behind_tls_is_verified(start, loopback, tmp_path):
         )
         assert gateway.answers(2) == {f"127.0.0.2:{loopback.port}"}
         assert gateway.get("/bad").status == 503
-        assert "certificate verify failed" in gateway.discovery("bad")["error"]
+        wait_until(lambda: "certificate verify failed" in (gateway.discovery("bad")["error"] or ""), what="the error")

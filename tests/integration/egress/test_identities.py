@@ -102,7 +102,13 @@ def test_socks_clients_say_who_they_are(proxy, parents):
         # what is under way is somebody's, and goes out by a way
         with open5(proxy, "ann-country-de", host, int(port)) as client:
             assert read_reply5(client)[0] == 0
-            (row,) = json.loads(proxy.admin("/exchanges?user=ann").text)["exchanges"]
+
+            def under_way():
+                return json.loads(proxy.admin("/exchanges?user=ann").text)["exchanges"]
+
+            # (the ends of those before go through the parents)
+            wait_until(lambda: len(under_way()) == 1, what="this one alone")
+            (row,) = under_way()
             assert (row["protocol"], row["upstream"], row["endpoint"]) == ("socks5", "egress/ways", "second")
             shown = json.loads(proxy.admin("/exchanges?user=bob&top=1").text)
             assert shown["count"] == 0
@@ -145,9 +151,9 @@ def test_user_names_choose_the_way(proxy, parents, origin):
     assert ways("ann-provider-one") == (4, 0)
     assert ways("ann-country-fr-provider-two-b") == (0, 4)
     assert ways("ann-country-fr", name="FRENCH") == (2, 2)
-    # each session its way, the same every time
-    found = [ways(f"ann-country-fr-session-{number}", 3) for number in range(12)]
-    assert set(found) == {(3, 0), (0, 3)}
+    # each session its way, the same every time (all of them the same one by chance: once in 10^8 runs)
+    found = [ways(f"ann-country-fr-session-{number}", 2) for number in range(28)]
+    assert set(found) == {(2, 0), (0, 2)}
     # nothing fits: refused, and nothing goes directly
     count = len(origin.requests)
     for user, name in (("ann-country-us", "PORT"), ("ann-country-de", "FRENCH"), ("ann-country-fr-provider-x", "PORT")):

@@ -1,9 +1,8 @@
 """Ways out as the supervisor probes them, as status shows them, and as `limen egress test` tries them."""
 
-import socket
 from pathlib import Path
 
-from tests.support import run_limen
+from tests.support import free_port, run_limen
 from tests.support.health import wait_for_states
 from tests.support.mmdb import write_mmdb
 from tests.support.origins import OriginConnection, RawOrigin, ScriptedOrigin
@@ -75,8 +74,7 @@ def test_limen_egress_test_shows_where_ways_come_out(tmp_path: Path) -> None:
     write_mmdb(
         tmp_path / "places.mmdb", {"127.0.0.7/32": {"country": {"iso_code": "NL"}, "autonomous_system_number": 64500}}
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        closed = listening.getsockname()[1]
+    closed = free_port()
     with RawOrigin(tell_peer) as echo, Parent() as parent:
         text = TRIED.replace("@ECHO@", echo.address).replace("@PARENT@", parent.address)
         path = tmp_path / "limen.yaml"

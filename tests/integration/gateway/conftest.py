@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import LimenProcess, wait_until
+from tests.support import LimenProcess, json_lines, wait_until
 
 # All of these are back at nothing once every client is gone.
 GAUGES = ("limen_connections", "limen_exchanges_in_flight", "limen_tunnels", "limen_endpoint_active")
@@ -19,9 +19,7 @@ class Gateway(LimenProcess):
     @property
     def records(self) -> list[dict[str, Any]]:
         """The access log so far."""
-        path = self.directory / "access.jsonl"
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return json_lines(self.directory / "access.jsonl")
 
     def wait_for_records(self, count: int) -> list[dict[str, Any]]:
         """The access log once it has `count` records; more are an error."""

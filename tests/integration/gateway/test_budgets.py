@@ -32,9 +32,9 @@ def test_the_retry_budget_is_that_of_all_workers(start_gateway, start_origin, he
     clients = [gateway.connect() for _ in range(12)]
     for client in clients:
         client.send_request("GET", "/")
-    wait_until(lambda: gateway.total("limen_exchanges_in_flight") == 2, what="all but the budget's")
+    wait_until(lambda: gateway.total("limen_retry_budget_spent_total") == 10, what="all but the budget's refused")
     held.wait_for_requests(2)
-    assert gateway.total("limen_retry_budget_spent_total") == 10
+    assert gateway.total("limen_exchanges_in_flight") == 2
     held.go.set()
     found = Counter(client.read_response().status for client in clients)
     assert found == {200: 2, 502: 10}

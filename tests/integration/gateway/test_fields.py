@@ -4,7 +4,7 @@ import email.utils
 
 import pytest
 
-from tests.support import Raw, Reply
+from tests.support import Raw, Reply, needs_ipv6
 
 
 @pytest.mark.sanitize
@@ -114,6 +114,7 @@ def test_untrusted_and_trusted_senders(start_gateway, start_origin):
     assert origin.requests[-1].get("forwarded").count("for=") == 701
 
 
+@needs_ipv6
 def test_ipv6_clients_are_quoted(start_gateway, start_origin):
     origin = start_origin()
     gateway = start_gateway(origin, listener={"bind": "[::1]:@PORT@"})

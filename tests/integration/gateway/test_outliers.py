@@ -115,7 +115,7 @@ def test_a_slow_one_beside_the_others(start_gateway, start_origin):
     origins = [start_origin(lambda _request, _: [Delay(0.5), Reply()]), start_origin(), start_origin()]
     outlier = {
         "consecutive": 0,
-        "slow": {"times": 4, "least": "300ms", "requests": 3},
+        "slow": {"times": 4, "least": "300ms", "requests": 2},
         "interval": "2s",
         "ejection": LONG,
     }
@@ -127,13 +127,14 @@ def test_a_slow_one_beside_the_others(start_gateway, start_origin):
 
 @pytest.mark.skipif(not available("nginx"), reason="nginx is not installed")
 def test_a_hanging_nginx_is_ejected_and_found_well_by_its_probe(start_gateway):
-    probe = {"path": "/hello", "interval": "100ms", "timeout": "1s", "rise": 2, "fall": 2}
+    # exchanges find it long before its probe does
+    probe = {"path": "/hello", "interval": "100ms", "timeout": "1s", "rise": 2, "fall": 6}
     outlier = {"consecutive": 2, "ejection": {"base": "1h", "most": "1h"}}
     with NginxOrigin() as first, NginxOrigin() as second:
         gateway = start_gateway(
             first,
             second,
-            route={"timeouts": {"response": "500ms"}},
+            route={"timeouts": {"response": "1s"}},
             upstream={"outlier": outlier, "probe": probe},
             root=WORKERS,
         )

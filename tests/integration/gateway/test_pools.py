@@ -62,7 +62,7 @@ def test_connections_are_opened_ahead(start_gateway, start_origin, tmp_path):
 def test_connections_are_bounded_over_all_workers(start_gateway, held):
     gateway = start_gateway(
         held,
-        upstream={"max_connections": 3, "queue": {"size": 1000, "timeout": "10s"}, "balance": "least_requests"},
+        upstream={"max_connections": 3, "queue": {"size": 1000, "timeout": "1m"}, "balance": "least_requests"},
         root={"workers": 2},
     )
     clients = [gateway.connect() for _ in range(12)]
@@ -74,14 +74,10 @@ def test_connections_are_bounded_over_all_workers(start_gateway, held):
     held.go.set()
     assert [client.read_response().status for client in clients] == [200] * 12
     # a connection at rest in one worker is closed by it for one that is needed elsewhere, or used again
-    assert max_open(held) <= 3
+    # (one that was closed for it may not have been seen to end yet)
+    wait_until(lambda: open_now(held) <= 3, what="three connections at most")
     for client in clients:
         client.close()
-
-
-def max_open(origin):
-    """Connections that were open at a time, by what the origin saw of their ends."""
-    return sum(not connection.ended for connection in origin.connections)
 
 
 @pytest.mark.sanitize
@@ -140,6 +136,6 @@ def test_a_worker_keeps_so_many_at_rest(start_gateway, held):
     held.go.set()
     assert [client.read_response().status for client in clients] == [200] * 5
     wait_until(lambda: open_now(held) == 2, what="two at rest")
-    assert gateway.total("limen_endpoint_idle_connections") == 2
+    wait_until(lambda: gateway.total("limen_endpoint_idle_connections") == 2, what="two counted")
     for client in clients:
         client.close()

@@ -2,14 +2,20 @@
 
 import collections
 import socket
+import threading
 
 import pytest
 
-from tests.support import Close, Delay, Raw, RawOrigin, Reply, Reset, ScriptedOrigin, free_port, wait_until
+from tests.support import Close, Delay, Raw, RawOrigin, Reply, Reset, ScriptedOrigin, Wait, free_port, wait_until
 
 
 def closed_port() -> str:
     return f"127.0.0.1:{free_port()}"
+
+
+def is_out(gateway) -> bool:
+    """Whether an endpoint is left out, asked with requests: on a slow machine its time may be over again."""
+    return gateway.get().status == 200 and gateway.total("limen_endpoint_out") == 1
 
 
 def test_a_dial_failure_goes_to_the_next_endpoint(start_gateway, start_origin):
@@ -23,9 +29,9 @@ def test_a_dial_failure_goes_to_the_next_endpoint(start_gateway, start_origin):
     records = gateway.wait_for_records(12)
     assert {record["endpoint"] for record in records} == {origin.address}
     assert max(record["attempts"] for record in records) == 2
-    # out after its first failure: not tried each time
-    assert gateway.total("limen_endpoint_dial_failures_total") < 4
-    assert gateway.total("limen_endpoint_out") == 1
+    # out after its first failure: not tried each time (how often depends on how long all this took)
+    assert gateway.total("limen_endpoint_dial_failures_total") < 6
+    wait_until(lambda: is_out(gateway), what="it left out")
 
 
 def test_an_endpoint_comes_back(start_gateway, start_origin):
@@ -34,7 +40,7 @@ def test_an_endpoint_comes_back(start_gateway, start_origin):
     gateway = start_gateway(one, two)
     for _ in range(4):
         assert gateway.get().status == 200
-    assert gateway.total("limen_endpoint_out") == 1
+    wait_until(lambda: is_out(gateway), what="it left out")
     one.start()
     before = len(one.requests)
     wait_until(lambda: gateway.get().status == 200 and len(one.requests) > before, what="the endpoint used again")
@@ -238,7 +244,8 @@ def test_shares(start_gateway, start_origin):
 
 
 def test_least_requests(start_gateway, start_origin):
-    slow = start_origin(lambda request, _: [Delay(1.0), Reply()] if request.target == "/slow" else Reply())
+    go = threading.Event()
+    slow = start_origin(lambda request, _: [Wait(go), Reply()] if request.target == "/slow" else Reply())
     fast = start_origin()
     gateway = start_gateway(slow, fast, upstream={"balance": "least_requests"})
     blocked = []
@@ -251,6 +258,7 @@ def test_least_requests(start_gateway, start_origin):
         for _ in range(10):
             assert client.request().status == 200
     assert len(fast.requests) - before["fast"] == 10
+    go.set()
     for client in blocked:
         assert client.read_response().status == 200
         client.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import OriginConnection, RawClient, RawOrigin, Reply, ScriptedOrigin, wait_until
+from tests.support import LimenProcess, OriginConnection, RawClient, RawOrigin, Reply, ScriptedOrigin, wait_until
 
 RULES = """
 import asyncio
@@ -11,6 +11,8 @@ import limen
 from limen import Exchange, hook
 
 gone = []
+napping = []
+woken = asyncio.Event()
 
 
 def fields(exchange: Exchange) -> None:
@@ -103,15 +105,27 @@ async def slow_after(exchange):
 
 
 async def nap(exchange):
+    napping.append(exchange)
     try:
-        await asyncio.sleep(0.9)
+        await woken.wait()
     except asyncio.CancelledError:
         gone.append(exchange)
         raise
 
 
+@hook("response")
+async def nap_after(exchange):
+    await nap(exchange)
+
+
+def wake(exchange):
+    woken.set()
+    woken.clear()
+    exchange.reply(200)
+
+
 def count(exchange):
-    exchange.reply(200, f"{len(gone)} {len(asyncio.all_tasks())}")
+    exchange.reply(200, f"{len(gone)} {len(asyncio.all_tasks())} {len(napping)}")
 
 
 def forgets(exchange):
@@ -161,7 +175,7 @@ def pid(exchange):
 """
 NAMES = [
     "fields", "change", "reply", "late_reply", "response", "slow_response", "response_reply", "late_response_reply",
-    "both", "no_content", "failing", "failing_late", "failing_response", "slow", "slow_after", "nap", "count", "forgets", "bad_value",
+    "both", "no_content", "failing", "failing_late", "failing_response", "slow", "slow_after", "nap", "nap_after", "wake", "count", "forgets", "bad_value",
     "exits", "cancels", "exits_late", "interrupts_late", "exits_after", "stubborn", "pid",
 ]  # fmt: skip
 
@@ -238,6 +252,11 @@ def test_responses(hooked, origin: ScriptedOrigin) -> None:
             assert client.request("GET", "/no_content").status == 204
 
 
+def napping(proxy: LimenProcess) -> int:
+    """How many have gone to sleep so far."""
+    return int(proxy.get("/count").text.split()[2])
+
+
 @pytest.mark.sanitize
 def test_an_origin_that_answers_early_and_goes_while_a_hook_has_its_response(hooked) -> None:
     """The rest of the request has nowhere to go."""
@@ -249,17 +268,22 @@ def test_an_origin_that_answers_early_and_goes_while_a_hook_has_its_response(hoo
     with RawOrigin(serve) as origin:
         proxy = hooked(RULES, NAMES, ORIGIN=origin)
         worker = proxy.get("/pid").text
-        for framing, parts in (
-            ("Content-Length: 300000", [b"x" * 100_000] * 3),
-            ("Content-Length: 2", [b"x", b"x"]),
-            ("Transfer-Encoding: chunked", [b"3\r\nabc\r\n"] * 2 + [b"0\r\n\r\n"]),
+        for number, (framing, parts) in enumerate(
+            (
+                ("Content-Length: 300000", [b"x" * 100_000] * 3),
+                ("Content-Length: 2", [b"x", b"x"]),
+                ("Transfer-Encoding: chunked", [b"3\r\nabc\r\n"] * 2 + [b"0\r\n\r\n"]),
+            ),
+            1,
         ):
             with proxy.connect() as client:
-                client.send(f"POST /slow_response HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")
+                client.send(f"POST /nap_after HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")
                 # the hook sleeps while the origin goes, and then content comes
+                wait_until(lambda number=number: napping(proxy) == number, what="the hook asleep")
                 assert client.is_silent(0.08)
                 for part in parts:
                     client.send(part)
+                assert proxy.get("/wake").status == 200
                 client.read_to_end()
         assert proxy.get("/pid").text == worker
 
@@ -280,7 +304,7 @@ def test_failures(hooked, origin: ScriptedOrigin) -> None:
             # the connection and the worker live on
             assert client.request("GET", "/").status == 200
     assert all(request.get("x-half") is None for request in origin.requests)
-    assert "RuntimeError: on purpose" in proxy.log
+    proxy.wait_for_log("RuntimeError: on purpose")
 
 
 def test_hooks_that_want_to_end_everything(hooked, origin: ScriptedOrigin) -> None:
@@ -293,7 +317,7 @@ def test_hooks_that_want_to_end_everything(hooked, origin: ScriptedOrigin) -> No
         assert client.request("GET", "/stubborn").status == 504
         assert client.request("GET", "/pid").text == worker
     for name in ("exits", "cancels", "exits_late", "interrupts_late", "exits_after"):
-        assert f"hook rules:{name} failed with" in proxy.log
+        proxy.wait_for_log(f"hook rules:{name} failed with")
     proxy.wait_for_log("hook rules:stubborn did not finish within 1 s")
 
 
@@ -308,7 +332,7 @@ def test_clients_that_leave_while_a_hook_sleeps(hooked, origin: ScriptedOrigin) 
         client.reset()
 
     def cancelled() -> bool:
-        gone, left = map(int, proxy.get("/count").text.split())
+        gone, left, _ = map(int, proxy.get("/count").text.split())
         return gone <= 30 and left <= tasks
 
     wait_until(cancelled)
@@ -325,8 +349,11 @@ def test_slow_hooks_do_not_delay_others(hooked, origin: ScriptedOrigin) -> None:
     with proxy.connect() as other:
         for _ in range(20):
             assert other.request("GET", "/").status == 200
+        wait_until(lambda: napping(proxy) == 50, what="all of them asleep")
+        assert other.request("GET", "/").status == 200
         # all this while none of the naps ended, or the origin would have seen it
-        assert all(request.target == "/" for request in origin.requests[:20])
+        assert {request.target for request in origin.requests} == {"/"}
+        assert other.request("GET", "/wake").status == 200
     for client in clients:
         assert client.read_response().content == b"from the origin"
         client.close()

@@ -170,7 +170,7 @@ def test_content_that_is_larger_and_services_that_fail() -> None:
             assert (ask("STRICT", "/large"), ask("LENIENT", "/large")) == (502, 200)
             assert (ask("GONE", "/"), ask("CLOSED", "/")) == (200, 503)
             wait_until(lambda: refused(proxy) == len(wrong) + 1, what="the faults")
-            assert "messages pass unexamined" in proxy.log
+            proxy.wait_for_log("messages pass unexamined")
             # a reload with the same services keeps their connections, another time limit does not
             before = service.connections
             proxy.reload(json.dumps({**config, "workers": 1, "drain": {"timeout": "5s"}}))

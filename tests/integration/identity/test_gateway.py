@@ -9,7 +9,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.support import Reply, wait_until
+from tests.support import Reply, wait_until, whole_lines
 from tests.support.certificates import Authority
 
 CONFIG = """
@@ -143,8 +143,8 @@ def test_limits_routes_and_the_log_know_who(gateway):
         assert [one.content for one in chosen] == [b"nobody", b"admins", b"staff"]
         assert client.request("GET", "/", [basic("alice:wrong")]).status == 401
     path = gateway.directory / "access.log"
-    wait_until(lambda: path.exists() and len(path.read_text().splitlines()) == 8)
-    assert sorted(line.split(" ")[2] for line in path.read_text().splitlines()) == sorted(
+    wait_until(lambda: len(whole_lines(path)) == 8)
+    assert sorted(line.split(" ")[2] for line in whole_lines(path)) == sorted(
         ["alice", "bob\\x20joe", "alice", "bob\\x20joe", "-", "alice", "bob\\x20joe", "-"]
     )
 

@@ -2,14 +2,14 @@
 
 import base64
 import contextlib
-import json
+import re
 import subprocess
 import time
 
 import pytest
 
 from limen.runtime.identity.provider import CredentialsRefused
-from tests.support import RawClient, Reply, available, environment, run_limen, wait_until
+from tests.support import RawClient, Reply, available, environment, json_lines, run_limen, wait_until
 from tests.support.kerberos import Realm, begin, missing, offer, token
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "all is there")
@@ -80,7 +80,7 @@ def shown(value, field="Proxy-Authorization"):
 
 
 def records(proxy):
-    return [json.loads(line) for line in (proxy.directory / "access.jsonl").read_text().splitlines()]
+    return json_lines(proxy.directory / "access.jsonl")
 
 
 def ask(client, origin, *fields, host=None):
@@ -151,7 +151,7 @@ def test_tickets_that_are_not_taken(start, logged_in, realm):
             assert ask(client, origin, ("Proxy-Authorization", text)).status == 407
     assert not origin.requests
     for reason in ("NTLM is not taken", "more than a ticket is offered", "Invalid token was supplied", "keytab"):
-        assert reason in proxy.log, reason
+        proxy.wait_for_log(re.escape(reason))
 
 
 def test_what_windows_offers_and_bare_tickets(logged_in, realm):
@@ -243,7 +243,7 @@ def test_a_keytab_that_changes(start, logged_in, realm):
         fresh = realm.keytab().read_bytes()
         path.write_bytes(b"\x05\x02broken")
         assert "refused" in proxy.reload(text)
-        assert "it is broken at byte 2" in proxy.log
+        proxy.wait_for_log("it is broken at byte 2")
         assert ask(client, origin).status == 200
         path.write_bytes(fresh)
         proxy.reload(text, expect="reloaded: ")

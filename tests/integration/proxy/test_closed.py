@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import LimenProcess, RawClient, RawOrigin, ScriptedOrigin, WireResponse, echo, free_port
+from tests.support import LimenProcess, RawClient, RawOrigin, ScriptedOrigin, WireResponse, echo, free_port, needs_ipv6
 
 DEFAULT = """
 workers: 1
@@ -86,7 +86,7 @@ listeners:
 
 
 @pytest.mark.parametrize("targets", ["private: allow", "allow: [127.0.0.0/8, '::1/128', 0.0.0.0/8]"])
-@pytest.mark.parametrize("wild", ["0.0.0.0", "'[::]'"])
+@pytest.mark.parametrize("wild", ["0.0.0.0", pytest.param("'[::]'", marks=needs_ipv6)])
 def test_own_addresses_are_closed_whatever_is_opened(start_limen, start_origin, targets: str, wild: str) -> None:
     bind = "'[::]:@OTHER@'" if "[" in wild else "0.0.0.0:@OTHER@"
     proxy = start_limen(OPENED.replace("@WILD@:@OTHER@", bind), values={"TARGETS": targets})

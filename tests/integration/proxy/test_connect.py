@@ -21,6 +21,7 @@ from tests.support import (
     blackhole,
     echo,
     free_port,
+    wait_until,
 )
 
 SIZE = 24 << 20
@@ -151,7 +152,7 @@ def test_resets_end_the_other_side(proxy: LimenProcess) -> None:
 
     with RawOrigin(serve) as origin:
         tunnel(proxy, origin.address).reset()
-        assert ended.wait(10)
+        assert ended.wait(60)
     with RawOrigin(lambda connection: connection.reset()) as origin, tunnel(proxy, origin.address) as client:
         client.expect_end()
 
@@ -207,16 +208,16 @@ admin: {bind: "127.0.0.1:@ADMIN@"}
 listeners:
   - bind: 127.0.0.1:@PORT@
     forward: {targets: {private: allow}, access: [{allow: {}}]}
-    timeouts: {tunnel_idle: @IDLE@, tunnel_half_closed: 1s, tunnel_life: @LIFE@}
+    timeouts: {tunnel_idle: @IDLE@, tunnel_half_closed: 2s, tunnel_life: @LIFE@}
 """
 
 
 def test_silent_tunnels_end(start_limen) -> None:
-    proxy = start_limen(SHORT, values={"IDLE": "1s", "LIFE": "1h"})
+    proxy = start_limen(SHORT, values={"IDLE": "2s", "LIFE": "1h"})
     with RawOrigin(echo) as origin, tunnel(proxy, origin.address) as client:
         assert client.send(b"hello").read_exactly(5) == b"hello"
         client.expect_end()
-    assert proxy.metrics().get("limen_tunnels") in (None, 0)
+    wait_until(lambda: proxy.metrics().get("limen_tunnels") in (None, 0), what="no tunnel left")
 
 
 def test_half_closed_tunnels_end(start_limen) -> None:
@@ -230,7 +231,7 @@ def test_half_closed_tunnels_end(start_limen) -> None:
 
     with RawOrigin(serve) as origin, tunnel(proxy, origin.address) as client:
         client.expect_end()
-        assert ended.wait(10)
+        assert ended.wait(60)
 
 
 def test_old_tunnels_end(start_limen) -> None:
@@ -249,7 +250,7 @@ def test_old_tunnels_end(start_limen) -> None:
 def test_curl_through_a_tunnel(proxy: LimenProcess) -> None:
     with ScriptedOrigin(Reply(content=b"through the tunnel")) as origin:
         command = ["curl", "-s", "-p", "-x", f"http://127.0.0.1:{proxy.port()}", f"http://{origin.address}/path"]
-        done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
         assert done.stdout == b"through the tunnel"
         assert origin.requests[0].target == "/path"
         assert origin.requests[0].get("via") is None

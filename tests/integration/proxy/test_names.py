@@ -5,12 +5,21 @@ import time
 
 import pytest
 
-from tests.support import LimenProcess, NameServerThread, RawClient, ScriptedOrigin, WireResponse, blackhole
+from tests.support import (
+    LimenProcess,
+    NameServerThread,
+    RawClient,
+    ScriptedOrigin,
+    WireResponse,
+    blackhole,
+    free_port,
+    needs_ipv6,
+)
 
 # 127.0.0.2 stands for the public internet: opened; every other address of loopback is not.
 NAMES = """
 workers: 1
-resolver: {servers: ["@DNS@"], hosts: false, timeout: 500ms, min_ttl: 0s, max_ttl: 1h, negative_ttl: 1s}
+resolver: {servers: ["@DNS@"], hosts: false, timeout: 2s, min_ttl: 0s, max_ttl: 1h, negative_ttl: 1s}
 listeners:
   - bind: 127.0.0.1:@PORT@
     forward:
@@ -38,7 +47,8 @@ def start(start_limen, dns: NameServerThread, more: str = "127.0.0.9/32") -> Lim
     return start_limen(NAMES, values={"DNS": dns, "MORE": more})
 
 
-def on_same_port(port: int, host: str) -> ScriptedOrigin:
+def at(host: str, port: int) -> ScriptedOrigin:
+    """On the same port as another one: of those that are dealt out, or somebody else might have it on this address."""
     origin = ScriptedOrigin(host=host)
     origin.port = port
     return origin
@@ -46,7 +56,8 @@ def on_same_port(port: int, host: str) -> ScriptedOrigin:
 
 def test_rebinding_never_reaches_a_closed_address(start_limen, dns: NameServerThread) -> None:
     proxy = start(start_limen, dns)
-    with ScriptedOrigin(host="127.0.0.2") as public, on_same_port(public.port, "127.0.0.1") as private:
+    port = free_port()
+    with at("127.0.0.2", port) as public, at("127.0.0.1", port) as private:
         dns.server.add("evil.test", "0 A 127.0.0.2")
         with proxy.connect() as client:
             assert ask(client, "evil.test", public.port).status == 200
@@ -127,6 +138,7 @@ def test_rules_on_addresses_see_the_answer(start_limen, dns: NameServerThread) -
         assert not origin.connections
 
 
+@needs_ipv6
 @pytest.mark.sanitize
 def test_a_dead_or_silent_ipv6_address_falls_back(start_limen, dns: NameServerThread) -> None:
     proxy = start(start_limen, dns, "'::1/128'")
@@ -134,7 +146,7 @@ def test_a_dead_or_silent_ipv6_address_falls_back(start_limen, dns: NameServerTh
     with (
         blackhole(socket.AF_INET6) as silent,
         ScriptedOrigin(host="127.0.0.2") as origin,
-        on_same_port(silent, "127.0.0.2") as behind,
+        at("127.0.0.2", silent) as behind,
     ):
         with proxy.connect() as client:
             assert ask(client, "dual.test", origin.port).status == 200

@@ -47,7 +47,7 @@ def test_a_package_comes_through(start_limen, tmp_path):
             "--no-deps", "--proxy", f"http://127.0.0.1:{proxy.port()}", "--index-url", f"http://{index.address}/simple/",
             "--trusted-host", "127.0.0.1", "--retries", "0", "--dest", str(tmp_path), "limen-test-parcel",
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False, env=environment())
         assert done.returncode == 0, done.stdout + done.stderr
         assert (tmp_path / NAME).read_bytes() == wheel()
         assert all(request.get("via") for request in index.requests)

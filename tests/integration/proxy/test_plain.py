@@ -6,7 +6,6 @@ import pytest
 
 from tests.support import (
     OPEN_FORWARD,
-    Delay,
     LimenProcess,
     RawClient,
     RawOrigin,
@@ -83,7 +82,7 @@ def test_faults_of_the_way_to_the_origin(proxy: LimenProcess) -> None:
         dead = free_port()
         assert client.request("GET", f"http://127.0.0.1:{dead}/").status == 502
         assert client.request("GET", f"http://127.0.0.1:{silent}/").status == 504
-        with ScriptedOrigin([[Delay(1.5), Reply()]]) as origin:
+        with RawOrigin(lambda connection: connection.read_to_end()) as origin:
             assert client.request("GET", f"http://{origin.address}/").status == 504
         with RawOrigin(lambda connection: (connection.read_until(b"\r\n\r\n"), connection.close())[1]) as origin:
             assert client.request("GET", f"http://{origin.address}/").status == 502

@@ -6,7 +6,16 @@ import os
 
 import pytest
 
-from tests.support import LimenProcess, NameServerThread, RawClient, ScriptedOrigin, WireResponse, run_limen, wait_until
+from tests.support import (
+    LimenProcess,
+    NameServerThread,
+    RawClient,
+    ScriptedOrigin,
+    WireResponse,
+    json_lines,
+    run_limen,
+    wait_until,
+)
 from tests.support.origins import Reply
 
 RULES = """
@@ -158,8 +167,8 @@ def test_rules_of_every_kind(tmp_path):
         assert counted(proxy, "ads") == 2
         assert counted(proxy, "few") == 3
         log = tmp_path / "access.jsonl"
-        wait_until(lambda: "watched.test" in log.read_text(encoding="utf-8"), what="the record")
-        records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        wait_until(lambda: any(one["host"] == "watched.test" for one in json_lines(log)), what="the record")
+        records = json_lines(log)
         (dry,) = (one for one in records if one["host"] == "watched.test")
         assert (dry["rule"], dry["dry_rule"]) == ("plain", "watched")
         assert next(one for one in records if one["host"] == "www.ads.test")["rule"] == "ads"
@@ -210,7 +219,7 @@ def test_a_list_is_fetched_through_the_proxy_and_only_a_good_one_taken(tmp_path,
         with LimenProcess(FETCHED, values=values, directory=tmp_path) as proxy:
             entries = 'limen_host_list_entries{list="far"}'
             wait_until(lambda: proxy.metrics()[entries] == 4, what="the list")
-            assert "the list far is empty until it is fetched" in proxy.log
+            proxy.wait_for_log("the list far is empty until it is fetched")
             # (each worker takes it when it comes to it)
             wait_until(lambda: all(is_listed(proxy, "http://b.test/") for _ in range(4)), what="it at all workers")
             # by the proxy itself: its rule counts it

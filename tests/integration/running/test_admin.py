@@ -121,6 +121,7 @@ def test_answers_fit_their_schemas(start_limen, start_origin):
     for target, name in (("/status", "Status"), ("/live", "Live"), ("/upstreams/web", "Upstream")):
         schema = {**described["components"]["schemas"][name], "components": described["components"]}
         Draft202012Validator(schema).validate(json.loads(site.admin(target).text))
+    site.catch_up()
     live = json.loads(site.admin("/live").text)
     assert live["traffic"]["exchanges"] == sum(live["traffic"]["buckets"]) == 3
     assert live["traffic"]["classes"]["2xx"] == live["routes"][0]["classes"]["2xx"] == 3

@@ -51,6 +51,7 @@ def test_metrics_are_prometheus_text(start_limen, start_origin):
         site.get()
     with site.connect() as client:
         client.send(b"BAD\r\n\r\n").read_response()
+    site.catch_up()
     families = {family.name: family for family in parser.text_string_to_metric_families(site.admin("/metrics").text)}
     exchanges = {sample.labels["code"]: sample.value for sample in families["limen_exchanges"].samples if sample.value}
     assert exchanges == {"2xx": 3, "4xx": 1}

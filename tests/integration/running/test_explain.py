@@ -230,7 +230,7 @@ listeners:
         split: {to: [{weight: 1, upstream: near}, {weight: 1, upstream: shop}], by: client}
       - {name: closed, match: {path: /closed}, maintenance: true, upstream: shop}
       - {name: walled, match: {path: /walled}, allow: {networks: [10.0.0.0/8]}, upstream: shop}
-      - {name: rated, match: {path: /rated}, limit: {rate: 2/m, by: client}, respond: {status: 204}}
+      - {name: rated, match: {path: /rated}, limit: {rate: 2/h, by: client}, respond: {status: 204}}
       - {name: shop, upstream: shop}
 upstreams:
   near:
@@ -242,7 +242,7 @@ upstreams:
   shop:
     endpoints: ["@A@", "@B@"]
     sticky: {cookie: {key: "0123456789abcdef0123", name: own}}
-    probe: {path: /healthz, interval: 100ms, fall: 1, rise: 1}
+    probe: {path: /healthz, interval: 100ms, timeout: 10s, fall: 1, rise: 1}
     max_requests: 10
 """
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.support import wait_until
+from tests.support import wait_until, whole_lines
 from tests.support.load import Load
 
 SITE = """
@@ -33,7 +33,7 @@ def start(start_limen, start_origin):
 
 
 def records(site, name="access.log"):
-    return (site.directory / name).read_text().splitlines()
+    return whole_lines(site.directory / name)
 
 
 def test_one_json_record_per_exchange(start):

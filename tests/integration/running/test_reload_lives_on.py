@@ -170,7 +170,10 @@ def test_connect_tunnels_and_streams_live_on(start_limen):
     ],
 )
 def test_a_bad_reload_changes_nothing_and_says_why(site, old, new, words):
-    with socket.create_server(("127.0.0.1", 0)) as taken, Load(site.port(), target="/changing", fresh=1) as load:
+    with (
+        socket.create_server(("127.0.0.1", free_port())) as taken,
+        Load(site.port(), target="/changing", fresh=1) as load,
+    ):
         site.values["TAKEN"] = taken.getsockname()[1]
         load.wait(10)
         assert "revision 1 goes on" in change(site, "never", SITE.replace(old, new))

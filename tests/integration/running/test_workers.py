@@ -22,7 +22,8 @@ upstreams:
 def test_a_killed_worker_loses_only_its_own_connections(start_limen, start_origin):
     site = start_limen(SITE, values={"ORIGIN": start_origin()}, allow=["worker . died"])
     before = site.worker_pids()
-    clients = [site.connect() for _ in range(16)]
+    # the kernel deals them out: all to one of the two workers once in 10^11 runs
+    clients = [site.connect() for _ in range(40)]
     try:
         assert all(client.request().status == 200 for client in clients)
         os.kill(before[0], signal.SIGKILL)
@@ -34,7 +35,7 @@ def test_a_killed_worker_loses_only_its_own_connections(start_limen, start_origi
                 assert client.request().status == 200
             except (OSError, AssertionError):
                 lost += 1
-        assert 0 < lost < 16
+        assert 0 < lost < 40
     finally:
         for client in clients:
             client.close()

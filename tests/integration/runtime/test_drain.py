@@ -11,9 +11,9 @@ from .conftest import SITE, receive, request
 
 
 def test_exchanges_in_flight_are_finished(start_site):
-    site = start_site()
+    site = start_site(SITE.replace("timeout: 10s", "timeout: 60s"))
     with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
-        sock.sendall(b"GET /hold?1 HTTP/1.1\r\n\r\n")
+        sock.sendall(b"GET /hold?5 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(signal.SIGTERM)
         wait_until(lambda: port_is_closed(site.port()), what="refused connections")
@@ -69,9 +69,9 @@ def test_the_command_drains(start_site):
 
 
 def test_a_reload_during_a_drain_is_refused(start_site):
-    site = start_site()
+    site = start_site(SITE.replace("timeout: 10s", "timeout: 60s"))
     with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
-        sock.sendall(b"GET /hold?10 HTTP/1.1\r\n\r\n")
+        sock.sendall(b"GET /hold?8 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(signal.SIGTERM)
         site.wait_for_log("draining")

@@ -65,7 +65,7 @@ def test_a_bad_reload_changes_nothing(start_site, text, words):
 
 def test_a_listener_that_cannot_be_bound_aborts_the_reload(start_site):
     site = start_site()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         site.values["SECOND"] = taken.getsockname()[1]
         assert "address already in use" in site.reload(TWO, expect="reload refused")
     assert site.answer()[1] == 1

@@ -1,6 +1,7 @@
 """Rate and concurrency limits before real origins, two workers counting as one."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -58,7 +59,8 @@ def test_what_a_refusal_says(start_gateway, start_origin):
     first = gateway.get("/")
     assert first.get("ratelimit-policy") == '"api";q=2;w=60'
     assert first.get("ratelimit") == '"api";r=1;t=30'
-    assert gateway.get("/").get("ratelimit") == '"api";r=0;t=60'
+    # (less, if a slow machine has taken its time)
+    assert re.fullmatch(r'"api";r=0;t=(60|5\d)', gateway.get("/").get("ratelimit"))
     refused = gateway.get("/")
     assert refused.status == 429
     assert 1 <= int(refused.get("retry-after")) <= 30
@@ -235,7 +237,7 @@ def test_a_killed_worker_leaves_its_places(start_gateway, start_origin):
     def served():
         try:
             return gateway.get("/").status == 200
-        except OSError:
+        except (OSError, AssertionError):
             return False
 
     wait_until(served, what="new workers")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support import run_limen, wait_until
+from tests.support import put, run_limen, wait_until
 from tests.support.origins import Reply
 
 TWO = {"workers": 2, "lists": {"bad": {"file": "bad.txt"}}}
@@ -29,11 +29,11 @@ def test_a_route_denies_and_a_change_of_the_file_is_taken(start_gateway, start_o
     )
     assert [status(gateway, address) for address in ("203.0.113.9", "198.51.100.1", "2001:db8::1")] == [403, 200, 403]
     assert gateway.metrics()['limen_address_list_entries{list="bad"}'] == 1
-    bad.write_text("# both now\n203.0.113.0/24\n198.51.100.1\n", encoding="utf-8")
+    put(bad, "# both now\n203.0.113.0/24\n198.51.100.1\n")
     gateway.wait_for_log("lists were read again")
     # both workers have it when it is told
     assert [status(gateway, "198.51.100.1") for _ in range(8)] == [403] * 8
-    bad.write_text("198.51.100.2\nnonsense\n", encoding="utf-8")
+    put(bad, "198.51.100.2\nnonsense\n")
     gateway.wait_for_log(r"bad\.txt was not taken, its former entries stay: line 2: .*nonsense")
     assert [status(gateway, "198.51.100.1") for _ in range(4)] == [403] * 4
     assert status(gateway, "198.51.100.2") == 200
@@ -41,7 +41,7 @@ def test_a_route_denies_and_a_change_of_the_file_is_taken(start_gateway, start_o
     bad.unlink()
     gateway.wait_for_log(r"was not taken, its former entries stay: (?!line)")
     assert status(gateway, "198.51.100.1") == 403
-    bad.write_text("198.51.100.2\n", encoding="utf-8")
+    put(bad, "198.51.100.2\n")
     gateway.wait_for_log("lists were read again", count=2)
     assert [status(gateway, address) for address in ("198.51.100.1", "198.51.100.2")] == [200, 403]
     assert gateway.faults() == {"denied"}
@@ -53,12 +53,12 @@ def test_a_listener_closes_before_a_byte_is_read(start_gateway, bad, tmp_path):
         routes=[{"respond": {"body": "ok"}}], listener={"deny": {"lists": ["bad"]}}, root=TWO, directory=tmp_path
     )
     assert gateway.get("/").status == 200
-    bad.write_text("127.0.0.0/8\n", encoding="utf-8")
+    put(bad, "127.0.0.0/8\n")
     gateway.wait_for_log("lists were read again")
     for _ in range(6):
         with gateway.connect() as client:
             client.expect_end()
-    bad.write_text("192.0.2.1\n", encoding="utf-8")
+    put(bad, "192.0.2.1\n")
     gateway.wait_for_log("lists were read again", count=2)
     assert gateway.get("/").status == 200
     # the admin address has its own door
@@ -151,6 +151,6 @@ listeners:
 
     assert ask("127.0.0.1") == 200
     assert ask("127.0.0.2") == 403
-    (tmp_path / "targets.txt").write_text("127.0.0.1\n", encoding="utf-8")
+    put(tmp_path / "targets.txt", "127.0.0.1\n")
     proxy.wait_for_log("lists were read again")
     wait_until(lambda: ask("127.0.0.1") == 403, what="the new list")

@@ -1,11 +1,10 @@
 """Where clients are: routes, access rules and `nearest` by networks and by an MMDB file that changes."""
 
-import json
 from collections import Counter
 
 import pytest
 
-from tests.support import RawClient, run_limen, wait_until
+from tests.support import RawClient, json_lines, run_limen, wait_until
 from tests.support.mmdb import write_mmdb
 
 ROUTES = """
@@ -74,11 +73,11 @@ def test_a_changed_file_is_taken_and_a_broken_one_is_not(start_limen, ask, tmp_p
         assert connection.request().text == "france or germany"
         moved = {**RECORDS, "192.0.2.0/25": RECORDS["198.51.100.0/24"]}
         write_mmdb(file, moved)
-        wait_until(lambda: ask(site, client="192.0.2.2").text == "oceania", timeout=30, what="the changed file")
+        wait_until(lambda: ask(site, client="192.0.2.2").text == "oceania", what="the changed file")
         # a connection that stands is asked of again
         wait_until(lambda: connection.request().text == "oceania", what="the changed place")
     file.write_bytes(b"no database")
-    site.wait_for_log("is no MMDB file", timeout=30)
+    site.wait_for_log("is no MMDB file")
     assert ask(site, client="192.0.2.2").text == "oceania"
     assert "is no MMDB file" in site.reload(ROUTES.replace("@FILE@", str(file)), expect="reload refused")
     assert ask(site, client="192.0.2.2").text == "oceania"
@@ -211,8 +210,8 @@ def test_hooks_and_the_log_have_the_place(start_limen, ask, tmp_path):
     for client, text in told.items():
         assert ask(site, client=client).text == text
     log = tmp_path / "access.jsonl"
-    wait_until(lambda: log.exists() and log.read_text().count("\n") == len(told), what="the records")
-    records = {one["client"]: one for one in map(json.loads, log.read_text().splitlines())}
+    wait_until(lambda: len(json_lines(log)) == len(told), what="the records")
+    records = {one["client"]: one for one in json_lines(log)}
     keys = ("country", "continent", "asn", "region")
     assert [records["192.0.2.1"].get(key) for key in keys] == ["FR", "EU", 64500, "eu"]
     assert [records["192.0.2.200"].get(key) for key in keys] == ["IT", None, None, None]

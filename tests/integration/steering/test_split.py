@@ -1,11 +1,10 @@
 """Routes that go to several upstreams: exact shares, clients that keep theirs, retries that stay, counts by share."""
 
-import json
 from collections import Counter
 
 import pytest
 
-from tests.support import run_limen, wait_until
+from tests.support import json_lines, run_limen, wait_until
 
 KEY = "0123456789abcdef0123"
 SITE = """
@@ -50,8 +49,8 @@ def test_shares_are_exact_in_each_worker(start, ask):
 def test_the_share_is_in_log_and_metrics(start, ask):
     site = start(SHARES)
     answers = Counter(ask(site).text for _ in range(12))
-    wait_until(lambda: site.access_log.exists() and len(site.access_log.read_text().splitlines()) == 12, what="records")
-    records = [json.loads(line) for line in site.access_log.read_text().splitlines()]
+    wait_until(lambda: len(json_lines(site.access_log)) == 12, what="records")
+    records = json_lines(site.access_log)
     assert Counter(record["upstream"] for record in records) == answers
     assert {record["route"] for record in records} == {"shop"}
     metrics = site.metrics()

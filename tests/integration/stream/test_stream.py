@@ -14,13 +14,13 @@ workers: 1
 admin: {bind: "127.0.0.1:@ADMIN@"}
 listeners:
   - bind: 127.0.0.1:@PORT@
-    stream: {upstream: db, timeouts: {idle: @IDLE@, half_closed: 1s}}
+    stream: {upstream: db, timeouts: {idle: @IDLE@, half_closed: 10s}}
 upstreams:
-  db: {endpoints: [@ENDPOINTS@], timeouts: {dial: 300ms}}
+  db: {endpoints: [@ENDPOINTS@], timeouts: {dial: 1s}}
 """
 
 
-def start(start_limen, *endpoints: str, idle: str = "10s") -> LimenProcess:
+def start(start_limen, *endpoints: str, idle: str = "60s") -> LimenProcess:
     quoted = ", ".join(f'"{endpoint}"' for endpoint in endpoints)
     return start_limen(STREAM, values={"ENDPOINTS": quoted, "IDLE": idle})
 
@@ -113,7 +113,7 @@ def test_silence_ends_it(start_limen) -> None:
         with proxy.connect() as client:
             client.send(b"hello")
             client.expect_end()
-        assert ended.wait(10)
+        assert ended.wait(60)
 
 
 def test_a_client_that_leaves_during_the_dial(start_limen) -> None:

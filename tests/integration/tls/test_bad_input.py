@@ -23,7 +23,7 @@ def proxy(start_tls, start_origin, authority):
     return start_tls(
         start_origin(Reply(content=b"ok")),
         tls=certificates(authority.issue("a.example")),
-        listener={"timeouts": {"handshake": "1s"}},
+        listener={"timeouts": {"handshake": "3s"}},
     )
 
 
@@ -54,7 +54,7 @@ def test_plain_http_gets_a_readable_400(proxy, authority):
             assert response.status == 400
             assert "https://" in response.text
             client.expect_end()
-    assert faults(proxy)["tls_plain"] == 3
+    wait_until(lambda: faults(proxy).get("tls_plain") == 3, what="all counted")
     assert is_well(proxy, authority)
 
 

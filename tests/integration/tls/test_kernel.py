@@ -160,7 +160,7 @@ def test_an_origin_that_breaks_off_and_one_that_stops_and_goes_on(start, authori
         client.send_request("GET", "/breaks", host="a.example")
         assert client.read_head().status == 200
         assert client.read_to_end() == LARGE[:1_500_000]
-    assert faults(proxy) == {"truncated": 1}
+    wait_until(lambda: faults(proxy) == {"truncated": 1}, what="it counted")
     assert unsealed(proxy) == 1
 
 
@@ -177,7 +177,7 @@ def test_nothing_is_held_back_while_the_origin_pauses(start_tls, authority):
         for size in sizes:
             connection.send(LARGE[at : at + size])
             at += size
-            assert came.wait(15)
+            assert came.wait(60)
             came.clear()
 
     with RawOrigin(converse) as origin:
@@ -248,6 +248,6 @@ def test_who_asks_for_new_keys_afterwards_is_let_go(start, authority):
             found += client.stdout.read1()
         client.stdin.write(b"K\n")
         client.stdin.flush()
-        client.wait(20)
+        client.wait(60)
     wait_until(lambda: left(proxy) == {}, what="it has gone")
     assert unsealed(proxy) == 1

@@ -76,7 +76,7 @@ def test_who_is_not_believed(start_tls, authority, tmp_path):
             assert response.status == 502
             assert "tls_certificate_error" in (response.get("proxy-status") or "")
             assert not origin.requests
-            assert faults(proxy)["tls_certificate"] >= 1
+            wait_until(lambda proxy=proxy: faults(proxy).get("tls_certificate", 0) >= 1, what="it counted")
             proxy.wait_for_log(reason)
     with ScriptedOrigin(Reply(content=b"ok"), tls=authority.serving(stranger)) as origin:
         assert start_tls(origin, upstream={"tls": {"verify": False}}).get().status == 200
@@ -165,7 +165,7 @@ def test_what_an_idle_origin_says_never_becomes_content(start_tls, authority, wo
         if connection.index:
             return Reply(content=request.content)
         connection.send(Reply(content=b"first").encode("GET"))
-        assert speak.wait(15)
+        assert speak.wait(60)
         # by the thread that reads: TLS is no matter of two threads at a time
         with contextlib.suppress(OSError):
             if word:
@@ -186,7 +186,7 @@ def test_what_an_idle_origin_says_never_becomes_content(start_tls, authority, wo
                 client.send_request("POST", "/", content=content)
                 speak.set()
                 if word:
-                    assert spoken.wait(15)
+                    assert spoken.wait(60)
                 else:
                     # unwrap() waits for the answer to its close_notify: only the worker that goes on gives it
                     wait_until(lambda: unread(worker, origin.port), what="a close_notify at the worker")

@@ -4,11 +4,22 @@ import json
 import ssl
 import subprocess
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from tests.integration.tls.conftest import faults, left
-from tests.support import NginxOrigin, RawOrigin, Reply, ScriptedOrigin, available, echo, environment, wait_until
+from tests.support import (
+    NginxOrigin,
+    RawOrigin,
+    Reply,
+    ScriptedOrigin,
+    available,
+    echo,
+    environment,
+    json_lines,
+    wait_until,
+)
 from tests.support.sealed import SealedClient
 from tests.unit.engine.tls.test_hello import records
 
@@ -38,24 +49,22 @@ def config(routes, upstreams, *, timeouts=None, **listener):
 
 def logged(proxy, count):
     path = proxy.directory / "access.jsonl"
-    wait_until(lambda: path.exists() and path.read_text().count("\n") >= count, what="access log")
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    wait_until(lambda: len(json_lines(path)) >= count, what="access log")
+    return json_lines(path)
 
 
 @pytest.fixture
 def serving(authority):
     """`serving("a.example")`: an origin that ends TLS itself and answers with its name."""
-    started = []
+    with ExitStack() as stack:
 
-    def start(name, **options):
-        pair = authority.issue(name, f"www.{name}")
-        origin = ScriptedOrigin(Reply(content=name.encode()), tls=authority.serving(pair), **options)
-        started.append(origin.start())
-        return origin
+        def start(name, **options):
+            pair = authority.issue(name, f"www.{name}")
+            return stack.enter_context(
+                ScriptedOrigin(Reply(content=name.encode()), tls=authority.serving(pair), **options)
+            )
 
-    yield start
-    for origin in started:
-        origin.stop()
+        yield start
 
 
 def ask(proxy, authority, name, protocols=()):
@@ -91,7 +100,7 @@ def test_by_name_and_protocol(start_limen, serving, authority):
     # nothing takes a.example without its protocol
     with pytest.raises((ssl.SSLError, ConnectionError)):
         ask(proxy, authority, "a.example")
-    assert faults(proxy) == {"no_route": 1}
+    wait_until(lambda: faults(proxy) == {"no_route": 1}, what="counted")
     lines = logged(proxy, 5)
     # each is written when it has ended on both sides: the order is open
     assert sorted((line["host"], line["sni"], line["route"], line["upstream"]) for line in lines) == sorted(
@@ -149,7 +158,8 @@ def test_what_is_no_hello_ends_quietly(start_limen, serving, sent, fault):
         except ConnectionError:
             pass  # closed with bytes unread
     wait_until(lambda: faults(proxy) == {fault: 1}, what="counted")
-    assert not origin.requests and not left(proxy)
+    wait_until(lambda: not left(proxy), what="gauges at zero")
+    assert not origin.requests
 
 
 @pytest.mark.sanitize
@@ -224,7 +234,7 @@ def test_the_endpoint_learns_client_and_name(start_limen, authority):
             port = client.socket.getsockname()[1]
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 client.secure(authority.trusting(), "www.a.example")
-        assert done.wait(10)
+        assert done.wait(60)
     head, rest, hello = seen
     assert head[:14] == PROXY_SIGNATURE + b"\x21\x11"
     assert rest[:12] == bytes([127, 0, 0, 1] * 2) + port.to_bytes(2, "big") + proxy.port().to_bytes(2, "big")

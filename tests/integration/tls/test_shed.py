@@ -18,7 +18,7 @@ def test_more_handshakes_than_are_taken(start_tls, start_origin, authority):
         proxy = start_tls(
             start_origin(Reply(content=b"ok")),
             tls={"certificates": [{"chain": str(pair.chain), "key": str(pair.key)}]},
-            listener={"per_client": 4096},
+            listener={"per_client": 4096, "timeouts": {"handshake": "60s"}},
         )
         with proxy.connect().secure(authority.trusting(), "a.example") as client:
             waiting.extend(socket.create_connection(("127.0.0.1", proxy.port())) for _ in range(MOST + 10))

@@ -3,11 +3,12 @@
 import json
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.integration.tls.test_terminate import certificates
-from tests.support import Reply, available, environment, free_port, run_limen
+from tests.support import Reply, available, environment, free_port, run_limen, wait_until
 from tests.unit.tls.conftest import Issuer, make_key, pem, private_pem
 
 pytestmark = pytest.mark.skipif(not available("openssl"), reason="needs openssl")
@@ -23,6 +24,12 @@ class Pair:
         self.chain.write_bytes(pem(self.certificate, issuer.certificate))
         self.key.write_bytes(private_pem(key))
         self.key.chmod(0o600)
+
+
+def is_listening(port):
+    """Whether somebody does, without connecting (state 0A of /proc/net/tcp)."""
+    lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return any(line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A" for line in lines)
 
 
 class Responder:
@@ -42,6 +49,8 @@ class Responder:
              "issuer.key", "-CA", "issuer.pem", "-ndays", "1"],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
         )  # fmt: skip
+        # who finds nobody there asks again after a minute; a connection without a question would be one too many for it
+        wait_until(lambda: is_listening(port), what="the responder")
 
     def close(self):
         self.process.terminate()
@@ -52,7 +61,7 @@ def shown(proxy, *options):
     """What a client gets that asks for the response."""
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port()}", "-servername", "a.example", "-status", *options],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False, env=environment(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False, env=environment(),
     )  # fmt: skip
     return done.stdout
 
@@ -70,7 +79,7 @@ def test_the_responders_word_is_stapled(start_tls, start_origin, folder):
     responder = Responder(folder, issuer, pair.certificate, port)
     try:
         proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(pair))
-        proxy.wait_for_log("revision 2 is in force", timeout=60)
+        proxy.wait_for_log("revision 2 is in force", timeout=120)
     finally:
         responder.close()
     for version in ("-tls1_2", "-tls1_3"):
@@ -88,7 +97,7 @@ def test_what_clients_insist_on_and_is_not_there_is_told(start_tls, start_origin
     responder = Responder(folder, issuer, pair.certificate, port, revoked=True)
     try:
         proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(pair))
-        proxy.wait_for_log("nothing to staple for a.example, whose clients insist on it and refuse: .* revoked", 60)
+        proxy.wait_for_log("nothing to staple for a.example, whose clients insist on it and refuse: .* revoked", 120)
     finally:
         responder.close()
     assert "no response sent" in shown(proxy)

@@ -16,13 +16,15 @@ CLONE_NEWNET = 0x40000000
 CLIENT, ROUTER = "192.0.2.2", "192.0.2.1"
 CLIENT6, ROUTER6 = "2001:db8::2", "2001:db8::1"
 TARGET, TARGET6 = "203.0.113.10", "2001:db8:10::10"
+# For the lock of older iptables, which all namespaces share: other tests may run at the same time.
+WAITING = "--wait"
 # Nobody goes there but by a rule.
 OTHER = "203.0.113.20"
 
 
 def run(*command: str) -> None:
     """A command of the system; RuntimeError with what it said when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         message = f"{' '.join(command)}: {done.stderr.strip()}"
         raise RuntimeError(message)
@@ -80,7 +82,7 @@ class Network:
             run("ip", "netns", "add", probe)
             try:
                 for program in ("iptables", "ip6tables"):
-                    run("ip", "netns", "exec", probe, program, "-t", "nat", "-L", "-n")
+                    run("ip", "netns", "exec", probe, program, WAITING, "-t", "nat", "-L", "-n")
                 run("ip", "netns", "exec", probe, "ip", "link", "set", "lo", "up")
             finally:
                 run("ip", "netns", "del", probe)
@@ -121,7 +123,7 @@ class Network:
         """What comes from the client for `port` of anybody is led to `to` of the router, changed."""
         for program in ("iptables", "ip6tables"):
             self.router.run(
-                program, "-t", "nat", "-A", "PREROUTING", "-i", "wire", "-p", "tcp", "--dport", str(port),
+                program, WAITING, "-t", "nat", "-A", "PREROUTING", "-i", "wire", "-p", "tcp", "--dport", str(port),
                 "-j", "REDIRECT", "--to-ports", str(to),
             )  # fmt: skip
 
@@ -129,7 +131,7 @@ class Network:
         """The same, unchanged: the socket must take what is meant for others."""
         for program, family in (("iptables", "-4"), ("ip6tables", "-6")):
             self.router.run(
-                program, "-t", "mangle", "-A", "PREROUTING", "-i", "wire", "-p", "tcp", "--dport", str(port),
+                program, WAITING, "-t", "mangle", "-A", "PREROUTING", "-i", "wire", "-p", "tcp", "--dport", str(port),
                 "-j", "TPROXY", "--on-port", str(to), "--tproxy-mark", "1",
             )  # fmt: skip
             if not self._marked:

@@ -147,7 +147,7 @@ def engine():
     access = AccessTable([AccessSpec(True)])
     service = Service(
         "front", target_source=1, action=Action("front", demand=demand), access=access, private_allowed=True,
-        ways=1 | 1 << 4 | 1 << 5, head_timeout=0.5,
+        ways=1 | 1 << 4 | 1 << 5, head_timeout=3.0,
     )  # fmt: skip
     with socket.create_server(("127.0.0.1", 0), backlog=50) as listening:
         listening.setblocking(False)

@@ -1,6 +1,5 @@
 """SOCKS 4, 4a and 5: the exchange that CONNECT would have made, told in SOCKS."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from tests.support import (
     blackhole,
     echo,
     free_port,
+    json_lines,
     wait_until,
 )
 
@@ -43,8 +43,8 @@ listeners:
         - {name: no-telnet, deny: {ports: [23]}}
         - {name: no-ads, deny: {hosts: [.ads.example]}}
         - allow: {}
-      timeouts: {dial: 500ms}
-    timeouts: {head: 1s}
+      timeouts: {dial: 2s}
+    timeouts: {head: 3s}
   - bind: 127.0.0.1:@BOTH@
     name: both
     forward: {socks: true, targets: {private: allow}, access: [{allow: {}}]}
@@ -61,8 +61,7 @@ def proxy():
 
 
 def records(proxy: LimenProcess) -> list[dict]:
-    path = proxy.directory / "access.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return json_lines(proxy.directory / "access.jsonl")
 
 
 @pytest.mark.sanitize
@@ -255,7 +254,7 @@ def test_curl(proxy, option):
             f"127.0.0.1:{proxy.port('BOTH')}",
             f"http://localhost:{port}/path",
         ]
-        done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
         assert done.stdout == b"through the tunnel"
         assert origin.requests[0].target == "/path"
 
@@ -267,7 +266,7 @@ def test_pysocks(proxy):
         port = int(origin.address.rpartition(":")[2])
         for kind, remote in ((socks.SOCKS4, True), (socks.SOCKS4, False), (socks.SOCKS5, True), (socks.SOCKS5, False)):
             with socks.socksocket() as client:
-                client.settimeout(15)
+                client.settimeout(60)
                 client.set_proxy(kind, "127.0.0.1", proxy.port("BOTH"), rdns=remote)
                 client.connect(("localhost", port))
                 client.sendall(b"hello")
@@ -284,13 +283,13 @@ def test_python_clients(proxy, module):
     pytest.importorskip("socks" if module == "requests" else "socksio")
     source = {
         "requests": "import requests, sys; p = sys.argv[1]\n"
-        "print(requests.get(sys.argv[2], proxies={'http': p.replace('socks5', 'socks5h')}, timeout=15).text)",
-        "httpx": "import httpx, sys\nprint(httpx.Client(proxy=sys.argv[1], timeout=15).get(sys.argv[2]).text)",
+        "print(requests.get(sys.argv[2], proxies={'http': p.replace('socks5', 'socks5h')}, timeout=60).text)",
+        "httpx": "import httpx, sys\nprint(httpx.Client(proxy=sys.argv[1], timeout=60).get(sys.argv[2]).text)",
     }[module]
     with ScriptedOrigin(Reply(content=b"through the tunnel")) as origin:
         url = f"http://localhost:{origin.address.rpartition(':')[2]}/"
         command = [sys.executable, "-c", source, f"socks5://127.0.0.1:{proxy.port('BOTH')}", url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.stdout.strip() == "through the tunnel", done.stderr
 
 
@@ -305,7 +304,7 @@ def test_git(proxy, tmp_path):
     author = ["-c", "user.name=a", "-c", "user.email=a@a.example"]
     for command in (["init", "-q", str(source)], ["-C", str(source), *author, "commit", "-q", "--allow-empty", "-m", "one"],
                     ["-C", str(source), "update-server-info"]):  # fmt: skip
-        subprocess.run(["git", *command], check=True, timeout=30)
+        subprocess.run(["git", *command], check=True, timeout=120)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(source / ".git"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -313,7 +312,7 @@ def test_git(proxy, tmp_path):
         settings = f"http.proxy=socks5h://127.0.0.1:{proxy.port('BOTH')}"
         url = f"http://localhost:{server.server_address[1]}/"
         subprocess.run(
-            ["git", "-c", settings, "clone", "-q", url, str(tmp_path / "copy")], check=True, timeout=30, capture_output=True,
+            ["git", "-c", settings, "clone", "-q", url, str(tmp_path / "copy")], check=True, timeout=120, capture_output=True,
             env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         )  # fmt: skip
     finally:

@@ -1,7 +1,6 @@
 """Transparent listeners, where the kernel really redirects: they go where the client was going, and nowhere else."""
 
 import contextlib
-import json
 import socket
 import ssl
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.ways.network import OTHER, ROUTER, ROUTER6, TARGET, TARGET6, Network
-from tests.support import LimenProcess, RawClient, RawOrigin, Reply, ScriptedOrigin, echo, wait_until
+from tests.support import LimenProcess, RawClient, RawOrigin, Reply, ScriptedOrigin, echo, json_lines, wait_until
 
 TEXT = """
 workers: 1
@@ -67,8 +66,7 @@ def connect(network: Network, address: str, port: int) -> RawClient:
 
 
 def records(network: Network) -> list[dict]:
-    path = network.proxy.directory / "access.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return json_lines(network.proxy.directory / "access.jsonl")
 
 
 def test_plain_http_goes_where_the_client_was_going(network, target):
