@@ -35,6 +35,13 @@ def authorities_troubles(content: bytes) -> Iterator[Trouble]:
         names = expired[0].subject.rfc4514_string()
         more = f" and {len(expired) - 1} more" if len(expired) > 1 else ""
         yield Trouble(f"holds an expired authority: {names}{more}", "what it issued is refused", warning=True)
+    subjects = {one.subject for one in found}
+    orphan = next((one for one in found if one.issuer not in subjects), None)
+    if orphan is not None:
+        # libssl believes a chain only if it ends in a root
+        names, missing = orphan.subject.rfc4514_string(), orphan.issuer.rfc4514_string()
+        hint = "add that one: what the first issued is refused without it"
+        yield Trouble(f"{names} was issued by {missing}, which is not in the file", hint, warning=True)
 
 
 def revocation_troubles(content: bytes, authorities: bytes) -> Iterator[Trouble]:

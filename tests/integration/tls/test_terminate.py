@@ -7,8 +7,10 @@ import pytest
 
 from limen.engine.tls.contexts import library
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, available, echo, environment, wait_until
+from tests.support import RawOrigin, Reply, WireError, available, echo, environment, wait_until
+from tests.support.certificates import Pair
 from tests.support.sealed import SealedClient
+from tests.unit.tls.conftest import CLIENT, Issuer, make_key, pem, private_pem, revocations
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -154,6 +156,45 @@ def test_client_certificates(start_tls, start_origin, authority, tmp_path):
     optional = start_tls(origin, tls={**certificates(pair), "client": {"ca": str(clients.file)}})
     with optional.connect().secure(authority.trusting(), "a.example") as client:
         assert client.request("GET", "/", host="a.example").status == 200
+
+
+def test_revoked_clients_and_revoked_authorities_of_clients(start_tls, start_origin, authority, tmp_path):
+    """Clients of an authority in between and of the root; lists of both."""
+    root = Issuer("root")
+    between = Issuer("between", root)
+    shown = {}
+    for title, by, chain in [("alice", between, [between.certificate]), ("carol", root, [])]:
+        key = make_key()
+        certificate = by.issue(title, key=key, usage=CLIENT)
+        files = tmp_path / f"{title}.pem", tmp_path / f"{title}.key"
+        files[0].write_bytes(pem(certificate, *chain))
+        files[1].write_bytes(private_pem(key))
+        shown[title] = Pair(*files, certificate)
+    ca = tmp_path / "clients.pem"
+    ca.write_bytes(pem(root.certificate))
+    tls = {**certificates(authority.issue("a.example")), "client": {"ca": str(ca), "require": True}}
+    origin = start_origin(Reply(content=b"ok"))
+    none = revocations(root) + revocations(between)
+    for number, (crl, taken) in enumerate(
+        [
+            (none, {"alice", "carol"}),
+            (revocations(root) + revocations(between, shown["alice"].certificate), {"carol"}),
+            (revocations(root, between.certificate) + revocations(between), {"carol"}),
+            (revocations(root), {"carol"}),
+            (revocations(root, days=-1) + revocations(between, days=-1), set()),
+        ]
+    ):
+        lists = tmp_path / f"{number}.crl"
+        lists.write_bytes(crl)
+        proxy = start_tls(origin, tls={**tls, "client": {**tls["client"], "crl": str(lists)}})
+        for title, pair in shown.items():
+            with proxy.connect() as client:
+                try:
+                    client.secure(authority.trusting(pair), "a.example")
+                    status = client.request("GET", "/", host="a.example").status
+                except (ssl.SSLError, ConnectionError, WireError):
+                    status = 0
+            assert status == (200 if title in taken else 0), (number, title)
 
 
 def test_the_end_is_said(start_tls, start_origin, authority):

@@ -93,6 +93,7 @@ from limen.engine.tls.libssl cimport (
     X509_VERIFY_PARAM_set1_ip_asc,
     X509_V_FLAG_CRL_CHECK,
     X509_free,
+    X509_V_FLAG_CRL_CHECK_ALL,
     X509_get_X509_PUBKEY,
     i2d_X509_PUBKEY,
     sk_X509_num,
@@ -205,7 +206,8 @@ cdef int trust(SSL_CTX* native, bytes ca, bytes crl, bint offer) except -1:
     ERR_clear_error()
     if lists == 0:
         raise ValueError("no revocation list in PEM form")
-    X509_STORE_set_flags(SSL_CTX_get_cert_store(native), X509_V_FLAG_CRL_CHECK)
+    # of authorities in between as well: whoever holds the key of a revoked one can make clients
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(native), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL)
     return 0
 
 
