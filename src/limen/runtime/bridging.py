@@ -142,7 +142,8 @@ class Gate:
             fault = FaultNumber.TLS_CERTIFICATE if der and problem else FaultNumber.TLS_REFUSED
             if not der:
                 fault = FaultNumber.TLS_ORIGIN
-        self._start(self._conclude(look, shown, facts, fault))
+        # the client looks for the name that it asked for, and that is the one the origin was verified by
+        self._start(self._conclude(look, name, facts, fault))
 
     async def _conclude(self, look: Look, host: str, facts: OriginCertificate | None, fault: int) -> None:
         assert self._leaves is not None  # noqa: S101 see certificate()

@@ -84,6 +84,7 @@ from limen.engine.tls.libssl cimport (
     TLS_client_method,
     TLS_server_method,
     X509,
+    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
     X509_CRL,
     X509_CRL_free,
@@ -92,8 +93,8 @@ from limen.engine.tls.libssl cimport (
     X509_STORE_set_flags,
     X509_VERIFY_PARAM_set1_ip_asc,
     X509_V_FLAG_CRL_CHECK,
-    X509_free,
     X509_V_FLAG_CRL_CHECK_ALL,
+    X509_free,
     X509_get_X509_PUBKEY,
     i2d_X509_PUBKEY,
     sk_X509_num,
@@ -121,6 +122,9 @@ cdef enum:
     NAME_MOST = 255
     TLS_1_2 = 0x0303
     RESUMPTIONS_MOST = 2048   # sessions with origins kept per context
+
+
+cdef bytes NO_NAME = b"-"     # that of no host
 
 
 # Whose ciphers libssl takes where there is a choice, as a query of properties (property(7)), and who that is.
@@ -454,7 +458,8 @@ cdef int on_new_session(SSL* ssl, SSL_SESSION* found) noexcept:
     """1: the reference is kept here."""
     cdef Session session = <Session>SSL_get_app_data(ssl)
     cdef Resumption kept
-    if session is None or session.resumption is None:
+    if session is None or session.resumption is None or session.asked:
+        # resumed, an origin would not ask for the client's certificate again, and look like one that wants none
         return 0
     try:
         kept = Resumption.__new__(Resumption)
@@ -543,8 +548,12 @@ cdef class ClientContext:
         else:
             SSL_set_tlsext_host_name(session.ssl, name)
             if self.verify:
-                SSL_set_hostflags(session.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
-                if SSL_set1_host(session.ssl, name) != 1:
+                # no common name either (RFC 9525, 6.3)
+                SSL_set_hostflags(
+                    session.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+                )
+                # libssl takes nothing for any name, and a dot in front for all names below: no certificate is for those
+                if SSL_set1_host(session.ssl, name if name and not name.startswith(b".") else NO_NAME) != 1:
                     return None
         kept = self.sessions.get(key)
         if kept is not None:

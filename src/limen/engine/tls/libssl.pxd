@@ -214,7 +214,7 @@ cdef extern from *:
     const char* X509_verify_cert_error_string(long code) nogil
     int X509_VERIFY_PARAM_set1_ip_asc(X509_VERIFY_PARAM* param, const char* ip) nogil
     const unsigned long X509_V_FLAG_CRL_CHECK, X509_V_FLAG_CRL_CHECK_ALL
-    const unsigned int X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+    const unsigned int X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
     const long X509_V_OK
 
     # tickets
