@@ -197,6 +197,42 @@ def test_revoked_clients_and_revoked_authorities_of_clients(start_tls, start_ori
             assert status == (200 if title in taken else 0), (number, title)
 
 
+def test_strict_transport_with_every_answer_of_a_route(start_tls, start_origin, authority, tmp_path, monkeypatch):
+    (tmp_path / "answering_hook.py").write_text(
+        "def on_request(exchange):\n    exchange.reply(418, 'short and stout')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    own = {"response": {"set": {"strict-transport-security": "max-age=1"}}}
+    routes = [
+        {"match": {"path": "/respond"}, "respond": {"status": 204}},
+        {"match": {"path": "/redirect"}, "redirect": {"to": "https://{host}/"}},
+        {"match": {"path": "/hook"}, "hooks": ["answering_hook:on_request"], "upstream": "web"},
+        {"match": {"path": "/dead/own"}, "upstream": "dead", **own},
+        {"match": {"path": "/dead"}, "upstream": "dead"},
+        {"match": {"path": "/own"}, "upstream": "web", **own},
+        {"match": {"path": "/web"}, "upstream": "web"},
+    ]
+    origin = start_origin(Reply(content=b"ok"))
+    proxy = start_tls(
+        origin,
+        tls={**certificates(authority.issue("a.example")), "hsts": {"max_age": "1h"}},
+        listener={"routes": routes},
+        root={"upstreams": {"web": {"endpoints": [origin.address]}, "dead": {"endpoints": ["127.0.0.1:1"]}}},
+    )
+    with proxy.connect().secure(authority.trusting(), "a.example") as client:
+        for path, status, said in [
+            ("/respond", 204, "max-age=3600"),
+            ("/redirect", 308, "max-age=3600"),
+            ("/hook", 418, "max-age=3600"),
+            ("/dead", 502, "max-age=3600"),
+            ("/dead/own", 502, "max-age=1"),
+            ("/own", 200, "max-age=1"),
+            ("/web", 200, "max-age=3600"),
+        ]:
+            response = client.request("GET", path, host="a.example")
+            assert (response.status, response.get_all("strict-transport-security")) == (status, [said]), path
+
+
 def test_the_end_is_said(start_tls, start_origin, authority):
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
     with proxy.connect().secure(authority.trusting(), "a.example") as client:
