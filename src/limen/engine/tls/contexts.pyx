@@ -45,6 +45,7 @@ from limen.engine.tls.libssl cimport (
     SSL_CTX_set_read_ahead,
     SSL_CTX_set_session_cache_mode,
     SSL_CTX_set_session_id_context,
+    SSL_CTX_set_session_ticket_cb,
     SSL_CTX_set_tlsext_status_arg,
     SSL_CTX_set_tlsext_status_cb,
     SSL_CTX_set_timeout,
@@ -57,10 +58,16 @@ from limen.engine.tls.libssl cimport (
     SSL_OP_NO_TICKET,
     SSL_SESSION,
     SSL_SESSION_free,
+    SSL_SESSION_get0_peer,
     SSL_SESSION_get_protocol_version,
     SSL_SESS_CACHE_CLIENT,
     SSL_SESS_CACHE_NO_INTERNAL,
     SSL_SESS_CACHE_OFF,
+    SSL_TICKET_RETURN_IGNORE_RENEW,
+    SSL_TICKET_RETURN_USE,
+    SSL_TICKET_RETURN_USE_RENEW,
+    SSL_TICKET_SUCCESS,
+    SSL_TICKET_SUCCESS_RENEW,
     SSL_TLSEXT_ERR_ALERT_FATAL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
@@ -94,7 +101,9 @@ from limen.engine.tls.libssl cimport (
     X509_VERIFY_PARAM_set1_ip_asc,
     X509_V_FLAG_CRL_CHECK,
     X509_V_FLAG_CRL_CHECK_ALL,
+    X509_cmp_current_time,
     X509_free,
+    X509_get0_notAfter,
     X509_get_X509_PUBKEY,
     i2d_X509_PUBKEY,
     sk_X509_num,
@@ -296,6 +305,19 @@ cdef int on_status(SSL* ssl, void* data) noexcept:
     return SSL_TLSEXT_ERR_NOACK
 
 
+cdef int on_redeemed(
+    SSL* ssl, SSL_SESSION* session, const unsigned char* name, size_t size, int status, void* data
+) noexcept:
+    """A client whose certificate has run out since has to show one again: each visit brings a new ticket."""
+    cdef X509* shown
+    if status != SSL_TICKET_SUCCESS and status != SSL_TICKET_SUCCESS_RENEW:
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    shown = SSL_SESSION_get0_peer(session)
+    if shown != NULL and X509_cmp_current_time(X509_get0_notAfter(shown)) <= 0:
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    return SSL_TICKET_RETURN_USE if status == SSL_TICKET_SUCCESS else SSL_TICKET_RETURN_USE_RENEW
+
+
 cdef class ServerContext:
     """Everything a listener needs to end TLS: certificates by name, versions, client certificates, tickets."""
 
@@ -339,6 +361,7 @@ cdef class ServerContext:
             SSL_CTX_set_verify(
                 self.native, SSL_VERIFY_PEER | (SSL_VERIFY_FAIL_IF_NO_PEER_CERT if client_required else 0), NULL
             )
+            SSL_CTX_set_session_ticket_cb(self.native, NULL, on_redeemed, NULL)
         # a ticket from a listener that asks for other client certificates, or for none, is not one of ours
         scope = hashlib.sha256(b"limen\0%d\0" % client_required + client_ca + b"\0" + crl).digest()
         SSL_CTX_set_session_id_context(self.native, <const unsigned char*><const char*>scope, 32)
