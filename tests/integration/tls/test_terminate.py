@@ -92,6 +92,30 @@ def test_a_host_of_another_certificate_is_misdirected(start_tls, start_origin, a
     assert len(origin.requests) == 3
 
 
+def test_a_host_that_no_certificate_has_is_misdirected(start_tls, start_origin, authority):
+    tls = certificates(authority.issue("a.example", "*.sub.example"), authority.issue("b.example"))
+    origin = start_origin(Reply(content=b"ok"))
+    proxy = start_tls(origin, tls=tls)
+
+    def statuses(proxy, name, *hosts):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with proxy.connect() as client:
+            client.socket = context.wrap_socket(client.socket, server_hostname=name)
+            return [client.request("GET", "/", host=host).status for host in hosts]
+
+    hosts = ("a.example", "x.sub.example", "b.example", "c.example", "127.0.0.1", "x.y.sub.example")
+    assert statuses(proxy, "a.example", *hosts) == [200, 200, 421, 421, 421, 421]
+    assert statuses(proxy, "x.sub.example", *hosts) == [200, 200, 421, 421, 421, 421]
+    assert statuses(proxy, "b.example", *hosts) == [421, 421, 200, 421, 421, 421]
+    # who asks for nobody, or for a name that nobody has, gets the first certificate, which is not the client's choice
+    for name in (None, "c.example"):
+        assert statuses(proxy, name, *hosts) == [200, 200, 421, 200, 200, 200]
+    # a trusted proxy in front asks for one name and speaks for others
+    behind = start_tls(origin, tls=tls, listener={"trusted": ["127.0.0.1/32"]})
+    assert statuses(behind, "a.example", *hosts) == [200, 200, 421, 200, 200, 200]
+
+
 def test_protocols_offered(start_tls, start_origin, authority):
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
     for offered, chosen in [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), ([], None)]:

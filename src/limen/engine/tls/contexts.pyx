@@ -403,26 +403,30 @@ cdef class ServerContext:
         )
 
     cdef int choose(self, const char* name, size_t size) noexcept:
+        cdef const KeyRecord* record = self.look_up(name, size)
+        return <int>record.first if record != NULL else 0
+
+    cdef bint knows(self, const char* name, size_t size) noexcept:
+        return self.look_up(name, size) != NULL
+
+    cdef const KeyRecord* look_up(self, const char* name, size_t size) noexcept:
+        """An exact name goes before a wildcard."""
         cdef char text[NAME_MOST]
         cdef const KeyRecord* record
         cdef size_t i
-        cdef size_t dot
-        if 0 < size <= NAME_MOST:
-            for i in range(size):
-                text[i] = name[i] | 32 if 65 <= name[i] <= 90 else name[i]
-            if text[size - 1] == 46:
-                size -= 1
-            record = self.find(EXACT, text, size)
-            if record != NULL:
-                return <int>record.first
-            dot = 0
-            while dot < size and text[dot] != 46:
-                dot += 1
-            if 0 < dot < size:
-                record = self.find(WILDCARD, text + dot, size - dot)
-                if record != NULL:
-                    return <int>record.first
-        return 0
+        cdef size_t dot = 0
+        if not 0 < size <= NAME_MOST:
+            return NULL
+        for i in range(size):
+            text[i] = name[i] | 32 if 65 <= name[i] <= 90 else name[i]
+        if text[size - 1] == 46:
+            size -= 1
+        record = self.find(EXACT, text, size)
+        if record != NULL:
+            return record
+        while dot < size and text[dot] != 46:
+            dot += 1
+        return self.find(WILDCARD, text + dot, size - dot) if 0 < dot < size else NULL
 
     cdef void settle(self, Session session) noexcept:
         cdef const char* name
