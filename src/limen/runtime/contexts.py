@@ -115,6 +115,14 @@ class Contexts:
             and self._previous.key_log == self.key_log
         )
 
+    def asking_otherwise(self, before: Contexts) -> list[str]:
+        """Keys of listeners that ask for other client certificates than `before`, or believe others."""
+        return [key for key in self.servers.keys() & before.servers.keys() if self._asks(key) != before._asks(key)]
+
+    def _asks(self, key: str) -> tuple[bytes, bytes, bool]:
+        tls, material, *_ = self.servers[key]
+        return material.client_ca, material.crl, tls.client is not None and tls.client.require
+
     def server(
         self, key: str, tls: ListenerTls, index: int, tickets: TicketHold, *, opaque: bool = False
     ) -> ServerContext:
