@@ -177,6 +177,7 @@ def test_client_certificates(start_tls, start_origin, authority, tmp_path):
             client.secure(authority.trusting(shown), "a.example")
             client.request("GET", "/", host="a.example")
             raise ConnectionError
+    proxy.wait_for_log("listener 127.0.0.1:.*: a client's certificate was refused: .*certificate")
     optional = start_tls(origin, tls={**certificates(pair), "client": {"ca": str(clients.file)}})
     with optional.connect().secure(authority.trusting(), "a.example") as client:
         assert client.request("GET", "/", host="a.example").status == 200
