@@ -118,6 +118,18 @@ def test_no_name_is_a_way_around_the_origins_name(start_bridge, organisation, in
         assert not origin.requests
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("name", [".example", "!.example", "a..example"])
+def test_a_name_that_no_certificate_can_have(start_bridge, organisation, good, name):
+    proxy = start_bridge({"hosts": ["127.0.0.1", ".example"]})
+    subprocess.run(
+        ["openssl", "s_client", "-proxy", f"127.0.0.1:{proxy.port()}", "-connect", good.address, "-servername", name],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, env=environment(),
+    )  # fmt: skip
+    wait_until(lambda: faults(proxy) == {"tls_refused": 1}, what="refused, and no error of ours")
+    assert not good.requests
+
+
 def test_the_common_name_of_an_origin_does_not_count(start_bridge, organisation, internet):
     pair = internet.issue("a.example", alternatives=False)
     with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(pair)) as origin:
