@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,10 +45,17 @@ class KeyLog:
     @classmethod
     def open(cls, path: str) -> KeyLog:
         """Raises ConfigError."""
+        descriptor = -1
         try:
-            return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                # it may have been there, for everybody to read
+                os.fchmod(descriptor, 0o600)
         except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
             raise ConfigError(f"{path}: {error.strerror}", path="log.tls_keys") from error
+        return cls(path, descriptor)
 
 
 NO_KEY_LOG = KeyLog()
