@@ -82,13 +82,22 @@ class Authority:
         return {"certificate": str(self.file), "key": str(key)}
 
     def issue(
-        self, *names: str, kind: str = "ec", days: float = 10, since: float = -1, client: bool = False, file: str = ""
+        self,
+        *names: str,
+        kind: str = "ec",
+        days: float = 10,
+        since: float = -1,
+        client: bool = False,
+        file: str = "",
+        alternatives: bool = True,
     ) -> Pair:
-        """A certificate for `names`, valid from `since` to `days` days from now."""
+        """A certificate for `names`, valid from `since` to `days` days from now; without `alternatives` the first is in
+        its subject alone.
+        """
         key = _key(kind)
         now = datetime.now(UTC)
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(_name(names[0]))
             .issuer_name(self._subject)
@@ -96,11 +105,13 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + timedelta(days=since))
             .not_valid_after(now + timedelta(days=days))
-            .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        if alternatives:
+            found = x509.SubjectAlternativeName([_alternative(name) for name in names])
+            builder = builder.add_extension(found, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
         stem = file or f"{names[0].replace('*', 'any')}-{kind}-{certificate.serial_number % 10**8}"
         chain, private = self.folder / f"{stem}.pem", self.folder / f"{stem}.key"
         chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

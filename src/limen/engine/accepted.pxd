@@ -55,7 +55,7 @@ cdef class Accepted(Pooled):
     # It goes on unopened, to the action with this number in service.passes.
     cdef void on_passed(self, int number, const char* name, size_t size) noexcept
     # In tunnel mode: read on until there is a client hello, and keep it: 1 whole, 0 more has to come, -1 this is no
-    # hello, -2 the client is gone.
+    # TLS, -2 the client is gone, -3 TLS whose hello cannot be read.
     cdef int look_ahead(self, Hello* hello) noexcept
     # Open the TLS that begins with what look_ahead() kept; the party hears on_secured() or on_fault(). 0, -1 without
     # memory, -2 if too many handshakes are under way.

@@ -1,7 +1,7 @@
 # Entering and leaving: counts and bounds of connections are kept here and nowhere else.
 
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from limen.engine.audit cimport audit_connection
 from limen.engine.board cimport (
@@ -34,6 +34,7 @@ from limen.engine.stream cimport Party
 from limen.engine.tls.certificate cimport Certificate
 from limen.engine.tls.hello cimport Hello, read_hello
 from limen.engine.tls.ja4 cimport JA4_SIZE, write_ja4
+from limen.engine.tls.libssl cimport X509_V_OK
 from limen.engine.tls.passes cimport PassTable
 from limen.engine.tls.shakes cimport SHAKES_MOST
 from limen.engine.types cimport (
@@ -69,6 +70,19 @@ cdef inline bint is_method(const char* text, size_t size) noexcept nogil:
         if not 65 <= text[i] <= 90:
             return False
     return size >= 3
+
+
+cdef uint64_t told = 0        # monotonic ns: when a client that is refused was told of last
+
+
+cdef void tell_refused(Accepted client) noexcept:
+    """Why its certificate was refused. One line a second: whoever likes is refused as often as he likes."""
+    global told
+    if client.worker.now >= told + 1000000000:
+        told = client.worker.now
+        client.worker.tell(
+            20, f"listener {client.listener.key}: a client's certificate was refused: {client.tls.reason()}"
+        )
 
 
 @cython.no_gc
@@ -251,6 +265,8 @@ cdef class Accepted(Pooled):
             self.tls = None
             self.refuse_plain()
             return
+        if self.tls.verdict != X509_V_OK:
+            tell_refused(self)
         self.fail_shaking(FAULT_TLS_HANDSHAKE)
 
     cdef void on_unsealed(self) noexcept:

@@ -39,6 +39,11 @@ class Engine(Worker):
     def publish(self, services: dict[str, Service]) -> None:
         """Put services in force, by listener key: for every exchange that begins from now on."""
 
+    def renew(self, key: str) -> None:
+        """A listener's connections that stand end with their exchange, idle ones soon; it goes on accepting. An unknown
+        key is ignored.
+        """
+
     def drain(self) -> None:
         """Stop accepting, close what is idle; the rest ends with its exchange. Tunnels go on."""
 

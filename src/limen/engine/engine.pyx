@@ -69,6 +69,14 @@ cdef class Engine(Worker):
             if key in self.listeners:
                 (<Listener>self.listeners[key]).service = <Service?>service
 
+    def renew(self, key: str) -> None:
+        """Connections that stand end with their exchange, idle ones soon; tunnels go on, and so does accepting."""
+        cdef Listener listener = self.listeners.get(key)
+        self.enter()
+        if listener is not None:
+            self.drain_listener(listener)
+        self.settle_now()
+
     def drain(self) -> None:
         """Stop accepting, the backlog taken; all ends with its exchange, what is idle soon. Tunnels go on."""
         self.enter()

@@ -15,7 +15,7 @@ from limen.engine.copies cimport copy_head, hold_head
 from limen.engine.exchange cimport Exchange
 from limen.engine.http1.parse cimport parse_request, parse_response
 from limen.engine.parked cimport want_body
-from limen.engine.replies cimport add_field, send_reply
+from limen.engine.replies cimport add_field, add_strict_transport, send_reply
 from limen.engine.routing cimport revise
 from limen.engine.state cimport PHASE_HOOK, PHASE_REPLY, PHASE_RESPONSE_HOOK
 from limen.engine.steering cimport facts_of_place
@@ -305,6 +305,8 @@ cdef class ExchangeHandle:
                 exchange, &count, <const char*>name_bytes, <size_t>len(name_bytes), <const char*>value_bytes,
                 <size_t>len(value_bytes),
             )
+        if not any(name.lower() == "strict-transport-security" for name, _ in fields):
+            add_strict_transport(exchange, &count)
         exchange.parked = False
         drop_origin(exchange)
         exchange.phase = PHASE_REPLY

@@ -95,7 +95,10 @@ cdef class Look(Party):
         cdef int result = self.client.look_ahead(&hello)
         if result == 1:
             self.judge(&hello)
-        elif result == -1:
+        elif result == -3 and self.bridge.same_host:
+            # what we cannot read the target may, and with any name in it
+            self.end(FAULT_TLS_REFUSED)
+        elif result == -1 or result == -3:
             self.judge(NULL)
         elif result == -2:
             self.end(FAULT_CLIENT_CLOSED)
@@ -118,10 +121,9 @@ cdef class Look(Party):
     cdef void open(self, const Hello* hello) noexcept:
         """Shake hands with the origin, under the name that the client asked for."""
         cdef Http1Origin origin = self.origin
-        cdef bytes name
-        if hello.name_length:
-            name = hello.message[hello.name:hello.name + hello.name_length].lower().rstrip(b".")
-        else:
+        cdef bytes name = hello.message[hello.name:hello.name + hello.name_length].lower().rstrip(b".")
+        if not name:
+            # nothing, or dots alone, name nobody
             name = self.host.name[:self.host.name_length]
         self.bridged = new_bridged(self.worker, self.bridge, &self.host, name)
         if self.bridged is None:

@@ -25,3 +25,5 @@ cdef int send_pac(ExchangeState exchange) noexcept
 cdef int send_action(ExchangeState exchange) noexcept
 # Tell the client of a CONNECT that its tunnel is there.
 cdef void send_established(ExchangeState exchange) noexcept
+# Strict-Transport-Security, where the route's answers have it.
+cdef void add_strict_transport(ExchangeState exchange, unsigned int* count) noexcept

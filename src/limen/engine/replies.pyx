@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint16_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from limen.engine.admission cimport add_limit_fields, retry_after
 from limen.engine.effects cimport RuleEffect
@@ -16,6 +16,7 @@ from limen.engine.stream cimport OutField, OutHead
 from limen.engine.types cimport (
     FAULT_COUNT,
     FAULT_DENIED,
+    FAULT_HOST,
     FAULT_IDENTITY,
     FAULT_IDENTITY_PROVIDER,
     FAULT_IDENTITY_SHED,
@@ -34,6 +35,7 @@ from limen.engine.types cimport (
     FIELD_COOKIE,
     FIELD_PROXY_AUTHORIZATION,
     FIELD_RETRY_AFTER,
+    FORM_ASTERISK,
     FRAMING_LENGTH,
     FRAMING_NONE,
     METHOD_HEAD,
@@ -245,6 +247,7 @@ cdef void send_fault(ExchangeState exchange, int fault, int status) noexcept:
         add_field(exchange, &count, b"Retry-After", 11, b"1", 1)
     if status == 405:
         add_field(exchange, &count, b"Allow", 5, b"GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH", 51)
+    add_strict_transport(exchange, &count)
     # the request was sound, only not for here: the connection may go on
     close = fault < 30 and fault != FAULT_METHOD and fault != FAULT_MISDIRECTED
     send_reply(exchange, status, body, <size_t>size, count, close)
@@ -271,8 +274,25 @@ cdef bint send_page(ExchangeState exchange, const Head* head, const Field* field
             )
     if exchange.limit_told:
         add_limit_fields(exchange, &count, False)
+    add_strict_transport(exchange, &count)
     send_reply(exchange, head.status, shown.body, shown.size, count, False)
     return True
+
+
+cdef void add_strict_transport(ExchangeState exchange, unsigned int* count) noexcept:
+    """What a listener with `hsts` says with all answers of its routes, in one of ours that stands for the route's."""
+    cdef Action action = exchange.action
+    cdef int i
+    if action is None or action.reply is None:
+        return
+    for i in range(action.reply.set_count):
+        if action.reply.sets[i].name_length == 25 and (
+            memcmp(action.reply.sets[i].name, b"Strict-Transport-Security", 25) == 0
+        ):
+            add_field(
+                exchange, count, action.reply.sets[i].name, 25, action.reply.sets[i].value,
+                action.reply.sets[i].value_length,
+            )
 
 
 cdef bint is_kept(const char* name, size_t size) noexcept nogil:
@@ -352,6 +372,9 @@ cdef int send_action(ExchangeState exchange) noexcept:
     cdef bytes location
     exchange.worker.values_used = 0
     if action.location is not None:
+        if exchange.host.name_length == 0 and b"{host" in action.location:
+            # HTTP/1.0 without Host: there is no place to send it to
+            return FAULT_HOST
         try:
             location = fill_location(exchange, action.location)
         except Exception as error:
@@ -384,7 +407,8 @@ cdef bytes fill_location(ExchangeState exchange, bytes template):
             size -= 1
     for i, piece in enumerate(pieces):
         if piece == b"{path}":
-            pieces[i] = path[:size]
+            # "OPTIONS *" asks about the host, whose URL has no path (RFC 9110, 9.3.7)
+            pieces[i] = path[:size] if head.form != FORM_ASTERISK else b""
         elif piece == b"{hostname}":
             host = exchange.host.name[:exchange.host.name_length]
             pieces[i] = b"[" + host + b"]" if b":" in host else host

@@ -10,7 +10,7 @@ from limen.engine.access cimport DENY, NEED_ADDRESS, AccessView
 from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_authority
 from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
-from limen.engine.forwarding cimport is_id_field
+from limen.engine.forwarding cimport is_id_field, is_trusted
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action, Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport place_of, take_share
@@ -145,6 +145,8 @@ cdef inline bint is_named(const TargetHost* host, bytes name) noexcept:
 cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
     """Whether the connection stands for the host: one certificate, one set of names (RFC 9110, 15.5.20)."""
     cdef ServerContext context
+    cdef const char* name
+    cdef size_t size = 0
     cdef int number
     if tls is None or exchange.service.target_source == TARGET_FROM_REQUEST or exchange.host.name_length == 0:
         return FAULT_NONE
@@ -154,8 +156,15 @@ cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
             # hellos with this name are passed on: nobody speaks for it here
             return FAULT_MISDIRECTED
     context = <ServerContext>tls.context
-    if context.choose(exchange.host.name, exchange.host.name_length) != tls.choice:
+    number = context.choose(exchange.host.name, exchange.host.name_length)
+    if number != tls.choice:
         return FAULT_MISDIRECTED
+    if number == 0 and not context.knows(exchange.host.name, exchange.host.name_length):
+        # the default is for whoever asks for no name that we have; a trusted proxy asks for Limen's own, and then
+        # speaks for all of its clients
+        name = tls.server_name(&size)
+        if size and context.knows(name, size) and not is_trusted(exchange):
+            return FAULT_MISDIRECTED
     return FAULT_NONE
 
 

@@ -123,6 +123,9 @@ class Bridging:
             return Verdict(Action.REFUSE, self._fronting_path)
         if verdict.action is Action.BRIDGE:
             pinned = self.pinning.why(shown)
+            if not pinned and named and not self.pinning.must_bridge(shown):
+                # clients that front pin the name in their hello, which is that of the leaf
+                pinned = self.pinning.why(named)
             if pinned:
                 verdict = Verdict(Action.PASS, f"{self._path}.pinned.{pinned}")
         return self._never_passing(shown, verdict)

@@ -82,6 +82,8 @@ def route_action(
         replace=_rewriter(rewrite) if rewrite is not None and whole else None,
         request=field_edits(route.request, removed=own_fields(route)),
         response=field_edits(route.response, hsts, removed=REVEALING if route.mask and route.mask.software else ()),
+        # with answers that Limen gives in the upstream's place
+        reply=_own_answers(route.response, hsts),
         body_most=body_most,
         response_timeout=route.timeouts.response,
         stall_timeout=route.timeouts.stall,
@@ -117,6 +119,14 @@ def _with_hsts(fields: dict[str, str], hsts: str) -> dict[str, str]:
     if not hsts or any(name.lower() == "strict-transport-security" for name in fields):
         return fields
     return {**fields, "Strict-Transport-Security": hsts}
+
+
+def _own_answers(edits: FieldEdits, hsts: str) -> Edits | None:
+    """What Limen's answers in the place of an upstream's have in common with those."""
+    if not hsts:
+        return None
+    own = [value for name, value in edits.set.items() if name.lower() == "strict-transport-security"]
+    return Edits({"Strict-Transport-Security": own[0] if own else hsts}, [])
 
 
 def hook_chains(references: tuple[str, ...], timeout: float, adapters: Sequence[Hook] = ()) -> Chains:

@@ -19,7 +19,7 @@ from limen.faults import FaultNumber
 from limen.policy.bridging import Action, Bridging, effective_host
 from limen.runtime.contexts import with_groups
 from limen.tls.authority import Authority
-from limen.tls.leaves import Leaves
+from limen.tls.leaves import Leaves, leaf_name
 from limen.tls.origin_certificate import OriginCertificate, problem_of
 from limen.tls.pinning import ALERTS, Learnt, Pinning
 from limen.tls.profiles import INTERMEDIATE, VERSIONS
@@ -142,10 +142,18 @@ class Gate:
             fault = FaultNumber.TLS_CERTIFICATE if der and problem else FaultNumber.TLS_REFUSED
             if not der:
                 fault = FaultNumber.TLS_ORIGIN
-        self._start(self._conclude(look, shown, facts, fault))
+        # the client looks for the name that it asked for, and that is the one the origin was verified by
+        self._start(self._conclude(look, name, facts, fault))
 
     async def _conclude(self, look: Look, host: str, facts: OriginCertificate | None, fault: int) -> None:
         assert self._leaves is not None  # noqa: S101 see certificate()
+        try:
+            leaf_name(host)
+        except ValueError as error:
+            # the client's doing: no certificate could have what it asks for
+            _logger.info("no leaf for %s: %s", self._discretion().target(host), error)
+            look.conclude(Action.REFUSE, None, FaultNumber.TLS_REFUSED)
+            return
         try:
             # an origin that is not believed does not say how long a leaf holds
             pair = await self._leaves.get(host, None if fault else facts)

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -44,10 +45,17 @@ class KeyLog:
     @classmethod
     def open(cls, path: str) -> KeyLog:
         """Raises ConfigError."""
+        descriptor = -1
         try:
-            return cls(path, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                # it may have been there, for everybody to read
+                os.fchmod(descriptor, 0o600)
         except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
             raise ConfigError(f"{path}: {error.strerror}", path="log.tls_keys") from error
+        return cls(path, descriptor)
 
 
 NO_KEY_LOG = KeyLog()
@@ -114,6 +122,14 @@ class Contexts:
             and self._previous is not None
             and self._previous.key_log == self.key_log
         )
+
+    def asking_otherwise(self, before: Contexts) -> list[str]:
+        """Keys of listeners that ask for other client certificates than `before`, or believe others."""
+        return [key for key in self.servers.keys() & before.servers.keys() if self._asks(key) != before._asks(key)]
+
+    def _asks(self, key: str) -> tuple[bytes, bytes, bool]:
+        tls, material, *_ = self.servers[key]
+        return material.client_ca, material.crl, tls.client is not None and tls.client.require
 
     def server(
         self, key: str, tls: ListenerTls, index: int, tickets: TicketHold, *, opaque: bool = False

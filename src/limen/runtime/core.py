@@ -219,6 +219,9 @@ class Core:
         self._databases.keep(revision.databases)
         if previous is not None:
             _retire(previous, assembly)
+            for key in assembly.contexts.asking_otherwise(previous.contexts):
+                # whom they let in is not let in any more, or was never asked
+                self._engine.renew(key)
         used = {model.source for model in config.lists.values()}
         for source in self._lists.keys() - used:
             # tables that name it keep it as long as they live

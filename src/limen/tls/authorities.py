@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 
 _LIST = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
@@ -21,10 +23,17 @@ class Trouble:
     warning: bool = False
 
 
+def _loaded(content: bytes) -> list[x509.Certificate]:
+    with warnings.catch_warnings():
+        # of old roots, as systems ship them: libssl takes them, and nobody here can mend them
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        return x509.load_pem_x509_certificates(content)
+
+
 def authorities_troubles(content: bytes) -> Iterator[Trouble]:
     """Of a file with authorities."""
     try:
-        found = x509.load_pem_x509_certificates(content)
+        found = _loaded(content)
     except ValueError:
         hint = "convert it: openssl x509 -inform der -in FILE" if content[:1] == b"\x30" else ""
         yield Trouble("holds no certificate in PEM form", hint)
@@ -35,6 +44,13 @@ def authorities_troubles(content: bytes) -> Iterator[Trouble]:
         names = expired[0].subject.rfc4514_string()
         more = f" and {len(expired) - 1} more" if len(expired) > 1 else ""
         yield Trouble(f"holds an expired authority: {names}{more}", "what it issued is refused", warning=True)
+    subjects = {one.subject for one in found}
+    orphan = next((one for one in found if one.issuer not in subjects), None)
+    if orphan is not None:
+        # libssl believes a chain only if it ends in a root
+        names, missing = orphan.subject.rfc4514_string(), orphan.issuer.rfc4514_string()
+        hint = "add that one: what the first issued is refused without it"
+        yield Trouble(f"{names} was issued by {missing}, which is not in the file", hint, warning=True)
 
 
 def revocation_troubles(content: bytes, authorities: bytes) -> Iterator[Trouble]:
@@ -57,7 +73,7 @@ def revocation_troubles(content: bytes, authorities: bytes) -> Iterator[Trouble]
             name = one.issuer.rfc4514_string()
             yield Trouble(f"the list of {name} has run out: its clients are refused", "renew it", warning=True)
     try:
-        subjects = [one.subject for one in x509.load_pem_x509_certificates(authorities)]
+        subjects = [one.subject for one in _loaded(authorities)]
     except ValueError:
         # told of by the other file
         return

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import http.client
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -144,28 +146,55 @@ def _demand_delegated(signer: x509.Certificate, issuer: x509.Certificate, now: f
 
 def fetch(url: str, request: bytes) -> bytes:
     """Asks a responder, over plain HTTP: the response is signed. Takes up to TIMEOUT. Raises BadResponse."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise BadResponse(f"the responder {url} is not reached by http")
-    deadline = time.monotonic() + TIMEOUT
-    connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    fields = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
     try:
-        connection.request("POST", path, request, fields)
-        answer = connection.getresponse()
-        if answer.status != 200:
-            raise BadResponse(f"the responder answered {answer.status}")
-        content = b""
-        while part := answer.read1(LARGEST):
-            content += part
-            if len(content) > LARGEST or time.monotonic() > deadline:
-                raise BadResponse("the response is too large, or takes too long")
-    except (OSError, http.client.HTTPException) as error:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError as error:
+        raise BadResponse(f"the URL of the responder cannot be read: {error}") from None
+    if parts.scheme != "http" or not host:
+        raise BadResponse(f"the responder {url} is not reached by http")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    try:
+        return _exchanged(connection, path, request)
+    except BadResponse:
+        raise
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # ValueError: a host that is no name, which the URL of a certificate may hold
         raise BadResponse(f"the responder cannot be asked: {error}") from None
     finally:
         connection.close()
+
+
+def _exchanged(connection: http.client.HTTPConnection, path: str, request: bytes) -> bytes:
+    connection.connect()
+    # the library knows a time between two bytes only: who sends one now and then would hold it for hours
+    deadline = time.monotonic() + TIMEOUT
+    timer = threading.Timer(TIMEOUT, _cut, [connection.sock])
+    timer.daemon = True
+    timer.start()
+    fields = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
+    try:
+        connection.request("POST", path, request, fields)
+        with connection.getresponse() as answer:
+            if answer.status != 200:
+                raise BadResponse(f"the responder answered {answer.status}")
+            content = b""
+            while part := answer.read1(LARGEST):
+                content += part
+                if len(content) > LARGEST:
+                    raise BadResponse("the response is too large")
+            if time.monotonic() >= deadline:
+                # cut, and the library takes that for an end
+                raise BadResponse("the response takes too long")
+    finally:
+        timer.cancel()
     return content
+
+
+def _cut(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,67 @@ def test_a_broken_origin_is_never_hidden_behind_a_good_leaf(start_bridge, organi
         assert "tls_protocol_error" in (response.get("proxy-status") or "")
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("name", [".", "..", "a.example.", ".example", None])
+def test_no_name_is_a_way_around_the_origins_name(start_bridge, organisation, internet, name):
+    with ScriptedOrigin(Reply(content=b"theirs"), tls=internet.serving(internet.issue("b.example"))) as origin:
+        proxy = start_bridge({})
+        target = f"a.example:{origin.port}"
+        named = ["-servername", name] if name is not None else ["-noservername"]
+        done = subprocess.run(
+            ["openssl", "s_client", "-proxy", f"127.0.0.1:{proxy.port()}", "-connect", target, "-ign_eof", "-quiet",
+             "-CAfile", str(organisation.file), *named],
+            input=f"GET / HTTP/1.1\r\nHost: {target}\r\nConnection: close\r\n\r\n".encode(),
+            capture_output=True, timeout=30, check=False, env=environment(),
+        )  # fmt: skip
+        assert b"theirs" not in done.stdout
+        assert b"error=tls_certificate_error" in done.stdout or name == ".example"
+        assert not origin.requests
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize("name", [".example", "!.example", "a..example"])
+def test_a_name_that_no_certificate_can_have(start_bridge, organisation, good, name):
+    proxy = start_bridge({"hosts": ["127.0.0.1", ".example"]})
+    subprocess.run(
+        ["openssl", "s_client", "-proxy", f"127.0.0.1:{proxy.port()}", "-connect", good.address, "-servername", name],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, env=environment(),
+    )  # fmt: skip
+    wait_until(lambda: faults(proxy) == {"tls_refused": 1}, what="refused, and no error of ours")
+    assert not good.requests
+
+
+def test_the_common_name_of_an_origin_does_not_count(start_bridge, organisation, internet):
+    pair = internet.issue("a.example", alternatives=False)
+    with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(pair)) as origin:
+        proxy = start_bridge({})
+        response = fetch(proxy, f"a.example:{origin.port}", organisation.trusting())
+        assert response.status == 502
+        assert not origin.requests
+        proxy.wait_for_log("origin's certificate: name_mismatch")
+
+
+def test_where_fronting_is_allowed_the_leaf_is_for_the_name_that_was_verified(start_bridge, organisation, internet):
+    with ScriptedOrigin(Reply(content=b"ok"), tls=internet.serving(internet.issue("b.example"))) as origin:
+        proxy = start_bridge({}, fronting="allow")
+        with opened(proxy, f"a.example:{origin.port}", organisation.trusting(), "b.example") as client:
+            assert client.request("GET", "/", host="b.example").status == 200
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [b"\x16\x03\x01\x00\x00", b"\x15\x03\x01\x00\x02\x01\x5a", b"\x14\x03\x01\x00\x01\x01", b"\x16\x03\x01\x50\x00"],
+)
+def test_tls_that_cannot_be_read_is_no_way_around_fronting(start_bridge, ahead):
+    with RawOrigin(echo) as origin:
+        for bridge in (None, {"hosts": ["other.example"]}):
+            proxy = start_bridge(bridge, fronting="refuse")
+            with connect(proxy, f"a.example:{origin.port}") as client:
+                client.send(ahead + bytes(64))
+                assert client.read_to_end() == b""
+            assert faults(proxy) == {"tls_refused": 1}
+
+
 def test_certificate_rules(start_bridge, organisation, internet, tmp_path):
     stranger = type(internet)(tmp_path, "a stranger")
     with ScriptedOrigin(Reply(content=b"ok"), tls=stranger.serving(stranger.issue("a.example"))) as origin:
@@ -122,8 +183,10 @@ def test_an_origin_that_wants_a_client_certificate_passes(start_bridge, internet
         context.maximum_version = version
         with ScriptedOrigin(Reply(content=b"ok"), tls=context) as origin:
             proxy = start_bridge({})
-            with opened(proxy, f"a.example:{origin.port}", internet.trusting(mine)) as client:
-                assert client.request("GET", "/", host="a.example").status == 200
+            # a session that could be resumed is no reason to take it for one that asks nobody
+            for _ in range(3):
+                with opened(proxy, f"a.example:{origin.port}", internet.trusting(mine)) as client:
+                    assert client.request("GET", "/", host="a.example").status == 200
 
 
 @pytest.mark.sanitize

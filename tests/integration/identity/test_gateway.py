@@ -169,4 +169,4 @@ listeners:
     for pair, status in ((client, 200), (None, 401)):
         with gateway.connect() as connection:
             connection.secure(authority.trusting(pair), "localhost")
-            assert connection.request("GET", "/").status == status
+            assert connection.request("GET", "/", host="localhost").status == status

@@ -236,7 +236,7 @@ def test_by_tls_it_is_secure(start_limen, named_origins):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with site.connect() as client:
         client.secure(context, "localhost")
-        assert taken(client.request())[2] == ["Path=/", "HttpOnly", "Secure", "SameSite=Lax"]
+        assert taken(client.request(host="localhost"))[2] == ["Path=/", "HttpOnly", "Secure", "SameSite=Lax"]
 
 
 @pytest.mark.parametrize("sticky", ["{field: X-Session}", "client"])

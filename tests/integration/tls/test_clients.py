@@ -68,6 +68,14 @@ def test_curl_is_sent_to_https(start_tls, start_origin, authority):
         url = f"http://localhost:{proxy.port('PLAIN')}/path?query=1"
         told = curl(authority, "-L", "-w", " %{num_redirects} %{scheme} %{url_effective}", url).decode().lower()
         assert told == f"/path?query=1 1 https https://localhost:{proxy.port()}/path?query=1"
+        for head, place in [
+            ("OPTIONS * HTTP/1.1\r\nHost: localhost", f"https://localhost:{proxy.port()}"),
+            ("GET //x HTTP/1.1\r\nHost: localhost:1", f"https://localhost:{proxy.port()}//x"),
+            ("GET / HTTP/1.0", None),
+        ]:
+            with proxy.connect("PLAIN") as client:
+                response = client.send(f"{head}\r\n\r\n").read_response()
+                assert (response.status, response.get("location")) == (308 if place else 400, place), head
 
 
 FORWARD = {

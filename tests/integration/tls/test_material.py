@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import ssl
+import threading
 import time
 
 import pytest
@@ -161,6 +162,44 @@ def test_authorities_and_ticket_files_are_watched(start_tls, start_origin, autho
     keys.write_bytes(os.urandom(80))
     proxy.wait_for_log("revision 3 is in force")
     assert not visit(proxy, context, session)[0]
+
+
+def test_connections_end_where_other_clients_are_believed(start_tls, start_origin, authority, pair, tmp_path):
+    ours, theirs = (type(authority)(tmp_path, name) for name in ("clients", "partners"))
+    ca = tmp_path / "taken.pem"
+    shutil.copy(ours.file, ca)
+    asking = {**certificates(pair), "client": {"ca": str(ca), "require": True}}
+    root = {
+        "listeners": [
+            {"bind": "127.0.0.1:@PORT@", "tls": asking, "routes": [{"upstream": "web"}]},
+            {"bind": "127.0.0.1:@OPEN@", "tls": certificates(pair), "routes": [{"upstream": "web"}]},
+        ]
+    }
+    going = threading.Event()
+
+    def answer(request, _connection):
+        if request.target == "/slow":
+            going.wait(30)
+        return Reply(content=b"ok")
+
+    proxy = start_tls(start_origin(answer), root=root)
+    alice = authority.trusting(ours.issue("alice", client=True))
+    with (
+        proxy.connect().secure(alice, "a.example") as idle,
+        proxy.connect().secure(alice, "a.example") as busy,
+        proxy.connect("OPEN").secure(authority.trusting(), "a.example") as other,
+    ):
+        assert idle.request("GET", "/", host="a.example").status == 200
+        busy.send_request("GET", "/slow", host="a.example")
+        assert other.request("GET", "/", host="a.example").status == 200
+        shutil.copy(theirs.file, ca)
+        proxy.wait_for_log("revision 2 is in force")
+        idle.expect_end()
+        going.set()
+        response = busy.read_response()
+        assert (response.status, response.get("connection")) == (200, "close")
+        busy.expect_end()
+        assert other.request("GET", "/", host="a.example").status == 200
 
 
 def test_tickets_are_handed_over(start_tls, start_origin, authority, pair):

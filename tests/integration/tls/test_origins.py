@@ -88,9 +88,11 @@ def test_origins_that_speak_no_tls(start_tls, authority):
         connection.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 
     with RawOrigin(complain) as origin:
-        response = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}}).get()
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        response = proxy.get()
         assert response.status == 502
         assert "tls_protocol_error" in (response.get("proxy-status") or "")
+        proxy.wait_for_log("TLS failed: it speaks something else")
 
 
 def test_a_handshake_that_takes_too_long(start_tls, authority):
@@ -138,6 +140,25 @@ def test_a_certificate_is_shown(start_tls, authority, tmp_path):
         upstream = {"tls": {"ca": str(authority.file), "certificate": shown}}
         assert start_tls(origin, upstream=upstream).get().status == 200
         assert start_tls(origin, upstream={"tls": {"ca": str(authority.file)}}).get().status == 502
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_origin_that_misses_our_certificate_is_told_of(start_tls, authority, tmp_path, version, method):
+    clients = type(authority)(tmp_path, "clients")
+    context = authority.serving(authority.issue("127.0.0.1"))
+    context.load_verify_locations(clients.file)
+    context.verify_mode, context.maximum_version = ssl.CERT_REQUIRED, version
+    with ScriptedOrigin(Reply(content=b"ok"), tls=context) as origin:
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        with proxy.connect() as client:
+            response = client.request(method, "/", content=bytes(100_000) if method == "POST" else b"")
+        assert response.status == 502
+        # in TLS 1.3 it says so after the handshake
+        assert "tls_protocol_error" in (response.get("proxy-status") or "")
+        word = "handshake_failure" if version is ssl.TLSVersion.TLSv1_2 else "certificate_required"
+        proxy.wait_for_log(f"endpoint {origin.address}: TLS refused: it says {word}")
+        assert not origin.requests
 
 
 @pytest.mark.sanitize

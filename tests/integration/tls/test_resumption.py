@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import ssl
+import time
 
 import pytest
 
 from tests.integration.running.test_drain_and_handover import ending
 from tests.integration.tls.test_terminate import certificates
-from tests.support import Reply, wait_until
+from tests.support import Reply, WireError, wait_until
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 
@@ -86,6 +87,22 @@ def test_a_ticket_does_not_open_a_listener_that_asks_for_certificates(start_tls,
     assert visit(proxy, context, session)[0]
     with proxy.connect("CLOSED") as client, pytest.raises(ssl.SSLError):
         context.wrap_socket(client.socket, server_hostname="a.example", session=session)
+
+
+@VERSIONS
+def test_a_ticket_does_not_outlive_the_clients_certificate(start_tls, start_origin, authority, tmp_path, version):
+    clients = type(authority)(tmp_path, "clients")
+    tls = {**certificates(authority.issue("a.example")), "client": {"ca": str(clients.file)}}
+    proxy = start_tls(start_origin(Reply(content=b"ok")), tls=tls)
+    brief = clients.issue("brief", client=True, days=6 / 86400)
+    context = authority.trusting(brief)
+    context.maximum_version = version
+    _, session = visit(proxy, context)
+    reused, session = visit(proxy, context, session)
+    assert reused
+    time.sleep(max(0, brief.certificate.not_valid_after_utc.timestamp() + 1 - time.time()))
+    with pytest.raises((ssl.SSLError, ConnectionError, WireError)):
+        visit(proxy, context, session)
 
 
 @VERSIONS

@@ -7,8 +7,10 @@ import pytest
 
 from limen.engine.tls.contexts import library
 from tests.integration.tls.conftest import faults
-from tests.support import RawOrigin, Reply, available, echo, environment, wait_until
+from tests.support import RawOrigin, Reply, WireError, available, echo, environment, wait_until
+from tests.support.certificates import Pair
 from tests.support.sealed import SealedClient
+from tests.unit.tls.conftest import CLIENT, Issuer, make_key, pem, private_pem, revocations
 
 LARGE = bytes(range(256)) * 16384  # 4 MiB
 
@@ -90,6 +92,30 @@ def test_a_host_of_another_certificate_is_misdirected(start_tls, start_origin, a
     assert len(origin.requests) == 3
 
 
+def test_a_host_that_no_certificate_has_is_misdirected(start_tls, start_origin, authority):
+    tls = certificates(authority.issue("a.example", "*.sub.example"), authority.issue("b.example"))
+    origin = start_origin(Reply(content=b"ok"))
+    proxy = start_tls(origin, tls=tls)
+
+    def statuses(proxy, name, *hosts):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with proxy.connect() as client:
+            client.socket = context.wrap_socket(client.socket, server_hostname=name)
+            return [client.request("GET", "/", host=host).status for host in hosts]
+
+    hosts = ("a.example", "x.sub.example", "b.example", "c.example", "127.0.0.1", "x.y.sub.example")
+    assert statuses(proxy, "a.example", *hosts) == [200, 200, 421, 421, 421, 421]
+    assert statuses(proxy, "x.sub.example", *hosts) == [200, 200, 421, 421, 421, 421]
+    assert statuses(proxy, "b.example", *hosts) == [421, 421, 200, 421, 421, 421]
+    # who asks for nobody, or for a name that nobody has, gets the first certificate, which is not the client's choice
+    for name in (None, "c.example"):
+        assert statuses(proxy, name, *hosts) == [200, 200, 421, 200, 200, 200]
+    # a trusted proxy in front asks for one name and speaks for others
+    behind = start_tls(origin, tls=tls, listener={"trusted": ["127.0.0.1/32"]})
+    assert statuses(behind, "a.example", *hosts) == [200, 200, 421, 200, 200, 200]
+
+
 def test_protocols_offered(start_tls, start_origin, authority):
     proxy = start_tls(start_origin(Reply(content=b"ok")), tls=certificates(authority.issue("a.example")))
     for offered, chosen in [(["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"), ([], None)]:
@@ -151,9 +177,85 @@ def test_client_certificates(start_tls, start_origin, authority, tmp_path):
             client.secure(authority.trusting(shown), "a.example")
             client.request("GET", "/", host="a.example")
             raise ConnectionError
+    proxy.wait_for_log("listener 127.0.0.1:.*: a client's certificate was refused: .*certificate")
     optional = start_tls(origin, tls={**certificates(pair), "client": {"ca": str(clients.file)}})
     with optional.connect().secure(authority.trusting(), "a.example") as client:
         assert client.request("GET", "/", host="a.example").status == 200
+
+
+def test_revoked_clients_and_revoked_authorities_of_clients(start_tls, start_origin, authority, tmp_path):
+    """Clients of an authority in between and of the root; lists of both."""
+    root = Issuer("root")
+    between = Issuer("between", root)
+    shown = {}
+    for title, by, chain in [("alice", between, [between.certificate]), ("carol", root, [])]:
+        key = make_key()
+        certificate = by.issue(title, key=key, usage=CLIENT)
+        files = tmp_path / f"{title}.pem", tmp_path / f"{title}.key"
+        files[0].write_bytes(pem(certificate, *chain))
+        files[1].write_bytes(private_pem(key))
+        shown[title] = Pair(*files, certificate)
+    ca = tmp_path / "clients.pem"
+    ca.write_bytes(pem(root.certificate))
+    tls = {**certificates(authority.issue("a.example")), "client": {"ca": str(ca), "require": True}}
+    origin = start_origin(Reply(content=b"ok"))
+    none = revocations(root) + revocations(between)
+    for number, (crl, taken) in enumerate(
+        [
+            (none, {"alice", "carol"}),
+            (revocations(root) + revocations(between, shown["alice"].certificate), {"carol"}),
+            (revocations(root, between.certificate) + revocations(between), {"carol"}),
+            (revocations(root), {"carol"}),
+            (revocations(root, days=-1) + revocations(between, days=-1), set()),
+        ]
+    ):
+        lists = tmp_path / f"{number}.crl"
+        lists.write_bytes(crl)
+        proxy = start_tls(origin, tls={**tls, "client": {**tls["client"], "crl": str(lists)}})
+        for title, pair in shown.items():
+            with proxy.connect() as client:
+                try:
+                    client.secure(authority.trusting(pair), "a.example")
+                    status = client.request("GET", "/", host="a.example").status
+                except (ssl.SSLError, ConnectionError, WireError):
+                    status = 0
+            assert status == (200 if title in taken else 0), (number, title)
+
+
+def test_strict_transport_with_every_answer_of_a_route(start_tls, start_origin, authority, tmp_path, monkeypatch):
+    (tmp_path / "answering_hook.py").write_text(
+        "def on_request(exchange):\n    exchange.reply(418, 'short and stout')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    own = {"response": {"set": {"strict-transport-security": "max-age=1"}}}
+    routes = [
+        {"match": {"path": "/respond"}, "respond": {"status": 204}},
+        {"match": {"path": "/redirect"}, "redirect": {"to": "https://{host}/"}},
+        {"match": {"path": "/hook"}, "hooks": ["answering_hook:on_request"], "upstream": "web"},
+        {"match": {"path": "/dead/own"}, "upstream": "dead", **own},
+        {"match": {"path": "/dead"}, "upstream": "dead"},
+        {"match": {"path": "/own"}, "upstream": "web", **own},
+        {"match": {"path": "/web"}, "upstream": "web"},
+    ]
+    origin = start_origin(Reply(content=b"ok"))
+    proxy = start_tls(
+        origin,
+        tls={**certificates(authority.issue("a.example")), "hsts": {"max_age": "1h"}},
+        listener={"routes": routes},
+        root={"upstreams": {"web": {"endpoints": [origin.address]}, "dead": {"endpoints": ["127.0.0.1:1"]}}},
+    )
+    with proxy.connect().secure(authority.trusting(), "a.example") as client:
+        for path, status, said in [
+            ("/respond", 204, "max-age=3600"),
+            ("/redirect", 308, "max-age=3600"),
+            ("/hook", 418, "max-age=3600"),
+            ("/dead", 502, "max-age=3600"),
+            ("/dead/own", 502, "max-age=1"),
+            ("/own", 200, "max-age=1"),
+            ("/web", 200, "max-age=3600"),
+        ]:
+            response = client.request("GET", path, host="a.example")
+            assert (response.status, response.get_all("strict-transport-security")) == (status, [said]), path
 
 
 def test_the_end_is_said(start_tls, start_origin, authority):

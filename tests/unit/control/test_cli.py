@@ -91,6 +91,28 @@ def test_a_bad_listen_address_is_status_2(capsys):
     assert "--listen: 'nowhere' has no port" in capsys.readouterr().err
 
 
+def test_check_knows_which_ciphers_and_groups_openssl_has(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    path = tmp_path / "limen.yaml"
+
+    def check(words):
+        path.write_text(
+            f"listeners: [{{bind: 127.0.0.1:1, tls: {{self_signed: true, {words}}}, routes: [{{respond: {{status: 204}}}}]}}]"
+        )
+        status = main(["check", str(path)])
+        return status, capsys.readouterr().err
+
+    good = "ECDHE-ECDSA-AES128-GCM-SHA256"
+    assert check(f"ciphers: [{good}, TLS_AES_128_GCM_SHA256], groups: [X25519, P-256]") == (0, "")
+    status, told = check(f"ciphers: [{good}, FOO-BAR-BAZ]")
+    assert status == 0
+    assert "listeners[0].tls.ciphers[1]: FOO-BAR-BAZ is not known to the OpenSSL in use" in told
+    for words in (f"ciphers: [{good}, TLS_FOO_BAR]", "ciphers: FOO-BAR-BAZ", "groups: [X25519, FOO]"):
+        status, told = check(words)
+        assert status == 2
+        assert "is not known to the OpenSSL in use" in told
+
+
 def test_check_warns_of_routes_that_nothing_reaches(tmp_path, capsys):
     path = tmp_path / "limen.yaml"
     routes = "[{name: all, upstream: web}, {name: late, match: {path: /x}, upstream: web}]"

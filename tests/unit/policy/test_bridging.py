@@ -344,3 +344,13 @@ def test_odd_hosts_do_no_harm():
 def test_the_pinning_is_that_of_the_worker():
     pins = Pinning(hosts=["a.example"])
     assert made(pinning=pins).pinning is pins
+
+
+def test_a_name_in_front_that_is_pinned():
+    pinned = {"known": False, "hosts": ["b.test"], "must_bridge": ["must.example"]}
+    bridging = made(fronting="allow", pinned=pinned)
+    verdict = hello(bridging, "a.example", "b.test")
+    assert (verdict.action, verdict.rule) == (PASS, f"{PATH}.bridge.pinned.hosts")
+    assert hello(bridging, "a.example", "c.test").action is BRIDGE
+    assert hello(bridging, "a.example", "").action is BRIDGE
+    assert hello(bridging, "must.example", "b.test").action is BRIDGE

@@ -73,6 +73,17 @@ class Issuer:
         return builder.sign(self.key, algorithm)
 
 
+def revocations(issuer, *revoked, days=1):
+    """The list of an authority with these certificates, in PEM."""
+    now = datetime.now(UTC)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+    builder = builder.last_update(now - timedelta(days=2)).next_update(now + timedelta(days=days))
+    for one in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(one.serial_number).revocation_date(now)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(PEM)
+
+
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 

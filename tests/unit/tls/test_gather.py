@@ -1,17 +1,27 @@
 import json
 import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from limen.config import loads
 from limen.tls.authority import Authority
 from limen.tls.gather import gather
 from limen.tls.store import Store, signature
-from tests.unit.tls.conftest import CLIENT, PEM, Issuer
+from tests.unit.tls.conftest import CLIENT, PEM, Issuer, pem, revocations
+
+OLD_ROOT = b"""\
+-----BEGIN CERTIFICATE-----
+MIIBYDCCAQagAwIBAgIBADAKBggqhkjOPQQDAjAOMQwwCgYDVQQDDANvbGQwIBcN
+MjYxMTI3MDMxODI0WhgPMjEyNjExMDMwMzE4MjRaMA4xDDAKBgNVBAMMA29sZDBZ
+MBMGByqGSM49AgEGCCqGSM49AwEHA0IABNCD9LswuNFFlDrvwMDEpPrpXKAyKwgM
+8LlWLjUxBz/SceCIAcXAMrFT7J5oxtMD/VZlqE5UBatbTz8nzjc5qO+jUzBRMB0G
+A1UdDgQWBBRkOT1RkaNq6Nwmco/XjpyItRA6CzAfBgNVHSMEGDAWgBRkOT1RkaNq
+6Nwmco/XjpyItRA6CzAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUC
+IQCzVQGMj9gbpGZpnyOwvclnKZEc/rbj7LVYwM9YB1h8EgIgMU2rbuDSVTqLnJsE
+bgH8u4SlO4wZVXZdBYlg072aG8o=
+-----END CERTIFICATE-----
+"""
 
 
 def configure(tmp_path, tls=None, upstream=None, **more):
@@ -89,13 +99,6 @@ def test_warnings(tmp_path, files, store):
     }
 
 
-def revocations(issuer, *, days=1):
-    now = datetime.now(UTC)
-    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
-    builder = builder.last_update(now - timedelta(days=2)).next_update(now + timedelta(days=days))
-    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(PEM)
-
-
 def test_authorities_and_revocation_lists(tmp_path, files, store, issuer):
     ca, crl = tmp_path / "ca.pem", tmp_path / "crl.pem"
     other = Issuer("Another authority")
@@ -124,6 +127,24 @@ def test_authorities_and_revocation_lists(tmp_path, files, store, issuer):
     assert "holds no list of CN=Unit authority" in only(gather(config, store), warning=True)[1]
     crl.write_bytes(b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")
     assert "cannot be read" in only(gather(config, store))[1]
+
+
+def test_an_old_root_is_no_reason_to_complain(tmp_path, files, store):
+    """Its serial number is 0, as of some that systems ship: a warning of the library would be an error here."""
+    ca = tmp_path / "ca.pem"
+    ca.write_bytes(OLD_ROOT)
+    assert not gather(configure(tmp_path, {**pairs(files()), "client": {"ca": "ca.pem"}}), store).findings
+
+
+def test_an_authority_whose_own_is_missing(tmp_path, files, store, issuer):
+    between = Issuer("Between", issuer)
+    ca = tmp_path / "ca.pem"
+    config = configure(tmp_path, {**pairs(files()), "client": {"ca": "ca.pem"}})
+    ca.write_bytes(pem(between.certificate))
+    _, message = only(gather(config, store), warning=True)
+    assert message.startswith(f"{ca}: CN=Between was issued by CN=Unit authority, which is not in the file")
+    ca.write_bytes(pem(between.certificate, issuer.certificate))
+    assert not gather(config, store).findings
 
 
 def test_material_of_an_upstream(tmp_path, files, store, issuer):

@@ -1,6 +1,8 @@
 import http.server
+import socket
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from limen.tls import stapling
 from limen.tls.certificates import parse
 from limen.tls.stapling import BadResponse, Staples, ask, fetch, verified
 from tests.unit.tls.conftest import CLIENT, Issuer, make_key, pem, private_pem
@@ -152,6 +155,37 @@ def test_responders_that_fail(responder):
     for url, word in [("https://a/", "by http"), ("ldap:x", "by http"), ("http://127.0.0.1:1/", "cannot be asked")]:
         with pytest.raises(BadResponse, match=word):
             fetch(url, b"x")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:99999/", "http://[zz/", "http://a..b/", f"http://{'a' * 70}/", "http://127.0.0.1/a b"]
+)
+def test_whatever_a_certificate_calls_its_responder(url):
+    with pytest.raises(BadResponse):
+        fetch(url, b"x")
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"])
+def test_a_responder_that_sends_a_byte_now_and_then(head, monkeypatch):
+    monkeypatch.setattr(stapling, "TIMEOUT", 0.3)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip():
+            line, _ = server.accept()
+            with line, suppress(OSError):
+                line.sendall(head)
+                while not over.wait(0.02):
+                    line.sendall(b"X")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(BadResponse):
+                stapling.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", b"x")
+        finally:
+            over.set()
+            thread.join()
 
 
 def test_responses_are_kept_over_failures_and_restarts(issuer, responder, stapled, tmp_path):

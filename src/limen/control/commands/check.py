@@ -28,13 +28,14 @@ def run(options: argparse.Namespace) -> int:
     # Only this command wants them.
     from limen.control.importable_hooks import importable_hooks
     from limen.control.listed_endpoints import listed_endpoints
+    from limen.control.tls_words import known_tls_words
     from limen.control.unreachable import unreachable_routes, unreachable_rules
     from limen.runtime.provision import Provision
 
     document = read(options.file)
     base = Path(options.file).absolute().parent
     order = [unreachable_routes, unreachable_rules]
-    checks = [*order, importable_hooks(base), listed_endpoints(base), Provision().findings]
+    checks = [*order, importable_hooks(base), listed_endpoints(base), known_tls_words, Provision().findings]
     report = document.check(checks)
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)

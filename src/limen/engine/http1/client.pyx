@@ -6,7 +6,7 @@
 # While an exchange waits, nothing is read: what a client sends ahead stays in the kernel.
 
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
@@ -63,6 +63,13 @@ cdef enum:
     LINGER_MOST = 1048576     # bytes read off a client that goes on sending after our last answer
     LINGER_TIME = 2000000000  # ns
     ENDING_GRACE = 250000000  # ns in which an idle client may still send when its listener goes
+    RECORD_FIRST = 20         # types of TLS records
+    RECORD_LAST = 24
+
+
+cdef inline bint is_record(const char* data, size_t size) noexcept nogil:
+    """Whether this begins like TLS: some servers take an alert, or a record with nothing in it, before the hello."""
+    return RECORD_FIRST <= <uint8_t>data[0] <= RECORD_LAST and (size < 2 or data[1] == 3)
 
 
 @cython.final
@@ -645,10 +652,12 @@ cdef class Http1Client(Accepted):
         while True:
             if held:
                 result = read_hello(self.ahead + self.ahead_start, held, self.worker.sealed, hello)
+                if result == -1 and is_record(self.ahead + self.ahead_start, held):
+                    return -3
                 if result != 0:
                     return result
             if held >= HELLO_MOST + 1024 or not self.readable:
-                return -1 if held >= HELLO_MOST + 1024 else 0
+                return -3 if held >= HELLO_MOST + 1024 else 0
             got = self.receive(input + held, INPUT_SIZE - held)
             if got == -1:
                 return 0

@@ -65,6 +65,51 @@ cdef enum:
     READS_PER_TURN = 8
 
 
+# Alerts about the certificate that we have shown, or have not (RFC 8446, 6.2).
+cdef frozenset CERTIFICATE_ALERTS = frozenset((42, 43, 44, 45, 46, 48, 49, 116))
+cdef dict ALERTS = {
+    40: "handshake_failure",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    44: "certificate_revoked",
+    45: "certificate_expired",
+    46: "certificate_unknown",
+    48: "unknown_ca",
+    49: "access_denied",
+    70: "protocol_version",
+    112: "unrecognized_name",
+    116: "certificate_required",
+    120: "no_application_protocol",
+}
+
+
+cdef bint is_turned_away(Http1Origin origin) noexcept:
+    """Whether it takes no certificate of ours, or wants one: in TLS 1.3 it says so after the handshake, before it reads
+    any request."""
+    return (
+        origin.tls is not None and not (origin.answered or origin.reused) and origin.tls.alert in CERTIFICATE_ALERTS
+    )
+
+
+cdef void tell_failed(Http1Origin origin) noexcept:
+    """Why there is no TLS with an origin whose certificate is not the reason."""
+    cdef int alert = origin.tls.alert
+    if alert >= 0:
+        tell_trouble(origin, f"TLS refused: it says {ALERTS.get(alert, f'alert {alert}')}")
+    elif origin.tls.plain:
+        tell_trouble(origin, "TLS failed: it speaks something else")
+    else:
+        tell_trouble(origin, "TLS failed: the handshake broke off")
+
+
+cdef void tell_trouble(Http1Origin origin, str what) noexcept:
+    """One line a second is enough: an origin that is refused is asked again and again."""
+    cdef Worker worker = origin.worker
+    if worker.now >= worker.told + 1000000000:
+        worker.told = worker.now
+        worker.tell(30, f"endpoint {origin.endpoint.label.decode()}: {what}")
+
+
 cdef Http1Origin new_origin(Worker worker):
     cdef Http1Origin origin = Http1Origin.__new__(Http1Origin)
     origin.worker = worker
@@ -158,6 +203,7 @@ cdef class Http1Origin(Pooled):
             return
         if result < 0 or self.broken:
             if self.tls.verdict == X509_V_OK:
+                tell_failed(self)
                 self.fail(FAULT_TLS_ORIGIN)
                 return
             self.tell_refused(self.tls.reason())
@@ -172,12 +218,8 @@ cdef class Http1Origin(Pooled):
         party.on_secured(self)
 
     cdef void tell_refused(self, str reason) noexcept:
-        # an origin that is refused is asked again and again: one line a second is enough
-        if self.worker.now >= self.worker.told + 1000000000:
-            self.worker.told = self.worker.now
-            # (the endpoint is the target's; who was refused may be a parent on the way)
-            name = self.tls.name.decode("ascii", "replace")
-            self.worker.tell(30, f"endpoint {self.endpoint.label.decode()}: certificate refused: {name}: {reason}")
+        # (the endpoint is the target's; who was refused may be a parent on the way)
+        tell_trouble(self, f"certificate refused: {self.tls.name.decode('ascii', 'replace')}: {reason}")
 
     cdef void engage(self, Party party, int method) noexcept:
         self.party = party
@@ -364,6 +406,10 @@ cdef class Http1Origin(Pooled):
                 self.process(input, held + <size_t>got)
                 continue
             if got == -1:
+                return
+            if got == -2 and is_turned_away(self):
+                tell_failed(self)
+                self.fail(FAULT_TLS_ORIGIN)
                 return
             if got == -2:
                 self.fail(FAULT_TRUNCATED if self.state >= ORIGIN_CONTENT else FAULT_ORIGIN_CLOSED)

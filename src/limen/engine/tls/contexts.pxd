@@ -24,13 +24,16 @@ cdef class ServerContext:
 
     # With `leaf`, that is what is shown.
     cdef Session accept(self, Reactor reactor, int fd, Session lower=*, Certificate leaf=*)
-    # Which set of certificates covers this name, or 0.
     cdef const KeyRecord* find(self, uint32_t bucket, const char* text, size_t size) noexcept
     cdef int lay_names(self, names) except -1
+    # Which set of certificates covers this name, or 0.
     cdef int choose(self, const char* name, size_t size) noexcept
     # After the handshake: a resumed one has not asked for certificates.
     cdef void settle(self, Session session) noexcept
     cdef int dress(self, SSL* ssl, int choice) except -1
+    # Whether a certificate has this name; else `choose` gives the default.
+    cdef bint knows(self, const char* name, size_t size) noexcept
+    cdef const KeyRecord* look_up(self, const char* name, size_t size) noexcept
 
 
 cdef class ClientContext:

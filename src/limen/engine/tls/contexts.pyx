@@ -45,6 +45,7 @@ from limen.engine.tls.libssl cimport (
     SSL_CTX_set_read_ahead,
     SSL_CTX_set_session_cache_mode,
     SSL_CTX_set_session_id_context,
+    SSL_CTX_set_session_ticket_cb,
     SSL_CTX_set_tlsext_status_arg,
     SSL_CTX_set_tlsext_status_cb,
     SSL_CTX_set_timeout,
@@ -57,10 +58,16 @@ from limen.engine.tls.libssl cimport (
     SSL_OP_NO_TICKET,
     SSL_SESSION,
     SSL_SESSION_free,
+    SSL_SESSION_get0_peer,
     SSL_SESSION_get_protocol_version,
     SSL_SESS_CACHE_CLIENT,
     SSL_SESS_CACHE_NO_INTERNAL,
     SSL_SESS_CACHE_OFF,
+    SSL_TICKET_RETURN_IGNORE_RENEW,
+    SSL_TICKET_RETURN_USE,
+    SSL_TICKET_RETURN_USE_RENEW,
+    SSL_TICKET_SUCCESS,
+    SSL_TICKET_SUCCESS_RENEW,
     SSL_TLSEXT_ERR_ALERT_FATAL,
     SSL_TLSEXT_ERR_NOACK,
     SSL_TLSEXT_ERR_OK,
@@ -84,6 +91,7 @@ from limen.engine.tls.libssl cimport (
     TLS_client_method,
     TLS_server_method,
     X509,
+    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
     X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
     X509_CRL,
     X509_CRL_free,
@@ -92,7 +100,10 @@ from limen.engine.tls.libssl cimport (
     X509_STORE_set_flags,
     X509_VERIFY_PARAM_set1_ip_asc,
     X509_V_FLAG_CRL_CHECK,
+    X509_V_FLAG_CRL_CHECK_ALL,
+    X509_cmp_current_time,
     X509_free,
+    X509_get0_notAfter,
     X509_get_X509_PUBKEY,
     i2d_X509_PUBKEY,
     sk_X509_num,
@@ -120,6 +131,9 @@ cdef enum:
     NAME_MOST = 255
     TLS_1_2 = 0x0303
     RESUMPTIONS_MOST = 2048   # sessions with origins kept per context
+
+
+cdef bytes NO_NAME = b"-"     # that of no host
 
 
 # Whose ciphers libssl takes where there is a choice, as a query of properties (property(7)), and who that is.
@@ -205,7 +219,8 @@ cdef int trust(SSL_CTX* native, bytes ca, bytes crl, bint offer) except -1:
     ERR_clear_error()
     if lists == 0:
         raise ValueError("no revocation list in PEM form")
-    X509_STORE_set_flags(SSL_CTX_get_cert_store(native), X509_V_FLAG_CRL_CHECK)
+    # of authorities in between as well: whoever holds the key of a revoked one can make clients
+    X509_STORE_set_flags(SSL_CTX_get_cert_store(native), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL)
     return 0
 
 
@@ -290,6 +305,19 @@ cdef int on_status(SSL* ssl, void* data) noexcept:
     return SSL_TLSEXT_ERR_NOACK
 
 
+cdef int on_redeemed(
+    SSL* ssl, SSL_SESSION* session, const unsigned char* name, size_t size, int status, void* data
+) noexcept:
+    """A client whose certificate has run out since has to show one again: each visit brings a new ticket."""
+    cdef X509* shown
+    if status != SSL_TICKET_SUCCESS and status != SSL_TICKET_SUCCESS_RENEW:
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    shown = SSL_SESSION_get0_peer(session)
+    if shown != NULL and X509_cmp_current_time(X509_get0_notAfter(shown)) <= 0:
+        return SSL_TICKET_RETURN_IGNORE_RENEW
+    return SSL_TICKET_RETURN_USE if status == SSL_TICKET_SUCCESS else SSL_TICKET_RETURN_USE_RENEW
+
+
 cdef class ServerContext:
     """Everything a listener needs to end TLS: certificates by name, versions, client certificates, tickets."""
 
@@ -333,6 +361,7 @@ cdef class ServerContext:
             SSL_CTX_set_verify(
                 self.native, SSL_VERIFY_PEER | (SSL_VERIFY_FAIL_IF_NO_PEER_CERT if client_required else 0), NULL
             )
+            SSL_CTX_set_session_ticket_cb(self.native, NULL, on_redeemed, NULL)
         # a ticket from a listener that asks for other client certificates, or for none, is not one of ours
         scope = hashlib.sha256(b"limen\0%d\0" % client_required + client_ca + b"\0" + crl).digest()
         SSL_CTX_set_session_id_context(self.native, <const unsigned char*><const char*>scope, 32)
@@ -374,26 +403,30 @@ cdef class ServerContext:
         )
 
     cdef int choose(self, const char* name, size_t size) noexcept:
+        cdef const KeyRecord* record = self.look_up(name, size)
+        return <int>record.first if record != NULL else 0
+
+    cdef bint knows(self, const char* name, size_t size) noexcept:
+        return self.look_up(name, size) != NULL
+
+    cdef const KeyRecord* look_up(self, const char* name, size_t size) noexcept:
+        """An exact name goes before a wildcard."""
         cdef char text[NAME_MOST]
         cdef const KeyRecord* record
         cdef size_t i
-        cdef size_t dot
-        if 0 < size <= NAME_MOST:
-            for i in range(size):
-                text[i] = name[i] | 32 if 65 <= name[i] <= 90 else name[i]
-            if text[size - 1] == 46:
-                size -= 1
-            record = self.find(EXACT, text, size)
-            if record != NULL:
-                return <int>record.first
-            dot = 0
-            while dot < size and text[dot] != 46:
-                dot += 1
-            if 0 < dot < size:
-                record = self.find(WILDCARD, text + dot, size - dot)
-                if record != NULL:
-                    return <int>record.first
-        return 0
+        cdef size_t dot = 0
+        if not 0 < size <= NAME_MOST:
+            return NULL
+        for i in range(size):
+            text[i] = name[i] | 32 if 65 <= name[i] <= 90 else name[i]
+        if text[size - 1] == 46:
+            size -= 1
+        record = self.find(EXACT, text, size)
+        if record != NULL:
+            return record
+        while dot < size and text[dot] != 46:
+            dot += 1
+        return self.find(WILDCARD, text + dot, size - dot) if 0 < dot < size else NULL
 
     cdef void settle(self, Session session) noexcept:
         cdef const char* name
@@ -452,7 +485,8 @@ cdef int on_new_session(SSL* ssl, SSL_SESSION* found) noexcept:
     """1: the reference is kept here."""
     cdef Session session = <Session>SSL_get_app_data(ssl)
     cdef Resumption kept
-    if session is None or session.resumption is None:
+    if session is None or session.resumption is None or session.asked:
+        # resumed, an origin would not ask for the client's certificate again, and look like one that wants none
         return 0
     try:
         kept = Resumption.__new__(Resumption)
@@ -541,8 +575,12 @@ cdef class ClientContext:
         else:
             SSL_set_tlsext_host_name(session.ssl, name)
             if self.verify:
-                SSL_set_hostflags(session.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
-                if SSL_set1_host(session.ssl, name) != 1:
+                # no common name either (RFC 9525, 6.3)
+                SSL_set_hostflags(
+                    session.ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+                )
+                # libssl takes nothing for any name, and a dot in front for all names below: no certificate is for those
+                if SSL_set1_host(session.ssl, name if name and not name.startswith(b".") else NO_NAME) != 1:
                     return None
         kept = self.sessions.get(key)
         if kept is not None:

@@ -95,6 +95,11 @@ cdef extern from *:
         SSL*, unsigned char*, unsigned char*, EVP_CIPHER_CTX*, EVP_MAC_CTX*, int
     ) noexcept
     int SSL_CTX_set_tlsext_ticket_key_evp_cb(SSL_CTX* native, ticket_key callback) nogil
+    ctypedef int (*ticket_made)(SSL*, void*) noexcept
+    ctypedef int (*ticket_read)(SSL*, SSL_SESSION*, const unsigned char*, size_t, int, void*) noexcept
+    int SSL_CTX_set_session_ticket_cb(SSL_CTX* native, ticket_made made, ticket_read read, void* data) nogil
+    const int SSL_TICKET_SUCCESS, SSL_TICKET_SUCCESS_RENEW
+    const int SSL_TICKET_RETURN_IGNORE_RENEW, SSL_TICKET_RETURN_USE, SSL_TICKET_RETURN_USE_RENEW
     ctypedef int (*verified)(int, void*) noexcept
     ctypedef int (*status_wanted)(SSL*, void*) noexcept
     long SSL_CTX_set_tlsext_status_cb(SSL_CTX* native, status_wanted callback) nogil
@@ -120,6 +125,7 @@ cdef extern from *:
     int SSL_get_shutdown(const SSL* ssl) nogil
     int SSL_shutdown(SSL* ssl) nogil
     int SSL_SESSION_get_protocol_version(const SSL_SESSION* session) nogil
+    X509* SSL_SESSION_get0_peer(SSL_SESSION* session) nogil
     void SSL_set_shutdown(SSL* ssl, int state) nogil
     int SSL_get_error(const SSL* ssl, int result) nogil
     int SSL_has_pending(const SSL* ssl) nogil
@@ -204,6 +210,11 @@ cdef extern from *:
     int X509_STORE_add_crl(X509_STORE* store, X509_CRL* crl) nogil
     int X509_STORE_set_flags(X509_STORE* store, unsigned long flags) nogil
     X509_PUBKEY* X509_get_X509_PUBKEY(const X509* cert) nogil
+    ctypedef struct ASN1_TIME:
+        pass
+    const ASN1_TIME* X509_get0_notAfter(const X509* cert) nogil
+    # 0 for a time that cannot be read
+    int X509_cmp_current_time(const ASN1_TIME* time) nogil
     int i2d_X509_PUBKEY(const X509_PUBKEY* key, unsigned char** out) nogil
     int i2d_X509(const X509* cert, unsigned char** out) nogil
     X509* d2i_X509(X509** cert, const unsigned char** data, long size) nogil
@@ -215,7 +226,7 @@ cdef extern from *:
     const char* X509_verify_cert_error_string(long code) nogil
     int X509_VERIFY_PARAM_set1_ip_asc(X509_VERIFY_PARAM* param, const char* ip) nogil
     const unsigned long X509_V_FLAG_CRL_CHECK, X509_V_FLAG_CRL_CHECK_ALL
-    const unsigned int X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+    const unsigned int X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
     const long X509_V_OK
 
     # tickets

@@ -30,7 +30,7 @@ cdef class Session:
     cdef object resumption    # client: where its sessions are kept; None: nowhere
     cdef bytes resumption_key
     cdef bint asked           # client: the origin wants a certificate
-    cdef int alert            # what the peer ended the handshake with (RFC 8446, 6); -1: none
+    cdef int alert            # what the peer ended the connection with (RFC 8446, 6); -1: none
     cdef char* early          # owned; bytes that were read before libssl was there, NULL when it has had them
     cdef uint32_t early_start
     cdef uint32_t early_end

@@ -175,6 +175,12 @@ cdef int nested_write(BIO* bio, const char* data, int size) noexcept:
     return size if SSL_write(session.lower.ssl, data, size) == size else -1
 
 
+cdef int alert_told() noexcept:
+    """The alert that the last failure was about, as a number of RFC 8446, 6; -1: about something else."""
+    cdef int reason = ERR_GET_REASON(ERR_peek_last_error())
+    return reason - SSL_AD_REASON_OFFSET if SSL_AD_REASON_OFFSET <= reason < SSL_AD_REASON_OFFSET + 256 else -1
+
+
 cdef long wire_ctrl(BIO* bio, int command, long number, void* pointer) noexcept:
     return command == BIO_CTRL_FLUSH or command == BIO_CTRL_PUSH or command == BIO_CTRL_POP
 
@@ -260,9 +266,7 @@ cdef class Session:
         if SSL_get_error(self.ssl, result) == SSL_ERROR_WANT_READ and not self.ended:
             return 0
         self.verdict = SSL_get_verify_result(self.ssl)
-        result = ERR_GET_REASON(ERR_peek_last_error())
-        if SSL_AD_REASON_OFFSET <= result < SSL_AD_REASON_OFFSET + 256:
-            self.alert = result - SSL_AD_REASON_OFFSET
+        self.alert = alert_told()
         return -1
 
     cdef ssize_t read(self, char* data, size_t room) noexcept:
@@ -277,6 +281,7 @@ cdef class Session:
             return -1
         if error == SSL_ERROR_ZERO_RETURN:
             return 0
+        self.alert = alert_told()
         # an end without close_notify: harmless from a client, who has framed what it sent; from an origin it may
         # be somebody cutting the answer short
         return 0 if self.server and self.ended else -2
