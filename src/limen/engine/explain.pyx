@@ -102,6 +102,7 @@ cdef class Question(ExchangeState):
             name = sni.encode()
             connection.tls = Session.__new__(Session)
             connection.tls.context = service.tls
+            connection.tls.name = name
             connection.tls.choice = service.tls.choose(name, <size_t>len(name))
             connection.tls.facts = facts_of_certificate(certificate)
             connection.tls.ja4 = ja4.encode() if ja4 else None

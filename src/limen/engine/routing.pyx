@@ -11,6 +11,7 @@ from limen.engine.addresses cimport HOST_NAME, TargetHost, is_special, parse_aut
 from limen.engine.bridged cimport Bridged
 from limen.engine.connection cimport Connection
 from limen.engine.forwarding cimport is_id_field, is_trusted
+from limen.engine.keys cimport KeyRecord
 from limen.engine.service cimport TARGET_FROM_REQUEST, Action, Service
 from limen.engine.state cimport ExchangeState
 from limen.engine.steering cimport place_of, take_share
@@ -145,6 +146,7 @@ cdef inline bint is_named(const TargetHost* host, bytes name) noexcept:
 cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
     """Whether the connection stands for the host: one certificate, one set of names (RFC 9110, 15.5.20)."""
     cdef ServerContext context
+    cdef const KeyRecord* record
     cdef const char* name
     cdef size_t size = 0
     cdef int number
@@ -156,14 +158,14 @@ cdef int check_authority(ExchangeState exchange, Session tls) noexcept:
             # hellos with this name are passed on: nobody speaks for it here
             return FAULT_MISDIRECTED
     context = <ServerContext>tls.context
-    number = context.choose(exchange.host.name, exchange.host.name_length)
-    if number != tls.choice:
+    record = context.look_up(exchange.host.name, exchange.host.name_length)
+    if (<int>record.first if record != NULL else 0) != tls.choice:
         return FAULT_MISDIRECTED
-    if number == 0 and not context.knows(exchange.host.name, exchange.host.name_length):
+    if record == NULL:
         # the default is for whoever asks for no name that we have; a trusted proxy asks for Limen's own, and then
         # speaks for all of its clients
         name = tls.server_name(&size)
-        if size and context.knows(name, size) and not is_trusted(exchange):
+        if size and context.look_up(name, size) != NULL and not is_trusted(exchange):
             return FAULT_MISDIRECTED
     return FAULT_NONE
 

@@ -31,8 +31,7 @@ cdef class ServerContext:
     # After the handshake: a resumed one has not asked for certificates.
     cdef void settle(self, Session session) noexcept
     cdef int dress(self, SSL* ssl, int choice) except -1
-    # Whether a certificate has this name; else `choose` gives the default.
-    cdef bint knows(self, const char* name, size_t size) noexcept
+    # The set with this name; NULL if there is none, and `choose` gives the default.
     cdef const KeyRecord* look_up(self, const char* name, size_t size) noexcept
 
 

@@ -406,9 +406,6 @@ cdef class ServerContext:
         cdef const KeyRecord* record = self.look_up(name, size)
         return <int>record.first if record != NULL else 0
 
-    cdef bint knows(self, const char* name, size_t size) noexcept:
-        return self.look_up(name, size) != NULL
-
     cdef const KeyRecord* look_up(self, const char* name, size_t size) noexcept:
         """An exact name goes before a wildcard."""
         cdef char text[NAME_MOST]

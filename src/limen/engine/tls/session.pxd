@@ -26,7 +26,7 @@ cdef class Session:
     cdef bint resumed
     cdef int choice           # server: which set of certificates of the context's names was chosen
     cdef long verdict         # client: X509_V_* of the origin's certificate
-    cdef bytes name           # client: whom the peer's certificate has to name
+    cdef bytes name           # client: whom the peer's certificate has to name; without libssl: whom its hello does
     cdef object resumption    # client: where its sessions are kept; None: nowhere
     cdef bytes resumption_key
     cdef bint asked           # client: the origin wants a certificate

@@ -294,7 +294,11 @@ cdef class Session:
         return 0 if SSL_write(self.ssl, data, size) == size else -1
 
     cdef const char* server_name(self, size_t* size) noexcept:
-        cdef const char* name = SSL_get_servername(self.ssl, TLSEXT_NAMETYPE_host_name)
+        cdef const char* name
+        if self.ssl == NULL:
+            size[0] = <size_t>len(self.name)
+            return self.name
+        name = SSL_get_servername(self.ssl, TLSEXT_NAMETYPE_host_name)
         size[0] = strlen(name) if name != NULL else 0
         return name
 
