@@ -118,6 +118,8 @@ def test_it_outlives_reloads_and_handovers_and_lost_endpoints_get_a_new_one(star
     assert [home(name).text for name in "abc"] == ["a", "b", "c"]
     site.signal(signal.SIGUSR2)
     site.wait_for_log("has taken over", timeout=90)
+    # or the end of the test would come upon its end
+    assert site.wait_for_exit() == 0
     assert [home(name).text for name in "abc"] == ["a", "b", "c"]
     assert all(home(name).get_all("Set-Cookie") == [] for name in "abc")
 
