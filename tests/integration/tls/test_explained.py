@@ -61,7 +61,7 @@ def test_a_certificate_decides_as_it_does(asked, clients):  # noqa: F811
 def test_a_fingerprint_decides_as_it_does(asked):
     explained, _ = asked("/old")
     assert explained["route"]["name"] == "rest"
-    wait_until(lambda: asked.log.exists() and asked.log.read_text(), what="the record")
+    wait_until(lambda: asked.log.exists() and "\n" in asked.log.read_text(), what="the record")
     own = json.loads(asked.log.read_text().splitlines()[0])["ja4"]
     assert {row["name"]: row["failed"] for row in explained["passed_over"]}["old"] == "ja4"
     assert asked.explain("/old", "--json", "--ja4", own)["route"]["name"] == "rest"
