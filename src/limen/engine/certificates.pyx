@@ -1,4 +1,6 @@
-# Patterns have stars for any characters: "**" for the globs of paths, which stop a single one at a slash.
+# Patterns have stars for any characters: "**" for the globs of paths, which stop a single one at a slash. In subjects
+# (RFC 4514) a comma may be a part of a value, behind a backslash: both sides are compared with such a comma as "\2C",
+# which means the same, so that none of a value's ever passes for the one between two parts.
 
 from libc.stdint cimport uint32_t
 from libc.string cimport memchr, memcmp
@@ -8,6 +10,20 @@ from limen.engine.paths cimport glob_match
 
 cdef tuple patterns(texts):
     return tuple(text.replace("*", "**").encode() for text in texts)
+
+
+cdef bytes escaped(bytes text):
+    """Commas and plus signs behind a backslash in hexadecimal digits."""
+    cdef list pieces = text.split(b"\\\\")
+    return b"\\\\".join([piece.replace(b"\\,", b"\\2C").replace(b"\\+", b"\\2B") for piece in pieces])
+
+
+cdef bint subject_fits(tuple wanted, const CertificateView* view) noexcept:
+    cdef bytes text
+    if memchr(view.subject, 92, view.subject_length) == NULL:
+        return fits(wanted, view.subject, view.subject_length)
+    text = escaped(view.subject[:view.subject_length])
+    return fits(wanted, <const char*>text, <uint32_t>len(text))
 
 
 cdef bint fits(tuple wanted, const char* text, uint32_t size) noexcept:
@@ -23,7 +39,7 @@ cdef class CertificateMatch:
 
     def __init__(self, bint presented=True, *, subjects=(), names=(), fingerprints=()):
         self.presented = presented
-        self.subjects = patterns(subjects)
+        self.subjects = tuple(escaped(pattern) for pattern in patterns(subjects))
         self.names = patterns(names)
         self.fingerprints = tuple(text.encode() for text in fingerprints)
         if any(len(text) != 64 for text in self.fingerprints):
@@ -39,7 +55,7 @@ cdef class CertificateMatch:
         cdef const char* stop
         if view == NULL or not self.presented:
             return (view != NULL) == self.presented
-        if self.subjects and not fits(self.subjects, view.subject, view.subject_length):
+        if self.subjects and not subject_fits(self.subjects, view):
             return False
         if self.fingerprints:
             for digits in self.fingerprints:

@@ -6,11 +6,15 @@ import ssl
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from tests.integration.tls.conftest import faults
 from tests.integration.tls.test_terminate import certificates
 from tests.support import Reply, json_lines, wait_until
+from tests.support.certificates import Pair
+from tests.unit.tls.conftest import CLIENT, Issuer, make_key, pem, private_pem
 
 HOOK = """
 import json
@@ -74,6 +78,42 @@ def test_routes_by_certificate(start_tls, start_origin, authority, clients):
     assert answers(None) == ["origin", "none", "origin"]
     assert answers(alice) == ["any", "staff", "staff"]
     assert answers(robot) == ["any", "robot", "robot"]
+
+
+def test_a_value_of_the_subject_is_no_part_of_it(start_tls, start_origin, authority, tmp_path):
+    """Who may choose his common name cannot choose another unit with it."""
+    issuer = Issuer("clients")
+    (tmp_path / "clients.pem").write_bytes(pem(issuer.certificate))
+    routes = [
+        {"match": {"client_certificate": {"subject": "CN=*,OU=staff,*"}}, "respond": {"body": "staff"}},
+        {"match": {"client_certificate": {"subject": r"CN=Doe\, Jane,O=Example"}}, "respond": {"body": "jane"}},
+        {"match": {"client_certificate": {"subject": r"CN=back\\,O=Example"}}, "respond": {"body": "back"}},
+        {"upstream": "web"},
+    ]
+    tls = {**certificates(authority.issue("a.example")), "client": {"ca": str(tmp_path / "clients.pem")}}
+    proxy = start_tls(start_origin(Reply(content=b"nobody")), tls=tls, listener={"routes": routes})
+    for number, (common, unit, body) in enumerate(
+        [
+            ("alice", "staff", "staff"),
+            ("Doe, Jane", "staff", "staff"),
+            ("alice", "guests", "nobody"),
+            ("eve,OU=staff", None, "nobody"),
+            ("eve,OU=staff,x", None, "nobody"),
+            ("eve\\,OU=staff", None, "nobody"),
+            ("eve+OU=staff", None, "nobody"),
+            ("Doe, Jane", None, "jane"),
+            ("back\\", None, "back"),
+        ]
+    ):
+        key = make_key()
+        parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Example")]
+        parts += [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit)] if unit else []
+        parts.append(x509.NameAttribute(NameOID.COMMON_NAME, common))
+        certificate = issuer.issue(x509.Name(parts), key=key, alternatives=None, usage=CLIENT)
+        chain, private = tmp_path / f"{number}.pem", tmp_path / f"{number}.key"
+        chain.write_bytes(pem(certificate))
+        private.write_bytes(private_pem(key))
+        assert ask(proxy, authority, shown=Pair(chain, private, certificate)).text == body, common
 
 
 @pytest.mark.sanitize

@@ -7,6 +7,7 @@ import os
 import signal
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,25 @@ def test_connections_are_resumed(start_tls, authority):
         for _ in range(3):
             assert proxy.get().status == 200
     assert reused == [False, True, True]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_does_not_outlive_the_certificate(start_tls, authority, version):
+    reused = []
+
+    def answer(_request, connection):
+        reused.append(connection.socket.session_reused)
+        return Reply(content=b"ok", close=True)
+
+    pair = authority.issue("127.0.0.1", days=8 / 86400)
+    context = authority.serving(pair)
+    context.maximum_version = version
+    with ScriptedOrigin(answer, tls=context) as origin:
+        proxy = start_tls(origin, upstream={"tls": {"ca": str(authority.file)}})
+        assert [proxy.get().status for _ in range(2)] == [200, 200]
+        time.sleep(max(0, pair.certificate.not_valid_after_utc.timestamp() + 1 - time.time()))
+        assert proxy.get().status == 502
+    assert reused == [False, True]
 
 
 def test_a_certificate_is_shown(start_tls, authority, tmp_path):

@@ -67,6 +67,7 @@ def test_certificates_as_words_and_sections(tmp_path):
         ("stream: {routes: [{upstream: b}]}", "unknown upstream 'b'"),
         ("stream: {routes: [{name: x, upstream: a}, {name: x, upstream: a}]}", "the route name 'x' is taken"),
         ("tls: {self_signed: true, hsts: true}\n    stream: {upstream: a}", "`hsts` has no meaning"),
+        ("tls: {self_signed: true, tickets: false}\n    routes: [{upstream: a}]", "write none"),
         ("tls: {self_signed: true, pass: [{upstream: a}]}\n    routes: [{upstream: a}]", "leaves nothing to terminate"),
         ("routes: [{match: {client_certificate: true}, upstream: a}]", "no client is asked for a certificate"),
         ("routes: [{client_certificate: true, upstream: a}]", "no client is asked for a certificate"),

@@ -29,7 +29,7 @@ def pem(*certificates):
 
 
 def name(text):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    return text if isinstance(text, x509.Name) else x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 class Issuer:

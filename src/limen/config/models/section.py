@@ -120,9 +120,13 @@ class NoneWord:
     """Metadata of a value that may be turned off: `none` is read like an empty value, and Python sees None."""
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda value: None if value == "none" else value, handler(source)
-        )
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    @staticmethod
+    def _read(value: object) -> object:
+        if value is False:
+            raise Refused("false does not turn this off", "write none")
+        return None if value == "none" else value
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [handler(schema), {"const": "none"}]}

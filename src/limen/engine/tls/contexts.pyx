@@ -238,6 +238,12 @@ cdef void on_secret(const SSL* ssl, const char* line) noexcept:
     write(session.key_log, text, size + 1)
 
 
+cdef bint has_run_out(SSL_SESSION* session) noexcept:
+    """Whether the certificate that the peer has shown when the session began holds no longer."""
+    cdef X509* shown = SSL_SESSION_get0_peer(session)
+    return shown != NULL and X509_cmp_current_time(X509_get0_notAfter(shown)) <= 0
+
+
 # Terminate ---------------------------------------------------------------------------------------
 
 
@@ -309,11 +315,7 @@ cdef int on_redeemed(
     SSL* ssl, SSL_SESSION* session, const unsigned char* name, size_t size, int status, void* data
 ) noexcept:
     """A client whose certificate has run out since has to show one again: each visit brings a new ticket."""
-    cdef X509* shown
-    if status != SSL_TICKET_SUCCESS and status != SSL_TICKET_SUCCESS_RENEW:
-        return SSL_TICKET_RETURN_IGNORE_RENEW
-    shown = SSL_SESSION_get0_peer(session)
-    if shown != NULL and X509_cmp_current_time(X509_get0_notAfter(shown)) <= 0:
+    if (status != SSL_TICKET_SUCCESS and status != SSL_TICKET_SUCCESS_RENEW) or has_run_out(session):
         return SSL_TICKET_RETURN_IGNORE_RENEW
     return SSL_TICKET_RETURN_USE if status == SSL_TICKET_SUCCESS else SSL_TICKET_RETURN_USE_RENEW
 
@@ -580,7 +582,10 @@ cdef class ClientContext:
                 if SSL_set1_host(session.ssl, name if name and not name.startswith(b".") else NO_NAME) != 1:
                     return None
         kept = self.sessions.get(key)
-        if kept is not None:
+        if kept is not None and self.verify and has_run_out(kept.session):
+            # whoever takes it up shows no certificate
+            del self.sessions[key]
+        elif kept is not None:
             SSL_set_session(session.ssl, kept.session)
             if SSL_SESSION_get_protocol_version(kept.session) > TLS_1_2:
                 # used once: two connections with one ticket could be linked by who listens (RFC 8446, C.4), and there
