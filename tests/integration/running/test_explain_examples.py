@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,20 @@ def folder(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_example_can_be_asked_about(folder, name, monkeypatch):
+@pytest.fixture
+def importable(folder, monkeypatch):
+    """The hooks of the examples, whatever tests of this process have imported by their name."""
     monkeypatch.syspath_prepend(str(folder))
+    before = sys.modules.pop("myrules", None)
+    yield
+    sys.modules.pop("myrules", None)
+    if before is not None:
+        sys.modules["myrules"] = before
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.usefixtures("importable")
+def test_an_example_can_be_asked_about(folder, name):
     provision = Provision()
     loaded = provision.load(read(folder / name))
     provision.prepare(loaded)

@@ -34,6 +34,7 @@ _log = logging.getLogger("limen.admin")
 _CONTENT_LIMIT = 16 * 1024
 # Nothing may make a response of this server something else than what it says it is.
 _FIELDS = {
+    "Server": "limen",  # and not which library this is
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
