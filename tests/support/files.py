@@ -17,7 +17,8 @@ def put(path: Path, text: str | bytes) -> None:
 def whole_lines(path: Path) -> list[str]:
     """The lines of a log so far: not the last one while it is being written. None as long as there is no file."""
     text = path.read_bytes() if path.exists() else b""
-    return text[: text.rfind(b"\n") + 1].decode().splitlines()
+    # (not splitlines: values may hold what else ends lines)
+    return text.decode(errors="surrogateescape").split("\n")[:-1]
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

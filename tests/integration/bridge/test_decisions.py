@@ -280,7 +280,7 @@ def test_curl_through_it(start_bridge, organisation, good):
     done = subprocess.run(
         ["curl", "-sS", "--noproxy", "", "--proxy", f"http://127.0.0.1:{proxy.port()}", "--cacert", str(organisation.file),
          "-w", " %{http_code} %{ssl_verify_result}", f"https://a.example:{good.port}/"],
-        capture_output=True, text=True, timeout=30, check=False, env=environment(),
+        capture_output=True, text=True, timeout=120, check=False, env=environment(),
     )  # fmt: skip
     assert done.stdout == "ok 200 0", done.stderr
 

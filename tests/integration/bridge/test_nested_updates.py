@@ -135,7 +135,7 @@ def test_keys_change_below(dns, organisation: Authority, internet: Authority, tm
         client.secure(outer, "localhost")
         assert client.socket.cipher()[0] == "TLS_AES_256_GCM_SHA384"
         raw = socket.socket(fileno=client.socket.detach())
-        raw.settimeout(15)
+        raw.settimeout(60)
         changing = ChangingTls(raw, (tmp_path / "keys").read_text())
         client.socket = changing
         target = f"a.example:{origin.port}"

@@ -180,7 +180,7 @@ def test_a_new_session_is_not_hashed_again(proxy, origin):
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl(proxy, parents, origin):
     command = ["curl", "-sS", "--socks5-hostname", f"127.0.0.1:{proxy.port()}", "--proxy-user", "ann-country-de:word"]
-    done = subprocess.run([*command, f"http://{origin.address}/"], capture_output=True, timeout=30, check=True)
+    done = subprocess.run([*command, f"http://{origin.address}/"], capture_output=True, timeout=120, check=True)
     assert done.returncode == 0
     assert [asked.kind for asked in parents[1].asked] == ["CONNECT"] or parents[1].asked
     assert not parents[0].asked

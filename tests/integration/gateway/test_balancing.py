@@ -21,7 +21,7 @@ class Gate:
 
     def __call__(self, request, _):
         if request.target.startswith("/slow"):
-            self.opened.wait(20)
+            self.opened.wait(60)
         return Reply()
 
 

@@ -140,6 +140,7 @@ def memory(start) -> object:
     with blackhole() as silent:
         gateway = start(origin=f"127.0.0.1:{silent}", upstream={"timeouts": {"dial": "15s"}})
         (worker,) = gateway.worker_pids()
+        gateway.catch_up()  # what it imports to answer may be compiled, and written down
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
         # Head and content together: no reading ends where memory does, so that the last one goes beyond it.
         with contextlib.suppress(OSError):

@@ -14,7 +14,7 @@ def slow(start_origin):
     done = threading.Event()
 
     def script(request, _):
-        return Reply(content=b"slow") if request.target == "/fast" else done.wait(20) and None
+        return Reply(content=b"slow") if request.target == "/fast" else done.wait(60) and None
 
     yield start_origin(script)
     done.set()

@@ -71,7 +71,7 @@ def test_whatever_the_mirror_does(start_mirrored, start_origin):
 @pytest.mark.sanitize
 def test_copies_are_bounded_in_number(start_mirrored, start_origin):
     done = threading.Event()
-    origin, shadow = start_origin(), start_origin(lambda *_: done.wait(20) and None)
+    origin, shadow = start_origin(), start_origin(lambda *_: done.wait(60) and None)
     gateway = start_mirrored(origin, shadow, mirror={"most": 3})
     try:
         with gateway.connect() as client:

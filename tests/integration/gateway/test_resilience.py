@@ -142,7 +142,7 @@ def test_waiting_for_the_budget_is_no_failure(start_gateway, start_origin):
 @pytest.mark.parametrize("content", [b"", b"x" * 1000, b"y" * 200_000], ids=["none", "memory", "spool"])
 def test_an_attempt_that_takes_too_long(start_gateway, start_origin, content):
     done = threading.Event()
-    slow = start_origin(lambda *_: done.wait(10) and None)
+    slow = start_origin(lambda *_: done.wait(60) and None)
     good = start_origin()
     gateway = start_gateway(slow, good, route={"retry": {"per_try": "1500ms", "methods": "any"}})
     try:
@@ -158,7 +158,7 @@ def test_an_attempt_that_takes_too_long(start_gateway, start_origin, content):
 
 def test_the_last_attempt_is_bounded_as_well(start_gateway, start_origin):
     done = threading.Event()
-    slow = [start_origin(lambda *_: done.wait(10) and None) for _ in range(2)]
+    slow = [start_origin(lambda *_: done.wait(60) and None) for _ in range(2)]
     gateway = start_gateway(*slow, route={"retry": {"per_try": "500ms", "attempts": 1}})
     try:
         response = gateway.get()
@@ -191,7 +191,7 @@ def test_the_total_time(start_gateway, start_origin):
         if request.target == "/drips":
             return [Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"), *[Delay(0.1)] * 50, Close()]
         if request.target == "/never":
-            return done.wait(10) and None
+            return done.wait(60) and None
         return Reply()
 
     origin = start_origin(script)
@@ -239,7 +239,7 @@ def test_the_origin_hears_of_the_deadline(start_gateway, start_origin, form, sen
 def test_a_client_s_deadline_counts(start_gateway, start_origin):
     done = threading.Event()
     gateway = start_gateway(
-        start_origin(lambda *_: done.wait(10) and None), route={"timeouts": {"total": "10s", "deadline": "X-Left"}}
+        start_origin(lambda *_: done.wait(60) and None), route={"timeouts": {"total": "10s", "deadline": "X-Left"}}
     )
     try:
         with gateway.connect() as client:
@@ -377,7 +377,7 @@ def test_a_dial_that_hangs_is_an_attempt(start_gateway, start_origin):
 def test_silence_after_the_accept(start_gateway, start_origin):
     """An origin that accepts, reads nothing and says nothing, for a request with much content."""
     done = threading.Event()
-    with RawOrigin(lambda _: done.wait(10) and None) as silent:
+    with RawOrigin(lambda _: done.wait(60) and None) as silent:
         good = start_origin()
         gateway = start_gateway(silent, good, route={"retry": {"per_try": "3s", "methods": "any", "max": "16MiB"}})
         content = bytes(range(250)) * 50000

@@ -20,7 +20,7 @@ class Gate:
 
     def __call__(self, request, _):
         if request.target == "/slow":
-            self.opened.wait(20)
+            self.opened.wait(60)
         return Reply()
 
 

@@ -379,7 +379,7 @@ def test_an_origin_that_does_not_read(start_gateway):
                         client.send(data)
                 except OSError:
                     pass
-                client.socket.settimeout(15)
+                client.socket.settimeout(60)
             assert gateway.memory() - before < 20 << 20
             assert spliced.read_response().status == 504
             assert chunked.read_response().status == 504

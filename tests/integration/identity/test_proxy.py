@@ -232,8 +232,8 @@ def test_requests_and_httpx(proxy, start_origin):
     way = f"http://alice:wonder%3Aland@127.0.0.1:{proxy.port()}"
     session = requests.Session()
     session.trust_env = False
-    assert session.get(url, proxies={"http": way}, timeout=20).text == "hello"
-    assert session.get(url, proxies={"http": f"http://127.0.0.1:{proxy.port()}"}, timeout=20).status_code == 407
+    assert session.get(url, proxies={"http": way}, timeout=60).text == "hello"
+    assert session.get(url, proxies={"http": f"http://127.0.0.1:{proxy.port()}"}, timeout=60).status_code == 407
     session.close()
-    with httpx.Client(proxy=way, trust_env=False, timeout=20) as client:
+    with httpx.Client(proxy=way, trust_env=False, timeout=60) as client:
         assert client.get(url).text == "hello"

@@ -50,7 +50,7 @@ def over_tls(names: NameServerThread, authority: Authority) -> Iterator[int]:
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield ports[0]
     finally:

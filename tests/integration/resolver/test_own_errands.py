@@ -93,5 +93,5 @@ def test_a_reload_forgets_no_name_and_cuts_no_look_up_short(site, names):
     with NameServerThread() as other:
         site.values["DNS"] = other
         assert "reloaded" in site.reload(SITE)
-        asking.join(20)
+        asking.join(60)
     assert found == [200]

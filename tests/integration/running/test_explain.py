@@ -118,7 +118,7 @@ def test_health_and_load_are_those_of_the_worker(site):
             client.request("GET", "/v1/", host="api.example")
         return not rows()[dead]["usable"]
 
-    wait_until(out, 30, what="the dead endpoint out")
+    wait_until(out, what="the dead endpoint out")
     row = rows()[dead]
     if not row["usable"]:
         assert "out for another" in row["reason"]

@@ -30,7 +30,7 @@ def test_a_killed_worker_loses_only_its_own_connections(start_limen, start_origi
         wait_until(lambda: set(site.worker_pids()) - set(before), what="a new worker")
         lost = 0
         for client in clients:
-            client.socket.settimeout(30)
+            client.socket.settimeout(60)
             try:
                 assert client.request().status == 200
             except (OSError, AssertionError):
@@ -56,7 +56,7 @@ def test_a_killed_worker_gives_its_places_back(start_limen, start_origin):
 
     def reply(request, _):
         if request.target == "/slow":
-            opened.wait(20)
+            opened.wait(60)
         return Reply()
 
     origin = start_origin(reply)

@@ -47,7 +47,7 @@ class Site(LimenProcess):
         return ask(port or self.port(), target)
 
 
-def ask(port: int, target: str = "/", *, timeout: float = 30.0) -> tuple[int, int]:
+def ask(port: int, target: str = "/", *, timeout: float = 60.0) -> tuple[int, int]:
     """One request on a fresh connection: (pid, revision). Raises OSError or EOFError when it fails."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as sock:
         return request(sock, target)
@@ -94,7 +94,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(40)
+            thread.join(70)
 
     def wait(self, more: int = 50) -> None:
         """Until so many more answers have come (or one failure has)."""
@@ -107,13 +107,13 @@ class Load:
         raise TimeoutError(f"{len(self.answers)} answers instead of {goal}")
 
     def _keep(self) -> None:
-        with self._noting(), socket.create_connection(("127.0.0.1", self._port), timeout=30) as sock:
+        with self._noting(), socket.create_connection(("127.0.0.1", self._port), timeout=60) as sock:
             while not self._stop.wait(0.002):
                 self.answers.append(request(sock))
 
     def _renew(self) -> None:
         while not self._stop.wait(0.002):
-            with self._noting(), socket.create_connection(("127.0.0.1", self._port), timeout=30) as sock:
+            with self._noting(), socket.create_connection(("127.0.0.1", self._port), timeout=60) as sock:
                 # (who is held up after connecting may come too late for an instance that ends, and is told so)
                 if not select.select([sock], [], [], 0)[0]:
                     self.answers.append(request(sock))

@@ -36,7 +36,7 @@ def running(*command: str, directory: os.PathLike[str], until: str) -> Iterator[
         finally:
             timer.cancel()
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def limen(*arguments: str) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ def test_one_line_instances(tmp_path, arguments):
         top = run_limen("top", "--once", env=env)
         assert "PER SECOND" in top.stdout
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_demo(tmp_path):
@@ -71,7 +71,7 @@ def test_the_demo(tmp_path):
         assert f"curl -x http://127.0.0.1:{ports['proxy']}" in printed
         assert ask(ports["gateway"])[1] == 1
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 def test_the_demo_says_which_port_is_taken(tmp_path):
@@ -97,4 +97,4 @@ def test_limen_run_from_a_program(tmp_path):
     with running(sys.executable, "-c", program, directory=tmp_path, until="listening on") as (process, printed):
         assert ask(int(printed.rpartition(":")[2]))[1] == 1
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0

@@ -12,7 +12,7 @@ from .conftest import SITE, receive, request
 
 def test_exchanges_in_flight_are_finished(start_site):
     site = start_site(SITE.replace("timeout: 10s", "timeout: 60s"))
-    with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", site.port()), timeout=60) as sock:
         sock.sendall(b"GET /hold?5 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(signal.SIGTERM)
@@ -24,7 +24,7 @@ def test_exchanges_in_flight_are_finished(start_site):
 
 def test_what_does_not_end_is_cut_at_the_deadline(start_site):
     site = start_site(SITE.replace("timeout: 10s", "timeout: 1s"))
-    with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", site.port()), timeout=60) as sock:
         sock.sendall(b"GET /hold?600 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(signal.SIGTERM)
@@ -36,8 +36,8 @@ def test_what_does_not_end_is_cut_at_the_deadline(start_site):
 def test_idle_connections_do_not_hold_it(start_site):
     site = start_site(SITE.replace("timeout: 10s", "timeout: 600s"))
     with (
-        socket.create_connection(("127.0.0.1", site.port()), timeout=30) as kept,
-        socket.create_connection(("127.0.0.1", site.port()), timeout=30),
+        socket.create_connection(("127.0.0.1", site.port()), timeout=60) as kept,
+        socket.create_connection(("127.0.0.1", site.port()), timeout=60),
     ):
         request(kept)
         site.signal(signal.SIGTERM)
@@ -48,7 +48,7 @@ def test_idle_connections_do_not_hold_it(start_site):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once(start_site, number):
     site = start_site(SITE.replace("timeout: 10s", "timeout: 600s"))
-    with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", site.port()), timeout=60) as sock:
         sock.sendall(b"GET /hold?600 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(number)
@@ -70,7 +70,7 @@ def test_the_command_drains(start_site):
 
 def test_a_reload_during_a_drain_is_refused(start_site):
     site = start_site(SITE.replace("timeout: 10s", "timeout: 60s"))
-    with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", site.port()), timeout=60) as sock:
         sock.sendall(b"GET /hold?8 HTTP/1.1\r\n\r\n")
         _wait_for_exchange(site)
         site.signal(signal.SIGTERM)

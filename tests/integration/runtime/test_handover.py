@@ -46,7 +46,7 @@ def test_no_connection_is_refused(site, workers):
 
 
 def test_exchanges_in_flight_end_in_the_old_process(site):
-    with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", site.port()), timeout=60) as sock:
         before = set(site.worker_pids())
         sock.sendall(b"GET /hold?6 HTTP/1.1\r\n\r\n")
         wait_until(lambda: '"exchanges": 1' in site.admin("/status").text, what="the exchange in flight")

@@ -50,5 +50,5 @@ def test_a_worker_that_hangs_is_killed(start_site):
     (before,) = site.worker_pids()
     with pytest.raises((EOFError, ConnectionError)):
         site.answer("/hang")
-    site.wait_for_log("worker 0 was killed: no answer", timeout=40)
+    site.wait_for_log("worker 0 was killed: no answer", timeout=60)
     assert site.answer()[0] != before

@@ -29,7 +29,7 @@ def test_listeners_come_and_go(start_site):
     site.values["SECOND"] = free_port()
     site.reload(TWO, expect="reloaded")
     assert ask(site.port("SECOND"))[1] == 2
-    with socket.create_connection(("127.0.0.1", site.port("SECOND")), timeout=30) as kept:
+    with socket.create_connection(("127.0.0.1", site.port("SECOND")), timeout=60) as kept:
         assert request(kept)[1] == 2
         site.reload(SITE, expect="revision 3")
         assert port_is_closed(site.port("SECOND"))

@@ -34,7 +34,7 @@ def test_unix_sockets_are_shared_and_removed(start_site):
     path = site.directory / "front.sock"
     assert site.listening[0] == f"unix:{path}"
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(30)
+        sock.settimeout(60)
         sock.connect(str(path))
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert b"200 OK" in sock.recv(4096)

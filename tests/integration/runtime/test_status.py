@@ -31,10 +31,12 @@ def test_the_only_instance_needs_no_name(start_site):
 
 def test_live_counts_are_asked_anew(start_site):
     site = start_site()
-    with socket.create_connection(("127.0.0.1", site.port()), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", site.port()), timeout=60) as sock:
         sock.sendall(b"GET /hold?30 HTTP/1.1\r\n\r\n")
         wait_until(lambda: json.loads(site.admin("/status").text)["live"]["exchanges"] == 1, what="one exchange")
+    # the second one ends it at once, if it is not taken for the first
     site.signal(signal.SIGTERM)
+    site.wait_for_log("draining")
     site.signal(signal.SIGTERM)
 
 

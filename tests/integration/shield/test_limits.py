@@ -184,7 +184,7 @@ class Gate:
         self.opened = threading.Event()
 
     def __call__(self, request, _):
-        self.opened.wait(20)
+        self.opened.wait(60)
         return Reply()
 
 

@@ -200,7 +200,7 @@ class Gate:
 
     def __call__(self, request, _):
         if request.target == "/slow":
-            self.opened.wait(20)
+            self.opened.wait(60)
         return Reply(content=self.name)
 
 

@@ -62,10 +62,10 @@ def test_large_data_with_a_late_end(start_limen) -> None:
         seen.append(digest.digest())
         connection.send(content)
 
-    with RawOrigin(serve, timeout=30) as origin:
+    with RawOrigin(serve) as origin:
         proxy = start(start_limen, origin.address)
         with proxy.connect() as client:
-            client.socket.settimeout(30)
+            client.socket.settimeout(60)
             client.send(content).half_close()
             assert hashlib.sha256(client.read_to_end()).digest() == hashlib.sha256(content).digest()
         assert seen == [hashlib.sha256(content).digest()]

@@ -47,7 +47,7 @@ def swap(client, content):
         if not moved:
             ready = select.select([client.socket], [client.socket] if at < len(content) else [], [], 30)
             assert any(ready), "nothing moves"
-    client.socket.settimeout(30)
+    client.socket.settimeout(60)
     return bytes(got)
 
 
@@ -59,7 +59,7 @@ def test_both_ways_with_a_late_end(start_limen, authority, outside, inside):
         pytest.skip("tests/integration/stream has it")
     pair = authority.issue("a.example")
     content = os.urandom(1 << 16) * 40
-    with RawOrigin(echo, tls=authority.serving(pair) if inside else None, timeout=30) as origin:
+    with RawOrigin(echo, tls=authority.serving(pair) if inside else None) as origin:
         upstream = {"endpoints": [origin.address]}
         if inside:
             upstream["tls"] = {"ca": str(authority.file), "server_name": "a.example"}
@@ -67,7 +67,7 @@ def test_both_ways_with_a_late_end(start_limen, authority, outside, inside):
         proxy = start_limen(config([{"upstream": "a"}], {"a": upstream}, **more))
         client = secured(proxy, authority) if outside else proxy.connect()
         with client:
-            client.socket.settimeout(30)
+            client.socket.settimeout(60)
             assert client.send(b"hello").read_exactly(5) == b"hello"
             assert hashlib.sha256(swap(client, content)).digest() == hashlib.sha256(content).digest()
         wait_until(lambda: not left(proxy), what="gauges at zero")

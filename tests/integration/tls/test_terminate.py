@@ -311,7 +311,7 @@ def test_curl(start_tls, start_origin, authority):
     shown = subprocess.run(
         ["curl", "-sS", "--cacert", str(authority.file), f"https://localhost:{proxy.port()}/", "--next", "-sS",
          "--cacert", str(authority.file), f"https://127.0.0.1:{proxy.port()}/"],
-        capture_output=True, timeout=30, check=False, env=environment(),
+        capture_output=True, timeout=120, check=False, env=environment(),
     )  # fmt: skip
     assert (shown.returncode, shown.stdout) == (0, b"hellohello"), shown.stderr
 
@@ -323,7 +323,7 @@ def test_self_signed_for_trying_out(start_tls, start_origin, tmp_path, monkeypat
     shown = subprocess.run(
         ["curl", "-sSk", f"https://localhost:{proxy.port()}/"],
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=False,
         env=environment(),
     )

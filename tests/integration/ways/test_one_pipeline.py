@@ -167,7 +167,7 @@ def engine():
 
         thread = threading.Thread(target=run)
         thread.start()
-        assert ready.wait(10)
+        assert ready.wait(60)
         try:
             yield listening.getsockname(), identities, made
         finally:

@@ -58,11 +58,11 @@ def test_the_variables_do_their_work(proxy):
     done = run_limen("env", str(proxy.path))
     assert done.returncode == 0
     script = f"{done.stdout}\nprintf '%s ' $http_proxy $HTTPS_PROXY $all_proxy $no_proxy"
-    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=20, check=True).stdout.split()
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=120, check=True).stdout.split()
     assert said == [url, url, f"socks5h://127.0.0.1:{proxy.port()}", "localhost,127.0.0.1,::1,lan.example"]
     unset = run_limen("env", "--unset", str(proxy.path)).stdout
     said = subprocess.run(
-        ["sh", "-c", f"{done.stdout}\n{unset}\nenv"], capture_output=True, text=True, timeout=20, check=True
+        ["sh", "-c", f"{done.stdout}\n{unset}\nenv"], capture_output=True, text=True, timeout=120, check=True
     )
     assert url not in said.stdout
     fish = run_limen(
