@@ -41,6 +41,11 @@ def parse_cipher(text: str) -> str:
     return text
 
 
+def is_suite(cipher: str) -> bool:
+    """Whether it is a suite of TLS 1.3, which libssl has in a list of their own, and not a cipher of TLS 1.2."""
+    return cipher.startswith("TLS_")
+
+
 def parse_group(text: str) -> str:
     """One group of the key exchange; the library that speaks TLS knows whether it exists."""
     if not _GROUP.fullmatch(text):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from limen.config import Config
 from limen.config.findings import Finding
 from limen.config.models.tls import ListenerTls
+from limen.config.tls import is_suite
 
 _UNKNOWN = "is not known to the OpenSSL in use"
 _CIPHERS_HINT = "see `openssl ciphers`; `limen --version` tells which OpenSSL it is"
@@ -40,7 +41,7 @@ def _groups(path: tuple[str | int, ...], tls: ListenerTls) -> Iterator[Finding]:
 
 
 def _kind(cipher: str) -> str:
-    return "suites" if cipher.startswith("TLS_") else "ciphers"
+    return "suites" if is_suite(cipher) else "ciphers"
 
 
 def _takes(*, ciphers: str = "", suites: str = "", groups: str = "") -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from limen.config.tls import is_suite
+
 if TYPE_CHECKING:
     from limen.config.models.tls import ListenerTls
 
@@ -45,7 +47,7 @@ def terms_of(tls: ListenerTls) -> Terms:
     """The profile, with what the listener says itself in its place."""
     oldest = tls.minimum or ("1.3" if tls.profile == "modern" else "1.2")
     named = tls.ciphers or ()
-    ciphers = tuple(name for name in named if not name.startswith("TLS_")) or CIPHERS
-    suites = tuple(name for name in named if name.startswith("TLS_")) or SUITES
+    ciphers = tuple(name for name in named if not is_suite(name)) or CIPHERS
+    suites = tuple(name for name in named if is_suite(name)) or SUITES
     groups = (":".join(tls.groups),) if tls.groups else INTERMEDIATE.groups
     return Terms(VERSIONS[oldest], ":".join(ciphers), ":".join(suites), groups)

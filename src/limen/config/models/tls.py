@@ -21,6 +21,7 @@ from limen.config.scalars import (
     duration,
     whole,
 )
+from limen.config.tls import is_suite
 from limen.config.units import parse_duration
 
 # What the preload list of browsers asks for (hstspreload.org), in seconds.
@@ -170,7 +171,7 @@ class ListenerTls(Section):
         if self.profile == "modern" and self.minimum == "1.2":
             raise Refused("the profile modern has no TLS 1.2", "use the profile intermediate", at="minimum")
         oldest = self.minimum or ("1.3" if self.profile == "modern" else "1.2")
-        old = next((name for name in self.ciphers or () if not name.startswith("TLS_")), None)
+        old = next((name for name in self.ciphers or () if not is_suite(name)), None)
         if oldest == "1.3" and old is not None:
             raise Refused(f"{old} is a cipher of TLS 1.2, which is not taken here", "remove it", at="ciphers")
         for number, route in enumerate(self.pass_ or ()):
